@@ -1,0 +1,156 @@
+//! The `data` section: which images, how they are held out, fitted and augmented.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The `data` section of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Which images.
+    pub dataset: Dataset,
+    /// The folder that holds the named data sets (`data/mnist`, ...).
+    #[serde(default = "default_root")]
+    pub root: PathBuf,
+    /// How many training images are held out for validation, drawn by `split_seed`.
+    #[serde(default)]
+    pub validation: usize,
+    /// Decides which images are held out.
+    #[serde(default)]
+    pub split_seed: u64,
+    /// Uses only the first so many training images.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// Random changes made to each training batch.
+    #[serde(default)]
+    pub augment: Augment,
+}
+
+/// Where images come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dataset {
+    /// 60,000 + 10,000 handwritten digits, 1x28x28.
+    Mnist,
+    /// 60,000 + 10,000 pictures of clothes, 1x28x28.
+    FashionMnist,
+    /// 50,000 + 10,000 photographs of ten classes, 3x32x32.
+    Cifar10,
+    /// 50,000 + 10,000 photographs of a hundred classes, 3x32x32.
+    Cifar100,
+    /// Strokes and discs drawn by the program itself, with labels.
+    Strokes(StrokesConfig),
+    /// A folder of image files; its sub-folders, where there are any, are the labels.
+    Folder(FolderConfig),
+    /// A stack of images in NumPy's format.
+    Npy(NpyConfig),
+    /// A stack of images in the format of MNIST.
+    Idx(IdxConfig),
+}
+
+/// Images drawn by code: label 0 is a stroke, label 1 a disc.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrokesConfig {
+    /// How many to draw for training.
+    #[serde(default = "default_strokes")]
+    pub count: usize,
+    /// Height and width in pixels.
+    #[serde(default = "default_strokes_size")]
+    pub size: usize,
+    /// Decides what is drawn.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// Image files below a folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderConfig {
+    /// The folder.
+    pub path: PathBuf,
+    /// A second folder with the test images; without it, a tenth of `path`, drawn by `split_seed`, is the test set.
+    #[serde(default)]
+    pub test: Option<PathBuf>,
+    /// How a picture of another size is brought to the model's.
+    #[serde(default)]
+    pub fit: FitRule,
+}
+
+/// How a picture of another size is brought to the model's; colours are always converted
+/// (grey from colour by Rec. 601 luma, colour from grey by repetition, transparency over white).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitRule {
+    /// Scale the shorter side to fit, then cut the middle out.
+    #[default]
+    Crop,
+    /// Scale both sides, whatever becomes of the proportions.
+    Stretch,
+    /// Scale the longer side to fit, then fill the border with black.
+    Pad,
+    /// Do nothing; another size is an error.
+    Exact,
+}
+
+/// A `.npy` stack of u8 images, [N,H,W], [N,C,H,W] or [N,H,W,C].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NpyConfig {
+    /// The images.
+    pub images: PathBuf,
+    /// Their labels, integers [N].
+    #[serde(default)]
+    pub labels: Option<PathBuf>,
+    /// The test images; without them, a tenth of `images`, drawn by `split_seed`, is the test set.
+    #[serde(default)]
+    pub test_images: Option<PathBuf>,
+    /// The labels of the test images.
+    #[serde(default)]
+    pub test_labels: Option<PathBuf>,
+}
+
+/// An idx stack of u8 images, [N,H,W].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdxConfig {
+    /// The images.
+    pub images: PathBuf,
+    /// Their labels.
+    #[serde(default)]
+    pub labels: Option<PathBuf>,
+    /// The test images; without them, a tenth of `images`, drawn by `split_seed`, is the test set.
+    #[serde(default)]
+    pub test_images: Option<PathBuf>,
+    /// The labels of the test images.
+    #[serde(default)]
+    pub test_labels: Option<PathBuf>,
+}
+
+/// Random changes made to each training batch, on the device.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Reflect-pads by so many pixels and cuts the original size out at a random place.
+    #[serde(default)]
+    pub pad_crop: usize,
+    /// Mirrors half of the images left to right.
+    #[serde(default)]
+    pub flip: bool,
+    /// Spreads each grey level over its own width: (255/256 u8 + U(0,1)) / 256, as IGEBM does.
+    #[serde(default)]
+    pub dequantize: bool,
+}
+
+fn default_root() -> PathBuf {
+    "data".into()
+}
+
+fn default_strokes() -> usize {
+    2000
+}
+
+fn default_strokes_size() -> usize {
+    16
+}

@@ -1,0 +1,22 @@
+//! What a user writes: experiment and architecture files as plain types, and the checks that need no tensor.
+
+mod check;
+mod data;
+mod experiment;
+mod model;
+mod objective;
+mod optimizer;
+mod sampler;
+mod train;
+pub mod yaml;
+
+pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, IdxConfig, NpyConfig, StrokesConfig};
+pub use experiment::Experiment;
+pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
+pub use objective::{Negatives, ObjectiveConfig};
+pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
+pub use sampler::{
+    BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
+    Storage,
+};
+pub use train::{Evaluate, GuardConfig, OodSet, ReportConfig, TrainConfig};

@@ -1,0 +1,235 @@
+//! Architecture files: a network as a list of layers.
+
+use serde::{Deserialize, Serialize};
+
+/// A network from images to one number each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// What the network is called.
+    pub name: String,
+    /// Channels, height and width of an image.
+    pub input: [i64; 3],
+    /// What the last layer's number is.
+    #[serde(default)]
+    pub output: Output,
+    /// Standard deviation of a Gaussian reference N(0, s^2 I) that the energy is measured against (Xie et al. 2016); null has none.
+    #[serde(default)]
+    pub reference_std: Option<f64>,
+    /// How weights start, where a layer does not say.
+    #[serde(default)]
+    pub init: Init,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+}
+
+/// What the network's last number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// E(x): low is likely.
+    #[default]
+    Energy,
+    /// f(x) = -E(x): high is likely.
+    NegativeEnergy,
+}
+
+/// One layer. A layer without parameters to set is a word, any other a word with a mapping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Layer {
+    /// Two-dimensional convolution.
+    Conv(Conv),
+    /// Fully connected.
+    Linear(Linear),
+    /// max(x, 0)
+    Relu,
+    /// x where positive, slope * x elsewhere.
+    LeakyRelu {
+        /// The slope below zero.
+        #[serde(default = "default_slope")]
+        slope: f64,
+    },
+    /// x * sigmoid(x), also called swish.
+    Silu,
+    /// x where positive, exp(x) - 1 elsewhere.
+    Elu,
+    /// log(1 + exp(x))
+    Softplus,
+    /// Average over windows.
+    AvgPool(Pool),
+    /// Sum over windows.
+    SumPool(Pool),
+    /// Maximum over windows.
+    MaxPool(Pool),
+    /// Average over all positions: [B,C,H,W] to [B,C].
+    GlobalAvgPool,
+    /// Sum over all positions: [B,C,H,W] to [B,C].
+    GlobalSumPool,
+    /// [B,C,H,W] to [B, C*H*W].
+    Flatten,
+    /// branch(x) + shortcut(x)
+    Residual(Residual),
+    /// Normalises each group of channels of each image (Wu & He 2018).
+    GroupNorm {
+        /// How many groups.
+        groups: i64,
+        /// Added to the variance.
+        #[serde(default = "default_eps")]
+        eps: f64,
+    },
+    /// Normalises each channel over the batch (Ioffe & Szegedy 2015).
+    BatchNorm(Norm),
+    /// Zeroes elements at random in training.
+    Dropout {
+        /// The share of zeroes.
+        p: f64,
+    },
+}
+
+/// Two-dimensional convolution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    /// Output channels.
+    pub out: i64,
+    /// Height and width of the kernel.
+    pub kernel: i64,
+    /// Step between positions.
+    #[serde(default = "one")]
+    pub stride: i64,
+    /// Zeroes around the image.
+    #[serde(default)]
+    pub padding: i64,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Divides the weight by its largest singular value (Miyato et al. 2018).
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNorm>,
+    /// How the weight starts; null means as the model says.
+    #[serde(default)]
+    pub init: Option<Init>,
+}
+
+/// Fully connected layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Linear {
+    /// Output features.
+    pub out: i64,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Divides the weight by its largest singular value.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNorm>,
+    /// How the weight starts; null means as the model says.
+    #[serde(default)]
+    pub init: Option<Init>,
+}
+
+/// Spectral normalisation by power iteration, as PyTorch's `spectral_norm` hook.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpectralNorm {
+    /// Power iterations a training pass.
+    pub iterations: i64,
+    /// Added where a norm is divided by.
+    pub eps: f64,
+    /// Multiplies the normalised weight by min(sigma, 1), so that a weight that starts at nearly zero stays small (IGEBM).
+    pub bound: bool,
+}
+
+/// A residual block.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Residual {
+    /// The layers of the branch, named `branch.0`, `branch.1`, ...
+    pub branch: Vec<Layer>,
+    /// The layers of the shortcut; none is the identity, one is named `shortcut`, several `shortcut.0`, ...
+    #[serde(default)]
+    pub shortcut: Vec<Layer>,
+}
+
+/// A pooling window; the stride is the size unless given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Height and width of the window.
+    pub size: i64,
+    /// Step between windows.
+    #[serde(default)]
+    pub stride: Option<i64>,
+    /// Zeroes around the image.
+    #[serde(default)]
+    pub padding: i64,
+}
+
+/// Batch normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Norm {
+    /// Added to the variance.
+    pub eps: f64,
+    /// Weight of the newest batch in the running statistics.
+    pub momentum: f64,
+}
+
+/// How weights start; biases of a rule other than `pytorch` start at zero.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Init {
+    /// As PyTorch's layers do: weight and bias uniform within 1/sqrt(fan in).
+    #[default]
+    Pytorch,
+    /// Normal with this standard deviation.
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
+    /// Uniform, variance 2 / (fan in + fan out) (Glorot & Bengio 2010).
+    XavierUniform,
+    /// Normal, variance 2 / fan in (He et al. 2015).
+    KaimingNormal,
+    /// Orthogonal rows (Saxe et al. 2014).
+    Orthogonal {
+        /// Multiplies the matrix.
+        gain: f64,
+    },
+}
+
+impl Default for SpectralNorm {
+    fn default() -> Self {
+        Self {
+            iterations: 1,
+            eps: 1e-12,
+            bound: false,
+        }
+    }
+}
+
+impl Default for Norm {
+    fn default() -> Self {
+        Self {
+            eps: 1e-5,
+            momentum: 0.1,
+        }
+    }
+}
+
+fn default_slope() -> f64 {
+    0.01
+}
+
+fn default_eps() -> f64 {
+    1e-5
+}
+
+fn one() -> i64 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}

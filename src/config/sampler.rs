@@ -1,0 +1,174 @@
+//! The `sampler` and `buffer` sections: how chains move and where they start.
+
+use serde::{Deserialize, Serialize};
+
+/// The Langevin chain: x' = x - step_size * grad E(x) + noise_scale * z.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplerConfig {
+    /// Steps of a training chain, K.
+    pub n_steps: usize,
+    /// What multiplies the gradient of the energy.
+    pub step_size: f64,
+    /// Standard deviation of the noise; null means sqrt(2 * step_size * temperature).
+    #[serde(default)]
+    pub noise_scale: Option<f64>,
+    /// T of the target exp(-E/T), 1 unless given; cannot be given together with `noise_scale`, which implies it.
+    #[serde(default)]
+    pub temperature: Option<f64>,
+    /// Limits the gradient before it is applied.
+    #[serde(default)]
+    pub grad_clip: Option<GradClip>,
+    /// The interval that `clamp` in `order` keeps pixels in.
+    #[serde(default)]
+    pub clamp: Option<[f64; 2]>,
+    /// The parts of one step, in order; null means gradient, noise, and clamp where `clamp` is given.
+    #[serde(default)]
+    pub order: Option<Vec<StepPart>>,
+    /// How `step_size` changes from the first to the last step of a chain.
+    #[serde(default)]
+    pub step_schedule: ChainSchedule,
+    /// How `noise_scale` changes from the first to the last step of a chain.
+    #[serde(default)]
+    pub noise_schedule: ChainSchedule,
+    /// In which precision the network is evaluated along the chain; the state stays f32.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Where fresh chains start.
+    #[serde(default)]
+    pub init: InitialDistribution,
+}
+
+/// One part of a Langevin step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepPart {
+    /// x -= step_size * (clipped) grad E(x)
+    Gradient,
+    /// x += noise_scale * z
+    Noise,
+    /// x = clamp(x)
+    Clamp,
+}
+
+/// A limit on the gradient of the energy with respect to x.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradClip {
+    /// Each element to [-value, value].
+    Value(f64),
+    /// Each image's gradient to this Euclidean norm at most.
+    Norm(f64),
+}
+
+/// A factor along the chain: 1 at the first step, `end` at the last.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ChainSchedule {
+    /// 1 throughout.
+    #[default]
+    Constant,
+    /// 1 + (end - 1) t
+    Linear {
+        /// The factor of the last step.
+        end: f64,
+    },
+    /// end^t
+    Geometric {
+        /// The factor of the last step.
+        end: f64,
+    },
+    /// end + (1 - end) (1 - t)^power
+    Polynomial {
+        /// The factor of the last step.
+        end: f64,
+        /// The exponent.
+        power: f64,
+    },
+}
+
+/// Arithmetic of the network along the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// bf16 where the device has instructions for it, f32 elsewhere; the choice is recorded in the resolved configuration.
+    #[default]
+    Auto,
+    /// Single precision.
+    F32,
+    /// Eight bits of mantissa; weights and activations only.
+    Bf16,
+}
+
+/// Where fresh chains start, in the units of images, [-1, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InitialDistribution {
+    /// Every pixel uniform in the interval.
+    Uniform(f64, f64),
+    /// Every pixel normal.
+    Gaussian {
+        /// Mean of a pixel.
+        mean: f64,
+        /// Standard deviation of a pixel.
+        std: f64,
+    },
+    /// Images of the training set.
+    Data,
+    /// Images of the training set with normal noise added.
+    NoisyData {
+        /// Standard deviation of the noise.
+        std: f64,
+    },
+}
+
+impl Default for InitialDistribution {
+    fn default() -> Self {
+        Self::Uniform(-1.0, 1.0)
+    }
+}
+
+/// The persistent replay buffer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BufferConfig {
+    /// How many chains it holds.
+    pub size: usize,
+    /// With this probability a drawn chain starts afresh from `sampler.init`.
+    pub reinit_prob: f64,
+    /// How chains are stored.
+    pub storage: Storage,
+    /// Where finished chains go.
+    pub replacement: Replacement,
+}
+
+/// How chains are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// As they are.
+    F32,
+    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept).
+    U8,
+}
+
+/// Where finished chains go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replacement {
+    /// Into the slots they were drawn from.
+    InPlace,
+    /// Into random slots, with the probability of reservoir sampling over all chains so far.
+    Reservoir,
+}
+
+impl Default for BufferConfig {
+    fn default() -> Self {
+        Self {
+            size: 10_000,
+            reinit_prob: 0.05,
+            storage: Storage::F32,
+            replacement: Replacement::InPlace,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The `train`, `guard`, `report` and `evaluate` sections: how long, how often, and what ends a run.
+
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
+
+/// The loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Updates of the parameters in all.
+    pub steps: u64,
+    /// Images of data, and chains, a step.
+    pub batch_size: usize,
+    /// Steps between two lines of metrics.
+    #[serde(default = "default_log_every")]
+    pub log_every: u64,
+    /// Steps between two checkpoints.
+    #[serde(default = "default_checkpoint_every")]
+    pub checkpoint_every: u64,
+    /// How many checkpoints are kept, the best one not counted.
+    #[serde(default = "default_keep")]
+    pub keep: usize,
+}
+
+/// When a run has diverged, and what is done about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardConfig {
+    /// Steps between two looks at the flags that accumulate on the device.
+    pub every: u64,
+    /// An energy beyond this is a divergence.
+    pub max_abs_energy: f64,
+    /// A parameter-gradient norm beyond so many times its running median is suspicious ...
+    pub grad_norm_factor: f64,
+    /// ... and a divergence when it is so at this many looks on end.
+    pub grad_norm_patience: u32,
+    /// How often the run goes back to the last good checkpoint before it gives up.
+    pub max_rollbacks: u32,
+    /// What the learning rate is multiplied by each time.
+    pub lr_factor: f64,
+}
+
+/// Pictures and event files made along the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Steps between two grids of samples and renewed curves; 0 makes none along the way.
+    pub every: u64,
+    /// Images in a grid.
+    pub images: usize,
+    /// Steps of the chain that draws a grid from noise; null means four times `sampler.n_steps`.
+    pub sample_steps: Option<usize>,
+    /// TensorBoard event files.
+    pub tensorboard: bool,
+}
+
+/// Out-of-distribution tables, at the end and along the way.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// The sets that test images are told apart from, by energy.
+    pub ood: Vec<OodSet>,
+    /// Steps between two evaluations on the validation images; the best mean AUROC is kept as a checkpoint. 0: only at the end.
+    pub every: u64,
+    /// At most so many images of each set; null means all.
+    pub limit: Option<usize>,
+}
+
+/// What is out of distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OodSet {
+    /// The test images of another data set (grey and colour are converted, sizes must agree).
+    Data(Dataset),
+    /// Pixels uniform in [-1, 1].
+    Uniform,
+    /// The test images upside down.
+    Flipped,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            every: 10,
+            max_abs_energy: 1e6,
+            grad_norm_factor: 1000.0,
+            grad_norm_patience: 5,
+            max_rollbacks: 5,
+            lr_factor: 0.5,
+        }
+    }
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self {
+            every: 500,
+            images: 64,
+            sample_steps: None,
+            tensorboard: true,
+        }
+    }
+}
+
+fn default_log_every() -> u64 {
+    10
+}
+
+fn default_checkpoint_every() -> u64 {
+    500
+}
+
+fn default_keep() -> usize {
+    2
+}

@@ -1,0 +1,6 @@
+//! Deep energy-based models of images, trained by MCMC maximum likelihood.
+pub mod config;
+pub mod error;
+pub mod rng;
+
+pub use error::{Error, Result};

@@ -1,0 +1,109 @@
+//! Randomness as a value: a stream is a seed and a count of draws, and the only caller of torch's `manual_seed`.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// A reproducible source of random tensors.
+///
+/// Torch's generator is global and its state cannot be read, so each draw seeds it anew from
+/// `(seed, counter)`: a stream that is saved and restored goes on bit for bit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    seed: u64,
+    counter: u64,
+}
+
+impl Stream {
+    /// The stream called `name` of a run with this `seed`; streams of different names are unrelated.
+    pub fn new(seed: u64, name: &str) -> Self {
+        let key = name.bytes().fold(mix64(seed), |h, b| mix64(h ^ u64::from(b)));
+        Self { seed: key, counter: 0 }
+    }
+
+    /// An unrelated stream derived from this one and a number, such as a retry.
+    pub fn derive(&self, number: u64) -> Self {
+        Self {
+            seed: mix64(self.seed ^ mix64(number.wrapping_add(1))),
+            counter: 0,
+        }
+    }
+
+    /// How many draws were made.
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// Seeds torch's global generator for the next draw; dropout inside a network is such a draw.
+    pub fn arm(&mut self) {
+        tch::manual_seed(self.next_seed() as i64);
+    }
+
+    /// A generator on the host, for shuffles and drawings that need no tensor.
+    pub fn host(&mut self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.next_seed())
+    }
+
+    /// Fills `out` with standard normal numbers, in place.
+    pub fn normal_(&mut self, out: &mut Tensor) {
+        self.arm();
+        let _ = out.normal_(0.0, 1.0);
+    }
+
+    /// Fills `out` with numbers uniform in `[low, high)`, in place.
+    pub fn uniform_(&mut self, out: &mut Tensor, low: f64, high: f64) {
+        self.arm();
+        let _ = out.uniform_(low, high);
+    }
+
+    /// A new f32 tensor of standard normal numbers.
+    pub fn normal(&mut self, size: &[i64], device: Device) -> Tensor {
+        self.arm();
+        Tensor::randn(size, (Kind::Float, device))
+    }
+
+    /// A new f32 tensor of numbers uniform in `[low, high)`.
+    pub fn uniform(&mut self, size: &[i64], low: f64, high: f64, device: Device) -> Tensor {
+        let mut out = Tensor::empty(size, (Kind::Float, device));
+        self.uniform_(&mut out, low, high);
+        out
+    }
+
+    /// `n` integers in `[0, high)`, with replacement, i64.
+    pub fn integers(&mut self, high: i64, n: i64, device: Device) -> Tensor {
+        self.arm();
+        Tensor::randint(high, [n], (Kind::Int64, device))
+    }
+
+    /// A permutation of `0..n`, i64.
+    pub fn permutation(&mut self, n: i64, device: Device) -> Tensor {
+        self.arm();
+        Tensor::randperm(n, (Kind::Int64, device))
+    }
+
+    /// The CPU generator uses only the low 32 bits of a seed: these run through all 2^32 values
+    /// before one repeats within a stream.
+    fn next_seed(&mut self) -> u64 {
+        let low = mix32((self.counter as u32).wrapping_add(self.seed as u32));
+        let high = mix64(self.seed ^ (self.counter >> 32)) & !u64::from(u32::MAX);
+        self.counter += 1;
+        high | u64::from(low)
+    }
+}
+
+/// A bijection of 64-bit numbers that scatters neighbours (SplitMix64's finaliser; Steele et al. 2014).
+fn mix64(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+/// A bijection of 32-bit numbers that scatters neighbours (MurmurHash3's finaliser; Appleby 2011).
+fn mix32(x: u32) -> u32 {
+    let x = (x ^ (x >> 16)).wrapping_mul(0x85EB_CA6B);
+    let x = (x ^ (x >> 13)).wrapping_mul(0xC2B2_AE35);
+    x ^ (x >> 16)
+}
