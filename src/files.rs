@@ -1,0 +1,178 @@
+//! Files that are whole or absent: atomic writes, and named tensors as safetensors.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+
+/// Tensors by name.
+pub type Named = BTreeMap<String, Tensor>;
+
+/// Writes `bytes` to a new file and makes them durable; a failure leaves no file behind.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(path);
+        Error::Io {
+            path: path.into(),
+            source: e,
+        }
+    })
+}
+
+/// Replaces `path` by `bytes` at once: a reader meets the old file or the new one, never a part.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = sibling(path, ".tmp");
+    write_synced(&temporary, bytes)?;
+    fs::rename(&temporary, path).map_err(Error::io(path))?;
+    sync_parent(path)
+}
+
+/// Makes a rename or a removal inside a folder durable.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent))
+}
+
+/// `path` with a suffix after its name.
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Named tensors as the bytes of a safetensors file; the same tensors always give the same bytes.
+pub fn encode(tensors: &Named) -> Result<Vec<u8>> {
+    let raw = tensors
+        .iter()
+        .map(|(name, t)| Ok((name, raw_bytes(t)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let views = raw
+        .iter()
+        .map(|(name, (dtype, shape, bytes))| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| damaged("tensor", e))?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, None).map_err(|e| damaged("tensors", e))
+}
+
+/// Named tensors from the bytes of a safetensors file; `place` names it in errors.
+pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(place, e))?;
+    file.iter()
+        .map(|(name, view)| {
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype(), place)?)?;
+            Ok((name.to_owned(), tensor))
+        })
+        .collect()
+}
+
+fn damaged(place: &str, e: impl std::fmt::Display) -> Error {
+    Error::input(
+        place,
+        format!("not a usable safetensors file: {e}"),
+        "use another copy of the file",
+    )
+}
+
+fn raw_bytes(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
+    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let shape = tensor.size().iter().map(|&n| n as usize).collect();
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok((dtype(tensor.kind()), shape, bytes))
+}
+
+const KINDS: [(Kind, Dtype); 9] = [
+    (Kind::Float, Dtype::F32),
+    (Kind::Double, Dtype::F64),
+    (Kind::BFloat16, Dtype::BF16),
+    (Kind::Half, Dtype::F16),
+    (Kind::Int64, Dtype::I64),
+    (Kind::Int, Dtype::I32),
+    (Kind::Int16, Dtype::I16),
+    (Kind::Uint8, Dtype::U8),
+    (Kind::Bool, Dtype::BOOL),
+];
+
+fn dtype(kind: Kind) -> Dtype {
+    let pair = KINDS.iter().find(|(k, _)| *k == kind);
+    pair.unwrap_or_else(|| panic!("tensors of kind {kind:?} are never stored"))
+        .1
+}
+
+fn kind(dtype: Dtype, place: &str) -> Result<Kind> {
+    let pair = KINDS.iter().find(|(_, d)| *d == dtype);
+    pair.map(|(k, _)| *k).ok_or_else(|| {
+        Error::input(
+            place,
+            format!("holds a tensor of type {dtype:?}"),
+            "store it as F32, F64, F16, BF16, I64, I32, I16, U8 or BOOL",
+        )
+    })
+}
+
+/// Compares what is there with what is expected, name by name, and words every difference in one error.
+///
+/// # Errors
+/// Lists what is missing, what is extra, and what has another shape or kind; nothing was copied then.
+pub fn check_same(expected: &[(String, Tensor)], found: &Named, place: &str) -> Result<()> {
+    let mut faults = Vec::new();
+    for (name, want) in expected {
+        match found.get(name) {
+            None => faults.push(format!("`{name}` is missing")),
+            Some(have) if have.size() != want.size() => faults.push(format!(
+                "`{name}` has shape {:?}, expected {:?}",
+                have.size(),
+                want.size()
+            )),
+            Some(have) if have.kind() != want.kind() => {
+                faults.push(format!("`{name}` is {:?}, expected {:?}", have.kind(), want.kind()))
+            }
+            Some(_) => {}
+        }
+    }
+    let known = |name: &String| expected.iter().any(|(n, _)| n == name);
+    faults.extend(
+        found
+            .keys()
+            .filter(|n| !known(n))
+            .map(|n| format!("`{n}` is not expected")),
+    );
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let shown = faults.iter().take(8).cloned().collect::<Vec<_>>().join("; ");
+    let more = faults.len().saturating_sub(8);
+    let tail = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Error::input(
+        place,
+        format!("tensors do not match: {shown}{tail}"),
+        "use the architecture and configuration that these tensors were made with",
+    ))
+}
