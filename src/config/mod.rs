@@ -6,6 +6,7 @@ mod experiment;
 mod model;
 mod objective;
 mod optimizer;
+mod resume;
 mod sampler;
 mod train;
 pub mod yaml;
@@ -15,6 +16,7 @@ pub use experiment::Experiment;
 pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
 pub use objective::{Negatives, ObjectiveConfig};
 pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
+pub use resume::MAY_CHANGE;
 pub use sampler::{
     BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
     Storage,

@@ -1,0 +1,107 @@
+//! Which keys of a run may change when it is resumed, and which changes are refused.
+
+use std::path::Path;
+
+use serde_yaml::Value;
+
+use super::{Experiment, Precision, yaml};
+use crate::error::Result;
+
+/// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
+pub const MAY_CHANGE: [&str; 9] = [
+    "name",
+    "device",
+    "threads",
+    "train.steps",
+    "train.log_every",
+    "train.checkpoint_every",
+    "train.keep",
+    "report",
+    "evaluate",
+];
+
+impl Experiment {
+    /// Takes over what the run chose by itself where this experiment leaves the choice open.
+    pub fn adopt(&mut self, stored: &Experiment) {
+        if self.device == "auto" {
+            self.device.clone_from(&stored.device);
+        }
+        self.threads = self.threads.or(stored.threads);
+        if self.sampler.precision == Precision::Auto {
+            self.sampler.precision = stored.sampler.precision;
+        }
+    }
+
+    /// Refuses to resume `stored` as `self` where a key differs that must not.
+    ///
+    /// # Errors
+    /// Names every such key with both values, and the keys that may change.
+    pub fn check_resume(&self, stored: &Experiment, file: &Path) -> Result<()> {
+        let mut changes = Vec::new();
+        differences(
+            &yaml::to_value(stored),
+            &yaml::to_value(self),
+            String::new(),
+            &mut changes,
+        );
+        let refused: Vec<_> = changes.iter().filter(|c| !may_change(&c.key)).collect();
+        let Some(first) = refused.first() else { return Ok(()) };
+        let others = refused
+            .iter()
+            .skip(1)
+            .map(|c| format!("; {}: {} -> {}", c.key, c.old, c.new))
+            .collect::<String>();
+        Err(yaml::config(
+            file,
+            first.key.clone(),
+            format!(
+                "cannot change when a run is resumed: it is {} in the run, {} here{others}",
+                first.old, first.new
+            ),
+            format!(
+                "set it back, or start another run with --out; only these may change: {}",
+                MAY_CHANGE.join(", ")
+            ),
+        ))
+    }
+}
+
+struct Change {
+    key: String,
+    old: String,
+    new: String,
+}
+
+fn may_change(key: &str) -> bool {
+    MAY_CHANGE
+        .iter()
+        .any(|k| key == *k || key.strip_prefix(k).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Walks two trees of the same type and notes each leaf that differs.
+fn differences(old: &Value, new: &Value, key: String, out: &mut Vec<Change>) {
+    match (old, new) {
+        (Value::Mapping(a), Value::Mapping(b)) if a.keys().eq(b.keys()) => {
+            for (name, value) in a {
+                let name_text = name.as_str().unwrap_or_default();
+                let path = if key.is_empty() {
+                    name_text.to_owned()
+                } else {
+                    format!("{key}.{name_text}")
+                };
+                differences(value, &b[name], path, out);
+            }
+        }
+        _ if old != new => out.push(Change {
+            key,
+            old: inline(old),
+            new: inline(new),
+        }),
+        _ => {}
+    }
+}
+
+/// A value on one line.
+fn inline(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "another value".into())
+}

@@ -1,0 +1,181 @@
+//! Watches for divergence: flags accumulate on the device and are read every few steps.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::config::GuardConfig;
+
+/// How many past looks the running median of the gradient norm is taken over.
+const WINDOW: usize = 101;
+
+/// Looks before the running median is trusted.
+const WARM: usize = 5;
+
+/// What a look at the flags saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Largest |E| since the last look; not finite where an energy was not.
+    pub max_abs_energy: f64,
+    /// Largest |loss| since the last look; not finite where a loss was not.
+    pub max_abs_loss: f64,
+    /// Largest norm of the parameters' gradient since the last look.
+    pub max_grad_norm: f64,
+    /// Whether every weight is finite.
+    pub weights_finite: bool,
+    /// Running median of the gradient norm over past looks, where there were enough.
+    pub median_grad_norm: Option<f64>,
+}
+
+/// Why a run counts as diverged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A loss was not finite.
+    Loss,
+    /// An energy was not finite.
+    Energy,
+    /// |E| passed `guard.max_abs_energy`.
+    EnergyBound,
+    /// A gradient was not finite.
+    Gradient,
+    /// A weight is not finite.
+    Weight,
+    /// The gradient norm stayed beyond `guard.grad_norm_factor` times its running median.
+    GradientGrowth,
+}
+
+/// A divergence: what was seen and why it counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// The step after which it was seen.
+    pub step: u64,
+    /// Why it counts.
+    pub cause: Cause,
+    /// What was seen.
+    pub reading: Reading,
+}
+
+/// What must survive a restart for the guard to judge as before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardState {
+    norms: Vec<f64>,
+    suspicious: u32,
+}
+
+/// The guard itself: three numbers on the device and a short history on the host.
+pub struct Guard {
+    config: GuardConfig,
+    flags: Tensor,
+    state: GuardState,
+}
+
+impl Guard {
+    /// A guard with nothing seen so far.
+    pub fn new(config: &GuardConfig, device: Device) -> Self {
+        Self { config: config.clone(), flags: cleared(device), state: GuardState::default() }
+    }
+
+    /// Goes on from a saved history.
+    pub fn restore(&mut self, state: GuardState) {
+        self.state = state;
+        self.clear();
+    }
+
+    /// The history to save.
+    pub fn state(&self) -> &GuardState {
+        &self.state
+    }
+
+    /// Takes one step's numbers in, on the device; every argument is a tensor that stays there.
+    pub fn watch(&mut self, energy_pos: &Tensor, energy_neg: &Tensor, loss: &Tensor, grad_norm: &Tensor) {
+        let largest = energy_pos.abs().max().maximum(&energy_neg.abs().max());
+        let seen = Tensor::stack(&[&largest, &loss.abs(), grad_norm], 0).to_kind(Kind::Float);
+        // maximum() hands a NaN on, so one bad step marks the whole interval.
+        self.flags = self.flags.maximum(&seen);
+    }
+
+    /// Whether the flags are due to be read after `step` steps.
+    pub fn is_due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.config.every)
+    }
+
+    /// Reads the flags (one transfer to the host), clears them, and judges.
+    pub fn look(&mut self, step: u64, parameters: &[(String, Tensor)]) -> Option<Divergence> {
+        let finite = parameters.iter().fold(Tensor::from(1i64).to_device(self.flags.device()), |all, (_, p)| {
+            all * p.detach().isfinite().all().to_kind(Kind::Int64)
+        });
+        let read = Tensor::cat(&[self.flags.to_kind(Kind::Double), finite.to_kind(Kind::Double).view([1])], 0);
+        let values = Vec::<f64>::try_from(&read).expect("four numbers");
+        self.clear();
+        let reading = Reading {
+            max_abs_energy: values[0],
+            max_abs_loss: values[1],
+            max_grad_norm: values[2],
+            weights_finite: values[3] == 1.0,
+            median_grad_norm: self.median(),
+        };
+        let cause = self.judge(&reading);
+        self.remember(reading.max_grad_norm);
+        cause.map(|cause| Divergence { step, cause, reading })
+    }
+
+    fn judge(&mut self, seen: &Reading) -> Option<Cause> {
+        let grown = seen.median_grad_norm.is_some_and(|m| seen.max_grad_norm > m * self.config.grad_norm_factor);
+        self.state.suspicious = if grown { self.state.suspicious + 1 } else { 0 };
+        let causes = [
+            (!seen.max_abs_energy.is_finite(), Cause::Energy),
+            (!seen.max_abs_loss.is_finite(), Cause::Loss),
+            (!seen.max_grad_norm.is_finite(), Cause::Gradient),
+            (!seen.weights_finite, Cause::Weight),
+            (seen.max_abs_energy > self.config.max_abs_energy, Cause::EnergyBound),
+            (self.state.suspicious >= self.config.grad_norm_patience, Cause::GradientGrowth),
+        ];
+        causes.into_iter().find(|(holds, _)| *holds).map(|(_, cause)| cause)
+    }
+
+    /// A suspicious norm stays out of the history, or it would become the norm.
+    fn remember(&mut self, norm: f64) {
+        if self.state.suspicious > 0 || !norm.is_finite() {
+            return;
+        }
+        self.state.norms.push(norm);
+        if self.state.norms.len() > WINDOW {
+            self.state.norms.remove(0);
+        }
+    }
+
+    fn median(&self) -> Option<f64> {
+        if self.state.norms.len() < WARM {
+            return None;
+        }
+        let mut sorted = self.state.norms.clone();
+        sorted.sort_by(f64::total_cmp);
+        Some(sorted[sorted.len() / 2])
+    }
+
+    fn clear(&mut self) {
+        self.flags = cleared(self.flags.device());
+    }
+}
+
+fn cleared(device: Device) -> Tensor {
+    Tensor::zeros([3], (Kind::Float, device))
+}
+
+impl std::fmt::Display for Divergence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let why = match self.cause {
+            Cause::Loss => "a loss is not a finite number",
+            Cause::Energy => "an energy is not a finite number",
+            Cause::EnergyBound => "an energy is beyond guard.max_abs_energy",
+            Cause::Gradient => "a gradient is not a finite number",
+            Cause::Weight => "a weight is not a finite number",
+            Cause::GradientGrowth => "the gradient norm stayed far above its running median",
+        };
+        let r = &self.reading;
+        write!(f, "by step {}: {why} (max |E| {:.4e}, max gradient norm {:.4e}", self.step, r.max_abs_energy, r.max_grad_norm)?;
+        r.median_grad_norm.map_or(Ok(()), |m| write!(f, ", its median {m:.4e}"))?;
+        write!(f, ")")
+    }
+}

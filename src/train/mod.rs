@@ -1,0 +1,15 @@
+//! Training: the loop, its state, checkpoints, and the divergence guard.
+
+pub mod checkpoint;
+mod guard;
+mod meters;
+mod run;
+mod state;
+mod trainer;
+
+pub use checkpoint::Which;
+pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
+pub use meters::{Meters, NAMES as METERS};
+pub use run::RunDir;
+pub use state::{Record, State, Streams};
+pub use trainer::{Event, LogLine, Observer, Outcome, Trainer};

@@ -1,0 +1,179 @@
+//! Everything that a run consists of between two steps, saved to and restored from a checkpoint.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::checkpoint::Contents;
+use super::guard::{Divergence, Guard, GuardState};
+use super::meters::Meters;
+use crate::buffer::ReplayBuffer;
+use crate::config::{Experiment, Negatives};
+use crate::data::{Batches, BatchesState, DataSet};
+use crate::error::{Error, Result};
+use crate::files::Named;
+use crate::nn::Network;
+use crate::optim::{Ema, Optimizer};
+use crate::rng::Stream;
+use crate::sampling;
+
+/// The independent sources of randomness of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    /// Augmentation and noise of data.
+    pub data: Stream,
+    /// Which chains are drawn and where fresh ones start.
+    pub buffer: Stream,
+    /// The noise of chains.
+    pub sampler: Stream,
+    /// Dropout of the live network.
+    pub network: Stream,
+}
+
+/// The part of the state that is not tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    streams: Streams,
+    batches: BatchesState,
+    meters: u64,
+    guard: GuardState,
+    lr_scale: f64,
+    divergences: Vec<Divergence>,
+    seconds: f64,
+}
+
+/// The state of a run.
+pub struct State {
+    /// Updates made so far.
+    pub step: u64,
+    /// The live network.
+    pub network: Network,
+    /// The moving average of its weights, where one is kept.
+    pub ema: Option<Ema>,
+    /// The optimiser with its moments.
+    pub optimizer: Optimizer,
+    /// The persistent chains, where the objective keeps them.
+    pub buffer: Option<ReplayBuffer>,
+    /// Where in which epoch the data is.
+    pub batches: Batches,
+    /// Randomness.
+    pub streams: Streams,
+    /// Sums for the next line of metrics.
+    pub meters: Meters,
+    /// The divergence guard.
+    pub guard: Guard,
+    /// What divergences have multiplied the learning rate by.
+    pub lr_scale: f64,
+    /// The divergences so far, each of which was gone back behind.
+    pub divergences: Vec<Divergence>,
+    /// Seconds of training so far, over all sittings.
+    pub seconds: f64,
+}
+
+impl State {
+    /// The state before the first step.
+    pub fn new(experiment: &Experiment, data: &DataSet, device: Device) -> Result<Self> {
+        let stream = |name| Stream::new(experiment.seed, name);
+        let mut streams =
+            Streams { data: stream("data"), buffer: stream("buffer"), sampler: stream("sampler"), network: stream("network") };
+        let network = Network::new(&experiment.model, device, &mut stream("init"))?;
+        let parameters = network.parameters();
+        let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
+        let optimizer = Optimizer::new(&experiment.optimizer, parameters);
+        let buffer = match experiment.objective.negatives {
+            Negatives::Persistent => Some(first_chains(experiment, data, device, &mut streams.buffer)?),
+            Negatives::Data | Negatives::Noise => None,
+        };
+        let batches = Batches::new(data.train.len(), experiment.train.batch_size as i64, device, stream("batches"));
+        let (meters, guard) = (Meters::new(device), Guard::new(&experiment.guard, device));
+        Ok(Self {
+            step: 0,
+            network,
+            ema,
+            optimizer,
+            buffer,
+            batches,
+            streams,
+            meters,
+            guard,
+            lr_scale: 1.0,
+            divergences: Vec::new(),
+            seconds: 0.0,
+        })
+    }
+
+    /// What a checkpoint of this moment holds.
+    pub fn contents(&self) -> Contents<Record> {
+        let (sums, count) = self.meters.state();
+        let mut tensors = BTreeMap::new();
+        tensors.insert("weights".to_owned(), named(self.network.state()));
+        tensors.insert("optimizer".to_owned(), named(self.optimizer.state()));
+        tensors.insert("meters".to_owned(), named(vec![("sums".to_owned(), sums)]));
+        if let Some(ema) = &self.ema {
+            tensors.insert("ema".to_owned(), named(ema.state()));
+        }
+        if let Some(buffer) = &self.buffer {
+            tensors.insert("buffer".to_owned(), named(buffer.state()));
+        }
+        let record = Record {
+            streams: self.streams.clone(),
+            batches: self.batches.state(),
+            meters: count,
+            guard: self.guard.state().clone(),
+            lr_scale: self.lr_scale,
+            divergences: self.divergences.clone(),
+            seconds: self.seconds,
+        };
+        Contents { step: self.step, tensors, record }
+    }
+
+    /// Goes back (or on) to a checkpoint.
+    ///
+    /// # Errors
+    /// When it is of another architecture or configuration; every tensor is checked before it is copied.
+    pub fn restore(&mut self, contents: &Contents<Record>) -> Result<()> {
+        let place = format!("checkpoint of step {}", contents.step);
+        self.network.load(part(contents, "weights")?, &place)?;
+        self.optimizer.load_state(part(contents, "optimizer")?, &place)?;
+        if let Some(ema) = &mut self.ema {
+            ema.load_state(part(contents, "ema")?, &place)?;
+        }
+        if let Some(buffer) = &mut self.buffer {
+            buffer.load_state(part(contents, "buffer")?, &place)?;
+        }
+        let record = &contents.record;
+        let sums = part(contents, "meters")?.get("sums").ok_or_else(|| absent(&place, "meters"))?;
+        self.meters.restore(sums, record.meters);
+        self.batches.restore(&record.batches);
+        self.streams = record.streams.clone();
+        self.guard.restore(record.guard.clone());
+        self.step = contents.step;
+        self.lr_scale = record.lr_scale;
+        self.divergences.clone_from(&record.divergences);
+        self.seconds = record.seconds;
+        Ok(())
+    }
+}
+
+/// The tensors of one file of a checkpoint.
+fn part<'a>(contents: &'a Contents<Record>, stem: &str) -> Result<&'a Named> {
+    contents.tensors.get(stem).ok_or_else(|| absent(&format!("checkpoint of step {}", contents.step), stem))
+}
+
+fn absent(place: &str, stem: &str) -> Error {
+    Error::input(place, format!("has no {stem}.safetensors"), "resume with the configuration that the run was made with")
+}
+
+fn named(tensors: Vec<(String, Tensor)>) -> Named {
+    tensors.into_iter().collect()
+}
+
+/// A buffer full of fresh chains.
+fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &mut Stream) -> Result<ReplayBuffer> {
+    let size = experiment.buffer.size as i64;
+    let fresh = sampling::start(&experiment.sampler.init, size, experiment.model.input, Some(&data.train), device, rng)?;
+    Ok(ReplayBuffer::new(&experiment.buffer, fresh))
+}

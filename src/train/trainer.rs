@@ -1,0 +1,338 @@
+//! The loop: analysis by synthesis, with metrics, checkpoints, and a way back from divergence.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use super::checkpoint::{self, Best};
+use super::guard::Divergence;
+use super::meters;
+use super::run::RunDir;
+use super::state::State;
+use crate::buffer::Drawn;
+use crate::config::{Experiment, Negatives, Precision, yaml};
+use crate::data::{self, DataSet};
+use crate::energy::{Energy, FrozenEnergy, LiveEnergy};
+use crate::error::{Error, Result};
+use crate::nn::Mode;
+use crate::objective::MaximumLikelihood;
+use crate::optim::{self, Schedule};
+use crate::sampling::{self, Langevin};
+
+/// One line of metrics: means over the steps since the last one.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogLine {
+    /// Updates made so far.
+    pub step: u64,
+    /// Name and value, in the order in which they are shown.
+    pub values: Vec<(&'static str, f64)>,
+}
+
+/// What happens in a run apart from its metrics.
+#[derive(Debug)]
+pub enum Event {
+    /// A checkpoint was written.
+    Saved {
+        /// Its step.
+        step: u64,
+    },
+    /// The run diverged and goes on from an earlier step.
+    RolledBack {
+        /// What was seen.
+        divergence: Divergence,
+        /// The step it goes on from.
+        to: u64,
+        /// What the learning rate is multiplied by from now on.
+        lr_scale: f64,
+    },
+    /// A damaged checkpoint was passed over.
+    PassedOver(Error),
+}
+
+/// Who watches a run: it writes metrics and pictures, shows progress, and judges by validation.
+pub trait Observer {
+    /// A step was made.
+    fn stepped(&mut self, step: u64);
+    /// A line of metrics is due.
+    fn logged(&mut self, line: &LogLine) -> Result<()>;
+    /// Something happened.
+    fn happened(&mut self, event: &Event) -> Result<()>;
+    /// Called after each step; a validation metric that was measured comes back, by name (higher is better).
+    fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>>;
+}
+
+/// How training ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All steps were made.
+    Finished,
+    /// Somebody asked for a stop; the state was saved.
+    Interrupted,
+    /// It diverged more often than `guard.max_rollbacks` allows.
+    Diverged,
+}
+
+/// A run in progress.
+pub struct Trainer {
+    experiment: Experiment,
+    data: DataSet,
+    run: RunDir,
+    device: Device,
+    state: State,
+    kernel: Langevin,
+    frozen: FrozenEnergy,
+    objective: MaximumLikelihood,
+    schedule: Schedule,
+    saved_at: Option<u64>,
+    log_clock: Instant,
+    log_step: u64,
+}
+
+impl Trainer {
+    /// A run at its first step.
+    pub fn new(experiment: Experiment, data: DataSet, run: RunDir, device: Device) -> Result<Self> {
+        let state = State::new(&experiment, &data, device)?;
+        let kind = if experiment.sampler.precision == Precision::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
+        Ok(Self {
+            frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature()),
+            objective: MaximumLikelihood::new(&experiment.objective),
+            schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
+            saved_at: None,
+            log_clock: Instant::now(),
+            log_step: 0,
+            experiment,
+            data,
+            run,
+            device,
+            state,
+            kernel,
+        })
+    }
+
+    /// The configuration.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The images.
+    pub fn data(&self) -> &DataSet {
+        &self.data
+    }
+
+    /// The folder.
+    pub fn run_dir(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// Where tensors live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Everything that changes from step to step.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes to the newest undamaged checkpoint, or to the first step where there is none.
+    ///
+    /// Returns whether there was one, and the errors of those passed over.
+    pub fn restore(&mut self) -> Result<(bool, Vec<Error>)> {
+        let (found, passed_over) = checkpoint::latest(&self.run)?;
+        match &found {
+            Some(contents) => self.state.restore(contents)?,
+            None => self.state = State::new(&self.experiment, &self.data, self.device)?,
+        }
+        self.saved_at = found.as_ref().map(|c| c.step);
+        self.restart_clock();
+        Ok((found.is_some(), passed_over))
+    }
+
+    /// Trains to the last step, or until `stop` is set.
+    pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome> {
+        self.restart_clock();
+        while self.state.step < self.experiment.train.steps {
+            if stop.load(Ordering::SeqCst) {
+                return self.interrupted(observer);
+            }
+            let clock = Instant::now();
+            self.step()?;
+            self.state.seconds += clock.elapsed().as_secs_f64();
+            observer.stepped(self.state.step);
+            if let Some(divergence) = self.guarded() {
+                if !self.roll_back(divergence, observer)? {
+                    return Ok(Outcome::Diverged);
+                }
+                continue;
+            }
+            self.routine(observer)?;
+        }
+        self.save(observer)?;
+        Ok(Outcome::Finished)
+    }
+
+    /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
+    fn routine(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let (step, train) = (self.state.step, &self.experiment.train);
+        let last = step == train.steps;
+        let save = step.is_multiple_of(train.checkpoint_every);
+        if step.is_multiple_of(train.log_every) || last {
+            let line = self.line();
+            observer.logged(&line)?;
+        }
+        if save || last {
+            self.save(observer)?;
+        }
+        if let Some((metric, value)) = observer.inspect(self)? {
+            self.keep_if_best(observer, metric, value)?;
+        }
+        Ok(())
+    }
+
+    /// One step of maximum likelihood: data and synthesised images, their energies, an update.
+    pub fn step(&mut self) -> Result<()> {
+        let positive = self.positive();
+        self.frozen.refresh(&self.state.network);
+        let drawn = self.start(&positive)?;
+        let steps = self.experiment.sampler.n_steps;
+        let chain = sampling::run_chain(&self.kernel, &self.frozen, drawn.x, steps, &mut self.state.streams.sampler);
+        if let (Some(buffer), Some(slots)) = (&mut self.state.buffer, &drawn.slots) {
+            buffer.put(slots, &chain.x, &mut self.state.streams.buffer);
+        }
+        self.update(&positive, &chain.x, &chain.grad_norm);
+        self.state.step += 1;
+        Ok(())
+    }
+
+    /// A batch of data, augmented, with its noise.
+    fn positive(&mut self) -> Tensor {
+        let rng = &mut self.state.streams.data;
+        let index = self.state.batches.next();
+        let x = data::augment(&self.data.train.pixels(&index), &self.experiment.data.augment, rng);
+        data::add_noise(x, self.experiment.objective.data_noise, rng)
+    }
+
+    /// Where this step's chains start.
+    fn start(&mut self, positive: &Tensor) -> Result<Start> {
+        let (sampler, shape) = (&self.experiment.sampler, self.experiment.model.input);
+        let batch = self.experiment.train.batch_size as i64;
+        let rng = &mut self.state.streams.buffer;
+        match self.experiment.objective.negatives {
+            Negatives::Data => Ok(Start { x: positive.copy(), slots: None }),
+            Negatives::Noise => {
+                let x = sampling::start(&sampler.init, batch, shape, Some(&self.data.train), self.device, rng)?;
+                Ok(Start { x, slots: None })
+            }
+            Negatives::Persistent => {
+                let fresh = sampling::start(&sampler.init, batch, shape, Some(&self.data.train), self.device, rng)?;
+                let buffer = self.state.buffer.as_mut().expect("made with the state");
+                let Drawn { x, slots, .. } = buffer.draw(batch, &fresh, rng);
+                Ok(Start { x, slots: Some(slots) })
+            }
+        }
+    }
+
+    /// Energies of both, the loss, its gradient, the update; numbers stay on the device.
+    fn update(&mut self, positive: &Tensor, negative: &Tensor, chain_grad_norm: &Tensor) {
+        let s = &mut self.state;
+        s.streams.network.arm();
+        let live = LiveEnergy::new(&s.network, Mode::Train, self.kernel.temperature());
+        let (energy_pos, energy_neg) = (live.energy(positive), live.energy(negative));
+        let out = self.objective.loss(&energy_pos, &energy_neg);
+        s.optimizer.zero_grad();
+        out.loss.backward();
+        let norm = optim::clip(&self.experiment.optimizer, &mut s.optimizer);
+        s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
+        if let Some(ema) = &mut s.ema {
+            ema.update(s.network.parameters());
+        }
+        s.guard.watch(&energy_pos, &energy_neg, &out.loss, &norm);
+        let age = s.buffer.as_ref().map_or_else(|| Tensor::zeros_like(&norm), |b| b.stats().mean_age);
+        s.meters.add([&out.energy_pos, &out.energy_neg, &out.loss, &norm, chain_grad_norm, &age]);
+    }
+
+    /// Reads the guard's flags when they are due, and always before something is kept.
+    fn guarded(&mut self) -> Option<Divergence> {
+        let (step, train) = (self.state.step, &self.experiment.train);
+        let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
+        if !kept && !self.state.guard.is_due(step) {
+            return None;
+        }
+        self.state.guard.look(step, self.state.network.parameters())
+    }
+
+    /// Goes back to the last good checkpoint with another sampler seed and a lower learning rate; false when that was tried too often.
+    fn roll_back(&mut self, divergence: Divergence, observer: &mut dyn Observer) -> Result<bool> {
+        let mut divergences = std::mem::take(&mut self.state.divergences);
+        divergences.push(divergence.clone());
+        let lr_scale = self.state.lr_scale * self.experiment.guard.lr_factor;
+        let tries = divergences.len() as u32;
+        if tries > self.experiment.guard.max_rollbacks {
+            self.state.divergences = divergences;
+            return Ok(false);
+        }
+        let (_, passed_over) = self.restore()?;
+        for error in passed_over {
+            observer.happened(&Event::PassedOver(error))?;
+        }
+        self.state.divergences = divergences;
+        self.state.lr_scale = lr_scale;
+        self.state.streams.sampler = self.state.streams.sampler.derive(tries.into());
+        observer.happened(&Event::RolledBack { divergence, to: self.state.step, lr_scale })?;
+        Ok(true)
+    }
+
+    fn interrupted(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        // A divergence that is not yet due for reading must not be saved as a good state.
+        if self.state.guard.look(self.state.step, self.state.network.parameters()).is_none() {
+            self.save(observer)?;
+        }
+        Ok(Outcome::Interrupted)
+    }
+
+    /// Writes a checkpoint unless this step has one.
+    fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let step = self.state.step;
+        if self.saved_at == Some(step) {
+            return Ok(());
+        }
+        checkpoint::write(&self.run, &yaml::to_text(&self.experiment), &self.state.contents(), self.experiment.train.keep)?;
+        self.saved_at = Some(step);
+        observer.happened(&Event::Saved { step })
+    }
+
+    fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
+        if checkpoint::best(&self.run).is_some_and(|b| b.value >= value) {
+            return Ok(());
+        }
+        self.save(observer)?;
+        checkpoint::set_best(&self.run, &Best { step: self.state.step, metric, value })
+    }
+
+    /// The means since the last line, with what is derived from them.
+    fn line(&mut self) -> LogLine {
+        let means = self.state.meters.read();
+        let mut values: Vec<_> = meters::NAMES.into_iter().zip(means).collect();
+        values.insert(2, ("energy_gap", values[1].1 - values[0].1));
+        values.push(("lr", self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale));
+        let work = (self.state.step - self.log_step) * (self.experiment.train.batch_size * self.experiment.sampler.n_steps) as u64;
+        values.push(("images_x_steps_per_second", work as f64 / self.log_clock.elapsed().as_secs_f64()));
+        values.push(("seconds", self.state.seconds));
+        self.restart_clock();
+        LogLine { step: self.state.step, values }
+    }
+
+    fn restart_clock(&mut self) {
+        self.log_clock = Instant::now();
+        self.log_step = self.state.step;
+    }
+}
+
+/// Where chains start, and the slots they continue, if any.
+struct Start {
+    x: Tensor,
+    slots: Option<Tensor>,
+}
