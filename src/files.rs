@@ -88,6 +88,18 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
         .collect()
 }
 
+/// Reads a safetensors file.
+///
+/// # Errors
+/// When there is no such file, or it is damaged.
+pub fn read(path: &Path) -> Result<Named> {
+    let bytes = fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::file(path, "no such file", "check the path"),
+        _ => Error::Io { path: path.into(), source: e },
+    })?;
+    decode(&bytes, &path.display().to_string())
+}
+
 fn damaged(place: &str, e: impl std::fmt::Display) -> Error {
     Error::input(
         place,

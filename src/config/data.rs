@@ -31,6 +31,8 @@ pub struct DataConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dataset {
+    /// No images: a model that was imported can sample and score, but not be trained.
+    None,
     /// 60,000 + 10,000 handwritten digits, 1x28x28.
     Mnist,
     /// 60,000 + 10,000 pictures of clothes, 1x28x28.

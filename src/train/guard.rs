@@ -76,15 +76,15 @@ impl Guard {
         Self { config: config.clone(), flags: cleared(device), state: GuardState::default() }
     }
 
-    /// Goes on from a saved history.
-    pub fn restore(&mut self, state: GuardState) {
+    /// Goes on from what was saved.
+    pub fn restore(&mut self, flags: &Tensor, state: GuardState) {
+        self.flags.copy_(flags);
         self.state = state;
-        self.clear();
     }
 
-    /// The history to save.
-    pub fn state(&self) -> &GuardState {
-        &self.state
+    /// The flags and the history to save.
+    pub fn state(&self) -> (Tensor, &GuardState) {
+        (self.flags.copy(), &self.state)
     }
 
     /// Takes one step's numbers in, on the device; every argument is a tensor that stays there.
@@ -100,14 +100,27 @@ impl Guard {
         step.is_multiple_of(self.config.every)
     }
 
-    /// Reads the flags (one transfer to the host), clears them, and judges.
+    /// Reads the flags (one transfer to the host), judges, and starts the next interval.
     pub fn look(&mut self, step: u64, parameters: &[(String, Tensor)]) -> Option<Divergence> {
-        let finite = parameters.iter().fold(Tensor::from(1i64).to_device(self.flags.device()), |all, (_, p)| {
-            all * p.detach().isfinite().all().to_kind(Kind::Int64)
-        });
+        let (reading, cause) = self.peek(parameters);
+        self.state.suspicious = self.suspicious_with(&reading);
+        self.remember(reading.max_grad_norm);
+        self.flags = cleared(self.flags.device());
+        cause.map(|cause| Divergence { step, cause, reading })
+    }
+
+    /// Whether a look would find nothing wrong; changes nothing, so that a run stopped here goes on as if it had not been.
+    pub fn is_good(&self, parameters: &[(String, Tensor)]) -> bool {
+        self.peek(parameters).1.is_none()
+    }
+
+    fn peek(&self, parameters: &[(String, Tensor)]) -> (Reading, Option<Cause>) {
+        let device = self.flags.device();
+        let all = Tensor::ones([], (Kind::Int64, device));
+        let finite =
+            parameters.iter().fold(all, |all, (_, p)| all * p.detach().isfinite().all().to_kind(Kind::Int64));
         let read = Tensor::cat(&[self.flags.to_kind(Kind::Double), finite.to_kind(Kind::Double).view([1])], 0);
         let values = Vec::<f64>::try_from(&read).expect("four numbers");
-        self.clear();
         let reading = Reading {
             max_abs_energy: values[0],
             max_abs_loss: values[1],
@@ -116,22 +129,25 @@ impl Guard {
             median_grad_norm: self.median(),
         };
         let cause = self.judge(&reading);
-        self.remember(reading.max_grad_norm);
-        cause.map(|cause| Divergence { step, cause, reading })
+        (reading, cause)
     }
 
-    fn judge(&mut self, seen: &Reading) -> Option<Cause> {
-        let grown = seen.median_grad_norm.is_some_and(|m| seen.max_grad_norm > m * self.config.grad_norm_factor);
-        self.state.suspicious = if grown { self.state.suspicious + 1 } else { 0 };
+    fn judge(&self, seen: &Reading) -> Option<Cause> {
         let causes = [
             (!seen.max_abs_energy.is_finite(), Cause::Energy),
             (!seen.max_abs_loss.is_finite(), Cause::Loss),
             (!seen.max_grad_norm.is_finite(), Cause::Gradient),
             (!seen.weights_finite, Cause::Weight),
             (seen.max_abs_energy > self.config.max_abs_energy, Cause::EnergyBound),
-            (self.state.suspicious >= self.config.grad_norm_patience, Cause::GradientGrowth),
+            (self.suspicious_with(seen) >= self.config.grad_norm_patience, Cause::GradientGrowth),
         ];
         causes.into_iter().find(|(holds, _)| *holds).map(|(_, cause)| cause)
+    }
+
+    /// How many looks on end were suspicious, this one included.
+    fn suspicious_with(&self, seen: &Reading) -> u32 {
+        let grown = seen.median_grad_norm.is_some_and(|m| seen.max_grad_norm > m * self.config.grad_norm_factor);
+        if grown { self.state.suspicious + 1 } else { 0 }
     }
 
     /// A suspicious norm stays out of the history, or it would become the norm.
@@ -152,10 +168,6 @@ impl Guard {
         let mut sorted = self.state.norms.clone();
         sorted.sort_by(f64::total_cmp);
         Some(sorted[sorted.len() / 2])
-    }
-
-    fn clear(&mut self) {
-        self.flags = cleared(self.flags.device());
     }
 }
 

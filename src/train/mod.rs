@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod guard;
+mod load;
 mod meters;
 mod run;
 mod state;
@@ -9,6 +10,7 @@ mod trainer;
 
 pub use checkpoint::Which;
 pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
+pub use load::{Trained, Weights, import, load};
 pub use meters::{Meters, NAMES as METERS};
 pub use run::RunDir;
 pub use state::{Record, State, Streams};

@@ -12,7 +12,7 @@ use crate::buffer::ReplayBuffer;
 use crate::config::{Experiment, Negatives};
 use crate::data::{Batches, BatchesState, DataSet};
 use crate::error::{Error, Result};
-use crate::files::Named;
+use crate::files::{self, Named};
 use crate::nn::Network;
 use crate::optim::{Ema, Optimizer};
 use crate::rng::Stream;
@@ -108,10 +108,11 @@ impl State {
     /// What a checkpoint of this moment holds.
     pub fn contents(&self) -> Contents<Record> {
         let (sums, count) = self.meters.state();
+        let (flags, guard) = self.guard.state();
         let mut tensors = BTreeMap::new();
         tensors.insert("weights".to_owned(), named(self.network.state()));
         tensors.insert("optimizer".to_owned(), named(self.optimizer.state()));
-        tensors.insert("meters".to_owned(), named(vec![("sums".to_owned(), sums)]));
+        tensors.insert("meters".to_owned(), named(vec![("sums".to_owned(), sums), ("guard".to_owned(), flags)]));
         if let Some(ema) = &self.ema {
             tensors.insert("ema".to_owned(), named(ema.state()));
         }
@@ -122,7 +123,7 @@ impl State {
             streams: self.streams.clone(),
             batches: self.batches.state(),
             meters: count,
-            guard: self.guard.state().clone(),
+            guard: guard.clone(),
             lr_scale: self.lr_scale,
             divergences: self.divergences.clone(),
             seconds: self.seconds,
@@ -145,11 +146,14 @@ impl State {
             buffer.load_state(part(contents, "buffer")?, &place)?;
         }
         let record = &contents.record;
-        let sums = part(contents, "meters")?.get("sums").ok_or_else(|| absent(&place, "meters"))?;
-        self.meters.restore(sums, record.meters);
+        let (sums, flags) = (self.meters.state().0, self.guard.state().0);
+        let expected = [("guard".to_owned(), flags), ("sums".to_owned(), sums)];
+        let meters = part(contents, "meters")?;
+        files::check_same(&expected, meters, &place)?;
+        self.meters.restore(&meters["sums"], record.meters);
+        self.guard.restore(&meters["guard"], record.guard.clone());
         self.batches.restore(&record.batches);
         self.streams = record.streams.clone();
-        self.guard.restore(record.guard.clone());
         self.step = contents.step;
         self.lr_scale = record.lr_scale;
         self.divergences.clone_from(&record.divergences);

@@ -287,7 +287,7 @@ impl Trainer {
 
     fn interrupted(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         // A divergence that is not yet due for reading must not be saved as a good state.
-        if self.state.guard.look(self.state.step, self.state.network.parameters()).is_none() {
+        if self.state.guard.is_good(self.state.network.parameters()) {
             self.save(observer)?;
         }
         Ok(Outcome::Interrupted)

@@ -1,0 +1,86 @@
+//! `ebm check FILE`: accepts or refuses a file, and prints what it describes.
+
+use std::path::{Path, PathBuf};
+
+use super::Status;
+use crate::config::{Experiment, ModelConfig, yaml};
+use crate::error::{Error, Result};
+use crate::sampling::Langevin;
+use crate::{data, nn};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// An experiment file or an architecture file
+    file: PathBuf,
+    /// Change a key of an experiment, as path.to.key=value
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
+    if tree.get("layers").is_some() {
+        let model: ModelConfig = yaml::typed(tree, &args.file)?;
+        print_model(&model, &nn::describe(&model, &args.file)?);
+    } else {
+        let experiment = Experiment::load(&args.file, &args.sets)?;
+        let summary = consistent(&experiment, &args.file)?;
+        print_model(&experiment.model, &summary);
+        print_experiment(&experiment);
+    }
+    Ok(Status::Done)
+}
+
+/// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
+pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
+    let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
+    data::declared_shape(&experiment.data, experiment.model.input)?;
+    Ok(summary)
+}
+
+/// Puts `model.` before the key of an error in an architecture that stands inside an experiment.
+fn inside_model(error: Error) -> Error {
+    match error {
+        Error::Config { file, key, what, remedy } => Error::Config { file, key: format!("model.{key}"), what, remedy },
+        other => other,
+    }
+}
+
+fn print_model(model: &ModelConfig, summary: &nn::Summary) {
+    let [c, h, w] = model.input;
+    println!("{}: {c}x{h}x{w} -> one {}\n", model.name, output_word(model));
+    println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "name", "layer", "output", "parameters", "MACs");
+    for row in &summary.rows {
+        let shape = row.output.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
+        println!("{:<22} {:<34} {:<16} {:>12} {:>16}", row.name, row.layer, shape, grouped(row.params), grouped(row.macs));
+    }
+    println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "total", "", "", grouped(summary.params), grouped(summary.macs));
+}
+
+fn output_word(model: &ModelConfig) -> &'static str {
+    match model.output {
+        crate::config::Output::Energy => "energy E(x), low = likely",
+        crate::config::Output::NegativeEnergy => "number f(x) = -E(x), high = likely",
+    }
+}
+
+fn print_experiment(e: &Experiment) {
+    let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
+    let images = e.train.steps * e.train.batch_size as u64;
+    println!("\n{}: {} steps of batch {} ({} images)", e.name, grouped(e.train.steps), e.train.batch_size, grouped(images));
+    println!(
+        "chain: {} steps of step_size {} and noise_scale {:.4e}, that is temperature {:.4e}",
+        e.sampler.n_steps,
+        e.sampler.step_size,
+        kernel.noise_scale(),
+        kernel.temperature()
+    );
+    println!("accepted");
+}
+
+/// 1234567 as 1,234,567.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}

@@ -1,0 +1,26 @@
+//! `ebm export RUN FILE`: a run's weights with PyTorch's names, for use elsewhere.
+
+use std::path::PathBuf;
+
+use super::Status;
+use super::model::Choice;
+use crate::files;
+use crate::train::RunDir;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of a run
+    run: PathBuf,
+    /// The safetensors file to write
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let (trained, _) = args.choice.load(&RunDir::open(&args.run)?)?;
+    let tensors = trained.network.state().into_iter().collect();
+    files::write_atomic(&args.file, &files::encode(&tensors)?)?;
+    eprintln!("{}: {} tensors of step {}", args.file.display(), tensors.len(), trained.step);
+    Ok(Status::Done)
+}

@@ -1,0 +1,97 @@
+//! `ebm import FILE --model M --out RUN`: weights that were trained elsewhere become a run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind};
+
+use super::Status;
+use crate::config::{Experiment, ModelConfig, Output, yaml};
+use crate::error::{Error, Result};
+use crate::files::{self, Named};
+use crate::nn;
+use crate::train::{self, RunDir};
+
+/// What an imported run is sampled with unless --sampler says otherwise, and the keys that only training reads.
+const TEMPLATE: &str = "
+data: {dataset: none}
+sampler: {n_steps: 60, step_size: 10, noise_scale: 0.005, grad_clip: {value: 0.03}, clamp: [-1, 1], order: [noise, clamp, gradient, clamp]}
+optimizer: {algorithm: {adam: {}}, lr: 1.0e-4}
+train: {steps: 1, batch_size: 64}
+";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The safetensors file: a PyTorch state dict
+    file: PathBuf,
+    /// The architecture file of the network
+    #[arg(long)]
+    model: PathBuf,
+    /// The folder of the run to make
+    #[arg(long)]
+    out: PathBuf,
+    /// Take only tensors whose name begins so, and remove it
+    #[arg(long, default_value = "")]
+    prefix: String,
+    /// A YAML file that maps names in FILE to names of the network
+    #[arg(long)]
+    map: Option<PathBuf>,
+    /// The network's number is -E(x) rather than E(x)
+    #[arg(long)]
+    negate: bool,
+    /// A file with the sampler of this model: an experiment file, or its sampler section alone
+    #[arg(long)]
+    sampler: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let experiment = experiment(args)?;
+    nn::describe(&experiment.model, &args.model)?;
+    RunDir::ensure_absent(&args.out)?;
+    let place = args.file.display().to_string();
+    let tensors = renamed(files::read(&args.file)?, args)?;
+    let run = train::import(&args.out, &experiment, &tensors, &place)?;
+    eprintln!("{}: {} tensors; try `ebm sample {0}` and `ebm score {0} IMAGES`", run.path().display(), tensors.len());
+    Ok(Status::Done)
+}
+
+/// The configuration of the run: the network, a sampler, and a template for the rest.
+fn experiment(args: &Args) -> Result<Experiment> {
+    let mut model: ModelConfig = yaml::load(&args.model)?;
+    if args.negate {
+        model.output = match model.output {
+            Output::Energy => Output::NegativeEnergy,
+            Output::NegativeEnergy => Output::Energy,
+        };
+    }
+    let mut tree = yaml::parse(TEMPLATE, Path::new("template"))?;
+    tree["model"] = yaml::to_value(&model);
+    tree["name"] = args.out.file_name().unwrap_or_default().to_string_lossy().into();
+    let mut source = args.out.as_path();
+    if let Some(path) = &args.sampler {
+        let given = yaml::parse(&yaml::read(path)?, path)?;
+        tree["sampler"] = given.get("sampler").cloned().unwrap_or(given);
+        source = path;
+    }
+    let experiment: Experiment = yaml::typed(tree, source)?;
+    experiment.check(source)?;
+    Ok(experiment)
+}
+
+/// The tensors under the prefix, by the network's names, in single precision.
+fn renamed(tensors: Named, args: &Args) -> Result<Named> {
+    let map: BTreeMap<String, String> = args.map.as_deref().map_or_else(|| Ok(BTreeMap::new()), yaml::load)?;
+    if let Some(unknown) = map.keys().find(|k| !tensors.contains_key(&format!("{}{k}", args.prefix))) {
+        let place = args.map.as_deref().unwrap_or(&args.file).display();
+        return Err(Error::input(place, format!("`{unknown}` is not in {}", args.file.display()), "name a tensor of that file, without the prefix"));
+    }
+    let own = tensors.into_iter().filter_map(|(name, t)| Some((name.strip_prefix(&args.prefix)?.to_owned(), t)));
+    let named: Named = own
+        .map(|(name, t)| (map.get(&name).cloned().unwrap_or(name), t))
+        .map(|(name, t)| if t.is_floating_point() { (name, t.to_device(Device::Cpu).to_kind(Kind::Float)) } else { (name, t) })
+        .collect();
+    if named.is_empty() {
+        return Err(Error::file(&args.file, format!("no tensor's name begins with `{}`", args.prefix), "check --prefix"));
+    }
+    Ok(named)
+}

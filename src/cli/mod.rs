@@ -1,0 +1,93 @@
+//! The commands of `ebm`: one file each, and the only place that prints.
+
+mod check;
+mod device;
+mod export;
+mod import;
+mod model;
+mod progress;
+mod results;
+mod sample;
+mod score;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+
+/// How a command ended, as the shell sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// 0
+    Done,
+    /// 1: part of the work failed.
+    Failed,
+    /// 3: training diverged.
+    Diverged,
+    /// 130: Ctrl-C.
+    Interrupted,
+}
+
+#[derive(Parser)]
+#[command(name = "ebm", version, about = "Deep energy-based models of images: train, sample, score", after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 130 interrupted")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a model as an experiment file says, or go on with a run
+    Train(train::Args),
+    /// Synthesise images from a trained run
+    Sample(sample::Args),
+    /// Print the energy of images under a trained run
+    Score(score::Args),
+    /// Check an experiment or architecture file and print what it describes
+    Check(check::Args),
+    /// Write a run's weights with PyTorch's names as safetensors
+    Export(export::Args),
+    /// Make a run from weights that were trained elsewhere
+    Import(import::Args),
+}
+
+/// Parses the command line, runs the command, and words what went wrong.
+pub fn main() -> ExitCode {
+    ignore_file_size_signal();
+    let command = Cli::parse().command;
+    let run = || match command {
+        Command::Train(args) => train::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(Ok(status)) => code(status),
+        Ok(Err(error)) => {
+            eprintln!("error: {error:#}");
+            let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
+            ExitCode::from(if input { 2 } else { 1 })
+        }
+        // The panic's own message is already on stderr.
+        Err(_) => ExitCode::from(1),
+    }
+}
+
+fn code(status: Status) -> ExitCode {
+    ExitCode::from(match status {
+        Status::Done => 0,
+        Status::Failed => 1,
+        Status::Diverged => 3,
+        Status::Interrupted => 130,
+    })
+}
+
+/// A write beyond the file-size limit then fails like one on a full disk, instead of ending the process.
+fn ignore_file_size_signal() {
+    let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, unread);
+}

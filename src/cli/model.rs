@@ -1,0 +1,46 @@
+//! The options by which commands choose a run's weights, and the network they load with them.
+
+use clap::{Args, ValueEnum};
+use tch::Device;
+
+use super::device;
+use crate::error::Result;
+use crate::train::{self, RunDir, Trained, Which};
+
+/// Which weights of which checkpoint, and where to compute.
+#[derive(Args)]
+pub struct Choice {
+    /// Weights to use
+    #[arg(long, value_enum, default_value_t = Weights::Ema)]
+    weights: Weights,
+    /// Checkpoint to use: last, best, or a step
+    #[arg(long, default_value = "last")]
+    checkpoint: Which,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Weights {
+    /// The moving average where the run keeps one
+    Ema,
+    /// As the last update left them
+    Raw,
+}
+
+impl Choice {
+    /// Loads the chosen network onto the chosen device; damaged checkpoints are told of on stderr.
+    pub fn load(&self, run: &RunDir) -> Result<(Trained, Device)> {
+        let device = device::parse(&self.device)?;
+        let weights = match self.weights {
+            Weights::Ema => train::Weights::Ema,
+            Weights::Raw => train::Weights::Raw,
+        };
+        let trained = train::load(run, self.checkpoint, weights, device)?;
+        for error in &trained.passed_over {
+            eprintln!("warning: passed over: {error}");
+        }
+        Ok((trained, device))
+    }
+}

@@ -1,0 +1,83 @@
+//! A trained run as others use it: its configuration, and its network with the chosen weights.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use tch::Device;
+
+use super::checkpoint::{self, Contents, Which};
+use super::run::RunDir;
+use crate::config::{Experiment, yaml};
+use crate::error::{Error, Result};
+use crate::files::Named;
+use crate::nn::Network;
+use crate::optim::Ema;
+use crate::rng::Stream;
+
+/// Which weights of a checkpoint are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// The moving average where the run keeps one, else the raw weights.
+    Ema,
+    /// The weights as the last update left them.
+    Raw,
+}
+
+/// A trained network with what it came from.
+pub struct Trained {
+    /// The run's configuration.
+    pub experiment: Experiment,
+    /// The network, its weights loaded.
+    pub network: Network,
+    /// The step of the checkpoint.
+    pub step: u64,
+    /// The persistent chains as the checkpoint stores them, where there are any.
+    pub buffer: Option<Named>,
+    /// Damaged checkpoints that were passed over.
+    pub passed_over: Vec<Error>,
+}
+
+/// Loads the network of a run.
+///
+/// # Errors
+/// When the run has no such checkpoint, or it is damaged or of another architecture.
+pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Result<Trained> {
+    let experiment = run.experiment()?;
+    let (mut contents, passed_over) = checkpoint::pick::<serde_json::Value>(run, which)?;
+    let network = Network::new(&experiment.model, device, &mut Stream::new(experiment.seed, "init"))?;
+    let place = format!("{}, checkpoint of step {}", run.path().display(), contents.step);
+    network.load(&chosen(&mut contents, weights, &place)?, &place)?;
+    Ok(Trained { experiment, network, step: contents.step, buffer: contents.tensors.remove("buffer"), passed_over })
+}
+
+/// Makes a run of weights that were trained elsewhere: a checkpoint of step 0 and a configuration.
+///
+/// # Errors
+/// When the tensors are not exactly those of the architecture; no folder is made then.
+pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str) -> Result<RunDir> {
+    let network = Network::new(&experiment.model, Device::Cpu, &mut Stream::new(experiment.seed, "init"))?;
+    network.load(tensors, place)?;
+    let text = yaml::to_text(experiment);
+    let run = RunDir::create(path, &text, experiment)?;
+    let weights = network.state().into_iter().collect();
+    let contents = Contents { step: 0, tensors: BTreeMap::from([("weights".to_owned(), weights)]), record: Imported { imported_from: place.to_owned() } };
+    checkpoint::write(&run, &text, &contents, 1)?;
+    Ok(run)
+}
+
+/// The record of a checkpoint that no training made.
+#[derive(Serialize)]
+struct Imported {
+    imported_from: String,
+}
+
+/// The state dict to load: the averaged parameters over the raw ones, whose buffers they share.
+fn chosen(contents: &mut Contents<serde_json::Value>, weights: Weights, place: &str) -> Result<Named> {
+    let missing = || Error::input(place, "has no weights.safetensors", "use another checkpoint");
+    let mut state = contents.tensors.remove("weights").ok_or_else(missing)?;
+    if let (Weights::Ema, Some(ema)) = (weights, contents.tensors.remove("ema")) {
+        state.extend(Ema::weights_of(ema));
+    }
+    Ok(state)
+}
