@@ -2,6 +2,7 @@
 pub mod config;
 pub mod error;
 pub mod files;
+pub mod optim;
 pub mod rng;
 
 pub use error::{Error, Result};

@@ -22,7 +22,8 @@ pub struct OptimizerConfig {
     /// Limits the gradient of the parameters.
     #[serde(default)]
     pub grad_clip: Option<ParamClip>,
-    /// Decay of the exponential moving average of the weights; null keeps none.
+    /// Decay of the exponential moving average of the weights; null keeps none. It is smaller at
+    /// first: min(ema, (1 + n) / (10 + n)) after n updates.
     #[serde(default)]
     pub ema: Option<f64>,
 }
@@ -69,12 +70,12 @@ pub enum LrSchedule {
     Constant,
     /// Multiplied by `gamma` at each milestone (a step).
     Step {
-        /// Steps at which the factor changes.
+        /// Steps of the run, counted from 0, from which on the factor is changed.
         milestones: Vec<u64>,
         /// The change.
         gamma: f64,
     },
-    /// gamma^(step / every), in whole numbers of `every`.
+    /// gamma^(step / every), in whole numbers of `every`, counted from the end of the warm-up.
     Exponential {
         /// The change.
         gamma: f64,
@@ -82,7 +83,7 @@ pub enum LrSchedule {
         #[serde(default = "one")]
         every: u64,
     },
-    /// Half a cosine from 1 to `end` over the run (`train.steps`).
+    /// Half a cosine from 1 to `end`, from the end of the warm-up to that of the run (`train.steps`).
     Cosine {
         /// The factor at the end.
         #[serde(default)]
