@@ -3,6 +3,7 @@ pub mod config;
 pub mod error;
 pub mod files;
 pub mod optim;
+pub mod nn;
 pub mod rng;
 
 pub use error::{Error, Result};

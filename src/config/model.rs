@@ -68,6 +68,8 @@ pub enum Layer {
     GlobalSumPool,
     /// [B,C,H,W] to [B, C*H*W].
     Flatten,
+    /// Sum over everything that an image has: [B,...] to [B,1].
+    SumFeatures,
     /// branch(x) + shortcut(x)
     Residual(Residual),
     /// Normalises each group of channels of each image (Wu & He 2018).
@@ -135,9 +137,10 @@ pub struct Linear {
 pub struct SpectralNorm {
     /// Power iterations a training pass.
     pub iterations: i64,
-    /// Added where a norm is divided by.
+    /// The least norm that is divided by in the power iteration.
     pub eps: f64,
-    /// Multiplies the normalised weight by min(sigma, 1), so that a weight that starts at nearly zero stays small (IGEBM).
+    /// Multiplies the normalised weight by min(sigma, 1), which makes it w / max(sigma, 1), so that a weight that starts
+    /// at nearly zero stays small (IGEBM).
     pub bound: bool,
 }
 

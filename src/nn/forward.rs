@@ -1,0 +1,96 @@
+//! The arithmetic of every layer: runs a plan on a table of tensors.
+
+use tch::Tensor;
+
+use super::network::Mode;
+use super::plan::{Activation, Node, Op, PoolBy};
+use super::spectral::effective;
+use crate::config::Norm;
+
+/// Runs the layers one after another; `tensors` are those of the plan's slots.
+pub(super) fn run(nodes: &[Node], x: Tensor, tensors: &[Tensor], mode: Mode) -> Tensor {
+    nodes.iter().fold(x, |x, node| layer(node, x, tensors, mode))
+}
+
+fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
+    match &node.op {
+        Op::Conv {
+            weight,
+            bias,
+            stride,
+            padding,
+        } => {
+            let bias = bias.map(|at| &t[at]);
+            x.conv2d(&effective(weight, t, mode), bias, *stride, *padding, 1, 1)
+        }
+        Op::Linear { weight, bias } => x.linear(&effective(weight, t, mode), bias.map(|at| &t[at])),
+        Op::Activation(activation) => activate(*activation, x, node.owns_input),
+        Op::Pool {
+            by,
+            size,
+            stride,
+            padding,
+        } => match by {
+            PoolBy::Average => x.avg_pool2d(*size, *stride, *padding, false, true, None),
+            PoolBy::Sum => x.avg_pool2d(*size, *stride, *padding, false, true, 1),
+            PoolBy::Max => x.max_pool2d(*size, *stride, *padding, 1, false),
+        },
+        Op::GlobalAvgPool => x.mean_dim([2i64, 3].as_slice(), false, None),
+        Op::GlobalSumPool => x.sum_dim_intlist([2i64, 3].as_slice(), false, None),
+        Op::Flatten => x.flatten(1, -1),
+        Op::SumFeatures => x.flatten(1, -1).sum_dim_intlist(1, true, None),
+        Op::Residual { branch, shortcut } => {
+            let short = run(shortcut, x.shallow_clone(), t, mode);
+            let mut long = run(branch, x, t, mode);
+            match branch.last() {
+                Some(last) if last.op.gives_away_output() => long.g_add_(&short),
+                _ => long + short,
+            }
+        }
+        Op::GroupNorm {
+            groups,
+            eps,
+            weight,
+            bias,
+        } => x.group_norm(*groups, Some(&t[*weight]), Some(&t[*bias]), *eps, true),
+        Op::BatchNorm { norm, first } => batch_norm(*norm, &t[*first..*first + 5], &x, mode),
+        Op::Dropout { p } => x.dropout(*p, mode == Mode::Train),
+    }
+}
+
+/// Where the result alone suffices for the backward pass, it takes the input's place in memory.
+fn activate(activation: Activation, mut x: Tensor, owns_input: bool) -> Tensor {
+    match activation {
+        Activation::Relu if owns_input => x.relu_(),
+        Activation::Elu if owns_input => x.elu_(),
+        Activation::Relu => x.relu(),
+        Activation::Elu => x.elu(),
+        // tch's leaky_relu has a fixed slope; its backward is the same product, and is differentiable in what it multiplies.
+        Activation::LeakyRelu(slope) => x.leaky_relu_backward(&x.detach(), slope, false),
+        Activation::Silu => x.silu(),
+        Activation::Softplus => x.softplus(),
+    }
+}
+
+/// Normalises by the batch's statistics in training, by the running ones otherwise.
+fn batch_norm(norm: Norm, tensors: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
+    let [weight, bias, mean, var, seen] = tensors else {
+        unreachable!("the plan lays out five tensors a batch norm");
+    };
+    let train = mode == Mode::Train;
+    if train {
+        let _guard = tch::no_grad_guard();
+        let _ = seen.shallow_clone().g_add_scalar_(1);
+    }
+    let (weight, bias) = (Some(weight), Some(bias));
+    x.batch_norm(
+        weight,
+        bias,
+        Some(mean),
+        Some(var),
+        train,
+        norm.momentum,
+        norm.eps,
+        true,
+    )
+}

@@ -1,0 +1,18 @@
+//! An architecture file becomes a network: a live one to train, and a frozen copy that chains run on.
+//!
+//! A layer is added in three arms: its variant in [`config::Layer`](crate::config::Layer), its shapes and tensors in
+//! `build.rs`, its arithmetic in `forward.rs`. Counts, names, loading and freezing follow from those.
+
+mod build;
+mod forward;
+mod frozen;
+mod init;
+mod network;
+mod plan;
+mod spectral;
+mod strict;
+mod summary;
+
+pub use frozen::Frozen;
+pub use network::{Mode, Network};
+pub use summary::{Row, Summary, describe};

@@ -1,0 +1,116 @@
+//! The live network: its parameters are what training changes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::plan::Plan;
+use super::{Frozen, forward, init, spectral, strict};
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::rng::Stream;
+
+/// How a pass is meant; an argument of each pass, so that nothing is ever left switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout zeroes, batch norm uses and records the batch's statistics, spectral norm iterates.
+    Train,
+    /// A fixed function of the image; no buffer changes.
+    Eval,
+}
+
+/// A network whose parameters require gradients.
+#[derive(Debug)]
+pub struct Network {
+    config: ModelConfig,
+    device: Device,
+    pub(super) plan: Plan,
+    /// One for each of the plan's slots.
+    pub(super) tensors: Vec<Tensor>,
+    /// The trainable ones among `tensors`, sharing their memory.
+    parameters: Vec<(String, Tensor)>,
+}
+
+impl Network {
+    /// A network with fresh weights, drawn from `rng` in the order of the state.
+    ///
+    /// The vectors of spectral norm get some power iterations at once, so that evaluation is sound from the start.
+    ///
+    /// # Errors
+    /// Those of [`describe`](super::describe), with the model's name in place of the file.
+    pub fn new(model: &ModelConfig, device: Device, rng: &mut Stream) -> Result<Network> {
+        let plan = Plan::new(model, Path::new(&model.name))?;
+        let tensors: Vec<Tensor> = plan
+            .slots
+            .iter()
+            .map(|s| init::start(s, rng).to_device(device))
+            .collect();
+        for weight in plan.spectral_weights() {
+            spectral::settle(&weight, &tensors);
+        }
+        let parameters = plan
+            .slots
+            .iter()
+            .zip(&tensors)
+            .filter(|(slot, _)| slot.trainable)
+            .map(|(slot, tensor)| (slot.name.clone(), tensor.set_requires_grad(true)))
+            .collect();
+        Ok(Network {
+            config: model.clone(),
+            device,
+            plan,
+            tensors,
+            parameters,
+        })
+    }
+
+    /// The architecture it was built from.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where its tensors live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The network's raw number for each image: `[B,C,H,W]` f32 to `[B]` f32, the sign of
+    /// [`Output`](crate::config::Output) not applied. Differentiable in the image and in the parameters.
+    ///
+    /// In training, dropout draws from torch's global generator: call [`Stream::arm`] before a pass that is to be
+    /// repeatable.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        forward::run(&self.plan.nodes, x.shallow_clone(), &self.tensors, mode).reshape([-1])
+    }
+
+    /// What training changes, in the order and with the names of PyTorch's `named_parameters`.
+    pub fn parameters(&self) -> &[(String, Tensor)] {
+        &self.parameters
+    }
+
+    /// Parameters and buffers in the order and with the names of PyTorch's `state_dict`; they share the network's memory.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let names = self.plan.slots.iter().map(|s| s.name.clone());
+        names.zip(self.tensors.iter().map(Tensor::detach)).collect()
+    }
+
+    /// Copies a whole state into the network; `place` names where it comes from.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) that lists every tensor that is missing, unknown, or of another shape or
+    /// kind; then nothing was copied.
+    pub fn load(&self, named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
+        strict::check(&self.plan.slots, named, place)?;
+        let _guard = tch::no_grad_guard();
+        for (slot, tensor) in self.plan.slots.iter().zip(&self.tensors) {
+            tensor.shallow_clone().copy_(&named[&slot.name]);
+        }
+        Ok(())
+    }
+
+    /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
+    pub fn frozen(&self, kind: Kind) -> Frozen {
+        Frozen::new(self, kind)
+    }
+}
