@@ -9,6 +9,7 @@ mod progress;
 mod results;
 mod sample;
 mod score;
+mod synthesis;
 mod train;
 
 use std::process::ExitCode;

@@ -80,6 +80,11 @@ impl Experiment {
         experiment.check(path)?;
         Ok(experiment)
     }
+
+    /// Steps of a chain that draws a picture from noise.
+    pub fn sample_steps(&self) -> usize {
+        self.report.sample_steps.unwrap_or(4 * self.sampler.n_steps)
+    }
 }
 
 /// Replaces the path of an architecture file by what the file holds.

@@ -105,6 +105,17 @@ impl State {
         })
     }
 
+    /// The network as others use it: with averaged weights where an average is kept.
+    pub fn averaged(&self, device: Device) -> Result<Network> {
+        let copy = Network::new(self.network.config(), device, &mut Stream::new(0, "copy"))?;
+        let mut weights = named(self.network.state());
+        if let Some(ema) = &self.ema {
+            weights.extend(ema.weights());
+        }
+        copy.load(&weights, "copy of the network")?;
+        Ok(copy)
+    }
+
     /// What a checkpoint of this moment holds.
     pub fn contents(&self) -> Contents<Record> {
         let (sums, count) = self.meters.state();

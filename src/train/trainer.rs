@@ -6,8 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::checkpoint::{self, Best};
+use super::checkpoint::{self, Best, Which};
 use super::guard::Divergence;
+use super::load::Weights;
 use super::meters;
 use super::run::RunDir;
 use super::state::State;
@@ -18,7 +19,7 @@ use crate::energy::{Energy, FrozenEnergy, LiveEnergy};
 use crate::error::{Error, Result};
 use crate::nn::Mode;
 use crate::objective::MaximumLikelihood;
-use crate::optim::{self, Schedule};
+use crate::optim::{Ema, Schedule};
 use crate::sampling::{self, Langevin};
 
 /// One line of metrics: means over the steps since the last one.
@@ -151,6 +152,19 @@ impl Trainer {
         Ok((found.is_some(), passed_over))
     }
 
+    /// Starts from the weights of another run; everything else stays as it is at the first step.
+    ///
+    /// # Errors
+    /// When that run is of another architecture.
+    pub fn init_from(&mut self, source: &RunDir, which: Which, weights: Weights) -> Result<()> {
+        let other = super::load::load(source, which, weights, self.device)?;
+        let place = source.path().display().to_string();
+        self.state.network.load(&other.network.state().into_iter().collect(), &place)?;
+        let parameters = self.state.network.parameters();
+        self.state.ema = self.experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
+        Ok(())
+    }
+
     /// Trains to the last step, or until `stop` is set.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome> {
         self.restart_clock();
@@ -244,7 +258,7 @@ impl Trainer {
         let out = self.objective.loss(&energy_pos, &energy_neg);
         s.optimizer.zero_grad();
         out.loss.backward();
-        let norm = optim::clip(&self.experiment.optimizer, &mut s.optimizer);
+        let norm = s.optimizer.clip();
         s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
         if let Some(ema) = &mut s.ema {
             ema.update(s.network.parameters());

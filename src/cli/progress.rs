@@ -1,0 +1,67 @@
+//! Progress on stderr: a bar with the quantities that matter on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::train::LogLine;
+
+/// Progress of a task with a known number of steps.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    total: u64,
+}
+
+impl Progress {
+    /// A task of `total` steps, of which `done` are behind it.
+    pub fn new(total: u64, done: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {msg}").expect("a valid template");
+            let bar = ProgressBar::new(total).with_style(style).with_position(done);
+            bar.reset_eta();
+            bar
+        });
+        Self { bar, total }
+    }
+
+    /// The task is at `step`.
+    pub fn at(&self, step: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(step);
+        }
+    }
+
+    /// Shows a line of metrics: beside the bar, or as a line of its own.
+    pub fn show(&self, line: &LogLine) {
+        let value = |name| line.values.iter().find(|(n, _)| *n == name).map_or(f64::NAN, |(_, v)| *v);
+        let text = format!(
+            "E+ {:.4} E- {:.4} gap {:.4} loss {:.4} |grad| {:.3} chain {:.3} {:.0} images x steps/s",
+            value("energy_pos"),
+            value("energy_neg"),
+            value("energy_gap"),
+            value("loss"),
+            value("grad_norm"),
+            value("chain_grad_norm"),
+            value("images_x_steps_per_second"),
+        );
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None => eprintln!("step {}/{}  {text}", line.step, self.total),
+        }
+    }
+
+    /// A message that stays, above the bar where there is one.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Ends the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

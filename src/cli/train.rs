@@ -1,0 +1,275 @@
+//! `ebm train EXPERIMENT`: trains, or goes on with a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+use serde_json::json;
+use tch::Device;
+
+use super::check::consistent;
+use super::progress::Progress;
+use super::results::{self, Results};
+use super::sample::columns;
+use super::{Status, device};
+use crate::config::{Dataset, Experiment, yaml};
+use crate::error::{Error, Result};
+use crate::report::{self, Events, MetricsLog};
+use crate::train::{Event, LogLine, Observer, Outcome, RunDir, Trainer, Which, Weights, checkpoint};
+use crate::{data, sampling};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// An experiment file
+    experiment: PathBuf,
+    /// Go on with the run that is there, bit for bit as if it had not stopped
+    #[arg(long)]
+    resume: bool,
+    /// Change a key of the experiment, as path.to.key=value (may be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long)]
+    device: Option<String>,
+    /// Decides every random number of the run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The run's folder; runs/NAME unless given
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Start from the weights of another run
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    init_from: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let mut experiment = Experiment::load(&args.experiment, &sets(args))?;
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
+    let existing = if args.resume { Some(RunDir::open(&out)?) } else { None };
+    if let Some(run) = &existing {
+        let stored = run.experiment()?;
+        experiment.adopt(&stored);
+        experiment.check_resume(&stored, &args.experiment)?;
+    }
+    let device = resolve(&mut experiment, &args.experiment)?;
+    if existing.is_none() {
+        RunDir::ensure_absent(&out)?;
+    }
+    if let Some(done) = existing.as_ref().map(|run| finished(run, &experiment)).transpose()?.flatten() {
+        show_finished(&done, existing.as_ref().expect("finished runs exist"), args);
+        return Ok(Status::Done);
+    }
+    let mut trainer = prepare(args, experiment, existing, &out, device)?;
+    train(&mut trainer, args)
+}
+
+/// The changes that the options stand for.
+fn sets(args: &Args) -> Vec<String> {
+    let mut sets = args.sets.clone();
+    sets.extend(args.device.iter().map(|d| format!("device={d}")));
+    sets.extend(args.seed.iter().map(|s| format!("seed={s}")));
+    sets
+}
+
+/// Checks what needs no data, and writes this machine's choices into the configuration.
+fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
+    consistent(experiment, file)?;
+    if experiment.data.dataset == Dataset::None {
+        return Err(yaml::config(file, "data.dataset", "there are no images to train on", "name a data set"));
+    }
+    let device = device::parse(&experiment.device)?;
+    experiment.device = device::name(device);
+    let threads = experiment.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    tch::set_num_threads(threads as i32);
+    experiment.threads = Some(threads);
+    experiment.sampler.precision = sampling::resolve_precision(experiment.sampler.precision, device);
+    Ok(device)
+}
+
+/// The results of a run that has nothing left to do.
+fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
+    let last = checkpoint::steps(run)?.last().copied();
+    Ok(last.filter(|step| *step >= experiment.train.steps).and_then(|step| Results::of(run, step)))
+}
+
+fn show_finished(results: &Results, run: &RunDir, args: &Args) {
+    results.print(run);
+    let (experiment, folder) = (args.experiment.display(), run.path().display());
+    println!("This run is finished. To train it further: ebm train {experiment} --out {folder} --resume --set train.steps={}", results.step * 2);
+    println!("To train anew: remove {folder}, or give another folder by --out.");
+}
+
+/// Opens the data, then the run's folder: made whole, or gone on with.
+fn prepare(args: &Args, experiment: Experiment, existing: Option<RunDir>, out: &Path, device: Device) -> Result<Trainer> {
+    let data = data::open(&experiment.data, experiment.model.input, device)?;
+    eprintln!("data: {} training, {} validation, {} test images on {}", data.train.len(), data.validation.len(), data.test.len(), experiment.device);
+    let run = match existing {
+        Some(run) => {
+            run.set_experiment(&experiment)?;
+            run
+        }
+        None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment)?,
+    };
+    run.write_json("data.json", &data.record)?;
+    run.write_json("environment.json", &Environment::of(&experiment))?;
+    let mut trainer = Trainer::new(experiment, data, run, device)?;
+    if args.resume {
+        let (found, passed_over) = trainer.restore()?;
+        passed_over.iter().for_each(|e| eprintln!("warning: passed over: {e}"));
+        match found {
+            true => eprintln!("going on from step {}", trainer.state().step),
+            false => eprintln!("the run has no checkpoint yet: starting again from step 0"),
+        }
+    }
+    if let Some(source) = &args.init_from {
+        trainer.init_from(&RunDir::open(source)?, Which::Last, Weights::Ema)?;
+    }
+    Ok(trainer)
+}
+
+/// What, beside the configuration, decides a run's numbers.
+#[derive(Serialize)]
+struct Environment {
+    versions: std::collections::BTreeMap<String, String>,
+    seed: u64,
+    device: String,
+    threads: Option<u32>,
+    processor: String,
+    command: Vec<String>,
+}
+
+impl Environment {
+    fn of(experiment: &Experiment) -> Self {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let processor = info.lines().find_map(|l| l.strip_prefix("model name")).map_or("unknown", |l| l.trim_matches([' ', '\t', ':']));
+        Self {
+            versions: checkpoint::versions(),
+            seed: experiment.seed,
+            device: experiment.device.clone(),
+            threads: experiment.threads,
+            processor: processor.to_owned(),
+            command: std::env::args().collect(),
+        }
+    }
+}
+
+fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
+    let mut console = Console::open(trainer)?;
+    let outcome = trainer.run(&mut console, &interrupts()?)?;
+    console.progress.finish();
+    let run = trainer.run_dir().clone();
+    let again = format!("ebm train {} --out {} --resume", args.experiment.display(), run.path().display());
+    match outcome {
+        Outcome::Finished => {
+            eprintln!("drawing from noise and evaluating ...");
+            Results::make(trainer)?.print(&run);
+            Ok(Status::Done)
+        }
+        Outcome::Interrupted => {
+            eprintln!("interrupted at step {}; go on with:\n  {again}", trainer.state().step);
+            Ok(Status::Interrupted)
+        }
+        Outcome::Diverged => {
+            run.write_json("divergence.json", &trainer.state().divergences)?;
+            report_divergence(trainer);
+            Ok(Status::Diverged)
+        }
+    }
+}
+
+/// A flag that Ctrl-C and a polite kill set; a second one ends the process at once.
+fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    Ok(stop)
+}
+
+fn report_divergence(trainer: &Trainer) {
+    let (state, guard) = (trainer.state(), &trainer.experiment().guard);
+    eprintln!("error: training diverged {} times, guard.max_rollbacks allows {}", state.divergences.len(), guard.max_rollbacks);
+    for divergence in &state.divergences {
+        eprintln!("  {divergence}");
+    }
+    eprintln!("  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps");
+    eprintln!("  the last good checkpoint and divergence.json are in {}", trainer.run_dir().path().display());
+}
+
+/// Writes what a run leaves, and shows how it goes.
+struct Console {
+    metrics: MetricsLog,
+    events: Option<Events>,
+    progress: Progress,
+    step: u64,
+}
+
+impl Console {
+    fn open(trainer: &Trainer) -> Result<Self> {
+        let (run, step) = (trainer.run_dir(), trainer.state().step);
+        let tensorboard = trainer.experiment().report.tensorboard;
+        Ok(Self {
+            metrics: MetricsLog::resume(&run.metrics(), step)?,
+            events: if tensorboard { Some(Events::open(run.path(), step)?) } else { None },
+            progress: Progress::new(trainer.experiment().train.steps, step),
+            step,
+        })
+    }
+
+    fn pictures(&mut self, trainer: &Trainer) -> Result<()> {
+        let (run, step) = (trainer.run_dir(), trainer.state().step);
+        let network = trainer.state().averaged(trainer.device())?;
+        let images = results::from_noise(&network, trainer, trainer.experiment().report.images as i64)?;
+        let wide = columns(images.size()[0]);
+        report::grid(&images, wide, &run.samples().join(format!("step-{step:06}.png")))?;
+        if let Some(events) = &mut self.events {
+            events.images(step, "samples", &images, wide)?;
+        }
+        report::curves(&run.metrics(), &run.path().join("curves.png"))
+    }
+}
+
+impl Observer for Console {
+    fn stepped(&mut self, step: u64) {
+        self.step = step;
+        self.progress.at(step);
+    }
+
+    fn logged(&mut self, line: &LogLine) -> Result<()> {
+        self.progress.show(line);
+        self.metrics.scalars(line.step, &line.values)?;
+        self.events.as_mut().map_or(Ok(()), |e| e.scalars(line.step, &line.values))
+    }
+
+    fn happened(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Saved { step } => self.metrics.event(*step, "checkpoint", &[]),
+            Event::PassedOver(error) => {
+                self.progress.say(&format!("warning: passed over: {error}"));
+                self.metrics.event(self.step, "passed over", &[("error", json!(error.to_string()))])
+            }
+            Event::RolledBack { divergence, to, lr_scale } => {
+                self.progress.say(&format!("diverged {divergence}; going back to step {to} with the learning rate times {lr_scale}"));
+                let details = [("to", json!(to)), ("lr_scale", json!(lr_scale)), ("divergence", json!(divergence))];
+                self.metrics.event(divergence.step, "rollback", &details)
+            }
+        }
+    }
+
+    fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
+        let (step, e) = (trainer.state().step, trainer.experiment());
+        if e.report.every > 0 && step.is_multiple_of(e.report.every) && step < e.train.steps {
+            self.pictures(trainer)?;
+        }
+        if e.evaluate.every == 0 || !step.is_multiple_of(e.evaluate.every) {
+            return Ok(None);
+        }
+        let network = trainer.state().averaged(trainer.device())?;
+        let table = results::ood_table(&network, trainer, &trainer.data().validation)?;
+        let mean = table.mean_auroc();
+        self.metrics.scalars(step, &[("validation_auroc", mean)])?;
+        Ok(Some(("validation_auroc".into(), mean)))
+    }
+}
