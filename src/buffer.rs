@@ -242,10 +242,7 @@ fn to_levels(x: &Tensor, rng: &mut Stream) -> Tensor {
 /// Chains as f32, whatever they are stored as.
 fn from_storage(chains: &Tensor) -> Tensor {
     match chains.kind() {
-        Kind::Uint8 => chains
-            .to_kind(Kind::Float)
-            .g_div_scalar_(127.5)
-            .g_add_scalar_(-1.0),
+        Kind::Uint8 => chains.to_kind(Kind::Float).g_div_scalar_(127.5).g_add_scalar_(-1.0),
         _ => chains.shallow_clone(),
     }
 }

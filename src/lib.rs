@@ -4,9 +4,9 @@ pub mod config;
 pub mod energy;
 pub mod error;
 pub mod files;
-pub mod optim;
 pub mod nn;
 pub mod objective;
+pub mod optim;
 pub mod rng;
 pub mod sampling;
 

@@ -1,8 +1,10 @@
 //! Energies of images, low where likely, and their gradients with respect to the images.
 
 mod compose;
+mod network;
 
 pub use compose::{GaussianReference, Sum, Tempered};
+pub use network::{FrozenEnergy, LiveEnergy};
 
 use tch::Tensor;
 

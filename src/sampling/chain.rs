@@ -16,13 +16,7 @@ pub struct ChainOutput {
 }
 
 /// Runs a batch of chains from `x` for `n_steps`; `x` itself is left as it is.
-pub fn run_chain(
-    kernel: &dyn Kernel,
-    energy: &dyn Energy,
-    x: Tensor,
-    n_steps: usize,
-    rng: &mut Stream,
-) -> ChainOutput {
+pub fn run_chain(kernel: &dyn Kernel, energy: &dyn Energy, x: Tensor, n_steps: usize, rng: &mut Stream) -> ChainOutput {
     run_chain_watched(kernel, energy, x, n_steps, rng, &mut |_, _| {})
 }
 
