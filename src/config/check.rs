@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Negatives, ParamClip,
-    StepPart, yaml,
+    StepPart, Storage, yaml,
 };
 use crate::error::Result;
 
@@ -186,8 +186,27 @@ impl Experiment {
                 self.buffer.size,
                 "at least train.batch_size, since a draw holds each chain once",
             )?;
+            self.check_storage(c)?;
         }
         Ok(())
+    }
+
+    /// 256 levels hold [-1, 1] only: a chain that leaves it would be moved by being stored.
+    fn check_storage(&self, c: &Checker) -> Result<()> {
+        let inside = self.sampler.clamp.is_some_and(|[low, high]| low >= -1.0 && high <= 1.0);
+        let ends_clamped = self
+            .sampler
+            .order
+            .as_ref()
+            .is_none_or(|o| o.last() == Some(&StepPart::Clamp));
+        if self.buffer.storage == Storage::F32 || (inside && ends_clamped) {
+            return Ok(());
+        }
+        c.conflict(
+            "buffer.storage",
+            "u8 holds [-1, 1] only, and chains may end outside of it",
+            "set sampler.clamp: [-1, 1] with `clamp` as the last part of a step, or store f32",
+        )
     }
 
     fn check_optimizer(&self, c: &Checker) -> Result<()> {

@@ -1,0 +1,54 @@
+//! Energies of images, low where likely, and their gradients with respect to the images.
+
+mod compose;
+mod network;
+
+pub use compose::{GaussianReference, Sum, Tempered};
+pub use network::{FrozenEnergy, LiveEnergy};
+
+use tch::Tensor;
+
+/// A number for every image: low is likely.
+pub trait Energy {
+    /// Energies `[B]`, f32, of images `[B,C,H,W]`, f32; differentiable in the images.
+    fn energy(&self, x: &Tensor) -> Tensor;
+}
+
+impl<E: Energy + ?Sized> Energy for &E {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        (**self).energy(x)
+    }
+}
+
+impl<E: Energy + ?Sized> Energy for Box<E> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        (**self).energy(x)
+    }
+}
+
+/// Energies of a batch and their gradients, cut off from any graph.
+#[derive(Debug)]
+pub struct EnergyGrad {
+    /// `[B]`
+    pub energy: Tensor,
+    /// dE/dx, of the shape of the images.
+    pub grad: Tensor,
+}
+
+/// Energies of a batch and their gradients with respect to the images, in one backward pass.
+///
+/// Only what leads to the images is differentiated: no parameter gets a gradient, even where it requires one.
+/// It does not matter whether the caller has switched gradients off.
+pub fn energy_and_grad(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
+    tch::with_grad(|| {
+        let x = x.detach().set_requires_grad(true);
+        let e = energy.energy(&x);
+        // Each energy depends on its own image alone, so the gradient of the sum holds them all.
+        let total = e.sum(e.kind());
+        let grad = Tensor::run_backward(&[total], &[x], false, false).remove(0);
+        EnergyGrad {
+            energy: e.detach(),
+            grad,
+        }
+    })
+}

@@ -1,0 +1,5 @@
+//! What training minimises.
+
+mod maximum_likelihood;
+
+pub use maximum_likelihood::{LossOutput, MaximumLikelihood};

@@ -1,0 +1,14 @@
+//! Markov chains that draw images from an energy.
+
+mod chain;
+mod kernel;
+mod langevin;
+mod precision;
+mod schedule;
+mod start;
+
+pub use chain::{ChainOutput, run_chain, run_chain_watched};
+pub use kernel::{ChainState, Kernel, StepInfo};
+pub use langevin::Langevin;
+pub use precision::{kind_of, resolve_precision};
+pub use start::{ImageSource, start};
