@@ -50,13 +50,17 @@ reachable() { curl -fsSIL --connect-timeout 5 --max-time 15 -o /dev/null "$1" 2>
 
 # fetch_url URL FILE: goes on where an earlier try stopped; FILE appears only when it is whole.
 fetch_url() {
-  local meter=(-sS) part=$2.part
+  local meter=(-sS) part=$2.part status=0
   [ -t 2 ] && meter=(--progress-bar)
   local get=(curl -fL "${meter[@]}" --connect-timeout 10 --speed-limit 1000 --speed-time 60 --retry 3 -o "$part")
   mkdir -p "$(dirname "$2")"
-  if ! "${get[@]}" -C - "$1"; then
-    rm -f "$part" # a server without ranges, or a part that does not fit: from the start, once
-    "${get[@]}" "$1" || return 1
-  fi
+  "${get[@]}" -C - "$1" || status=$?
+  case $status in
+    0) ;;
+    22 | 33 | 36) # the server knows no ranges, or the part does not fit: from the start
+      rm -f "$part"
+      "${get[@]}" "$1" || return 1 ;;
+    *) return 1 ;; # what has arrived is kept for the next try
+  esac
   mv -f "$part" "$2"
 }
