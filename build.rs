@@ -1,104 +1,127 @@
 //! Finds LibTorch, refuses a wrong one with the remedy, and makes every binary find it at run time.
+//!
+//! Cargo may compile torch-sys before it runs this. There, torch-sys itself refuses another version, and a
+//! missing LibTorch ends at `.cargo/remedy/torch/torch.h`, which names the remedy too.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::process::Command;
 use std::{env, fs};
 
 /// The LibTorch release that the pinned `tch` is generated from.
 const VERSION: &str = "2.11.0";
 
 fn main() {
-    println!("cargo:rerun-if-env-changed=LIBTORCH");
-    println!("cargo:rerun-if-env-changed=LIBTORCH_LIB");
+    describe_source();
+    println!("cargo::rerun-if-env-changed=LIBTORCH");
+    println!("cargo::rerun-if-env-changed=LIBTORCH_LIB");
     let root = libtorch_root();
-    println!("cargo:rerun-if-changed={}", root.join("build-version").display());
+    // As in torch-sys: LIBTORCH_LIB names the folder that holds lib/, where it is not LIBTORCH.
     let lib = env::var_os("LIBTORCH_LIB")
         .map_or_else(|| root.clone(), PathBuf::from)
         .join("lib");
-    check(&root, &lib);
-    link(&lib);
-    describe_source();
+    // A missing file makes Cargo run this again, which is what a folder that is refused needs.
+    println!("cargo::rerun-if-changed={}", version_file(&root).display());
+    match check(&root, &lib) {
+        Ok(()) => link(&lib),
+        Err(what) => println!(
+            "cargo::error={what}; remedy: run ./download_libtorch.sh, or set LIBTORCH to the folder of a LibTorch \
+             {VERSION} (the one that holds include/ and lib/)"
+        ),
+    }
 }
 
 fn libtorch_root() -> PathBuf {
-    match env::var_os("LIBTORCH") {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("libtorch"),
-    }
+    env::var_os("LIBTORCH").map_or_else(|| manifest_dir().join("libtorch"), PathBuf::from)
 }
 
-/// Ends the build with the remedy unless `root` holds LibTorch of the right version.
-fn check(root: &Path, lib: &Path) {
+fn manifest_dir() -> PathBuf {
+    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+}
+
+/// What is wrong with the LibTorch in `root`, if anything is.
+fn check(root: &Path, lib: &Path) -> Result<(), String> {
+    let shown = root.display();
+    if root.is_relative() {
+        return Err(format!(
+            "LIBTORCH={shown} is relative, and each crate would look for it somewhere else"
+        ));
+    }
     if !root.join("include/ATen/ATen.h").exists() || !lib.join("libtorch_cpu.so").exists() {
-        fail(&format!("no LibTorch in {}", root.display()));
+        return Err(format!("no LibTorch in {shown}"));
     }
-    match fs::read_to_string(root.join("build-version")) {
-        Ok(found) if found.trim().split('+').next() == Some(VERSION) => {}
-        Ok(found) => fail(&format!(
-            "LibTorch in {} is {}, not {VERSION}",
-            root.display(),
-            found.trim()
-        )),
-        Err(_) if header_version(root).as_deref() == Some(VERSION) => {}
-        Err(_) => fail(&format!(
-            "LibTorch in {} is {}, not {VERSION}",
-            root.display(),
-            header_version(root).unwrap_or_else(|| "of an unknown version".into())
-        )),
+    match stated_version(root) {
+        Some(found) if found == VERSION => Ok(()),
+        Some(found) => Err(format!("the LibTorch in {shown} is {found}, not {VERSION}")),
+        None => Err(format!("the LibTorch in {shown} does not say its version")),
     }
 }
 
-/// The version that the headers state; a Python package of torch carries no `build-version` file.
-fn header_version(root: &Path) -> Option<String> {
-    let text = fs::read_to_string(root.join("include/torch/headeronly/version.h")).ok()?;
-    let value = |name: &str| {
-        let line = text.lines().find(|l| l.starts_with(&format!("#define {name} ")))?;
-        line.split_whitespace().nth(2).map(str::to_owned)
+fn version_file(root: &Path) -> PathBuf {
+    let stated = root.join("build-version");
+    // A Python package of torch carries no `build-version`.
+    if stated.exists() {
+        stated
+    } else {
+        root.join("include/torch/headeronly/version.h")
+    }
+}
+
+/// The release that a LibTorch states, without the flavour after the `+`.
+fn stated_version(root: &Path) -> Option<String> {
+    let file = version_file(root);
+    let text = fs::read_to_string(&file).ok()?;
+    if file.ends_with("build-version") {
+        return text.trim().split('+').next().map(str::to_owned);
+    }
+    let value = |part: &str| {
+        let start = format!("#define TORCH_VERSION_{part} ");
+        text.lines().find_map(|line| line.strip_prefix(&start)).map(str::trim)
     };
-    Some(format!(
-        "{}.{}.{}",
-        value("TORCH_VERSION_MAJOR")?,
-        value("TORCH_VERSION_MINOR")?,
-        value("TORCH_VERSION_PATCH")?
-    ))
-}
-
-fn fail(what: &str) -> ! {
-    println!("cargo:warning={what}");
-    eprintln!(
-        "error: {what}\n  remedy: run ./download_libtorch.sh, or set LIBTORCH to the folder of a LibTorch {VERSION} (the one that holds include/ and lib/)"
-    );
-    exit(1);
+    Some(format!("{}.{}.{}", value("MAJOR")?, value("MINOR")?, value("PATCH")?))
 }
 
 /// The library path goes into the binary, and CUDA is linked although no symbol of it is named.
 fn link(lib: &Path) {
     let lib = fs::canonicalize(lib).unwrap_or_else(|_| lib.to_path_buf());
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if lib.join("libtorch_cuda.so").exists() {
-        println!("cargo:rustc-link-arg=-L{}", lib.display());
-        println!("cargo:rustc-link-arg=-Wl,--allow-shlib-undefined,--no-as-needed,-ltorch_cuda,-lc10_cuda,--as-needed");
+        println!("cargo::rustc-link-arg=-L{}", lib.display());
+        // The GPU's own libraries may be absent where the program is only built.
+        println!(
+            "cargo::rustc-link-arg=-Wl,--allow-shlib-undefined,--no-as-needed,-ltorch_cuda,-lc10_cuda,--as-needed"
+        );
     }
 }
 
-/// What a run's record says of the program that made it: commit, and whether the tree was clean.
+/// What a run's record says of the program that made it: the commit, and whether its sources were clean.
 fn describe_source() {
-    let git = |args: &[&str]| {
-        let out = Command::new("git")
-            .args(args)
-            .output()
-            .ok()
-            .filter(|o| o.status.success())?;
-        Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
-    };
+    const SOURCES: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.is_empty());
+    // Without the lock, git would refresh its index here and so start this script again at every build.
+    let status = ["--no-optional-locks", "status", "--porcelain", "--"];
+    let dirty = git(&[&status[..], &SOURCES].concat()).is_some_and(|changes| !changes.is_empty());
     println!(
-        "cargo:rustc-env=EBM_BUILD={commit}{}",
+        "cargo::rustc-env=EBM_BUILD={commit}{}",
         if dirty { "-dirty" } else { "" }
     );
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/index");
-    println!("cargo:rerun-if-changed=src");
-    println!("cargo:rerun-if-changed=build.rs");
+    for path in SOURCES {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    // In a worktree `.git` is a file, so git is asked; the log of HEAD grows with every commit and checkout.
+    for name in ["HEAD", "logs/HEAD"] {
+        if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let out = Command::new("git")
+        .args(args)
+        .current_dir(manifest_dir())
+        .output()
+        .ok()?;
+    out.status
+        .success()
+        .then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }

@@ -1,0 +1,50 @@
+# The commands of daily work; `make` alone lists them. Each can be run again: nothing is fetched or built twice.
+
+# cpu, cuda or auto: the LibTorch that download_libtorch.sh installs where none is there.
+FLAVOUR ?= auto
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+EBM := $(CARGO_TARGET_DIR)/release/ebm
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check build data libtorch doc clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+libtorch: ## LibTorch into ./libtorch (FLAVOUR=cpu|cuda|auto), unless LIBTORCH names one
+	@./download_libtorch.sh "$(FLAVOUR)"
+
+data: ## MNIST, Fashion-MNIST and CIFAR-10 into ./data
+	@./download_data.sh mnist fashion-mnist cifar10
+
+build: libtorch ## the program, target/release/ebm
+	$(CARGO) build --release
+
+demo: build ## train on MNIST from start to samples, curves and scores; goes on where it stopped
+	@./download_data.sh mnist fashion-mnist
+	@if [ -d runs/mnist ]; then set -- --resume; else set --; fi; \
+	set -x; "$(EBM)" train experiments/mnist.yaml "$$@"
+
+# Torch's random generator is global to a process: a process a test, or one test at a time.
+test: libtorch ## everything that the tests need, then the tests
+	@./download_data.sh mnist fashion-mnist
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; \
+		$(CARGO) nextest run --release && $(CARGO) test --release --doc; \
+	else set -x; \
+		$(CARGO) test --release -- --test-threads=1; \
+	fi
+
+check: build ## format, lints and docs with warnings denied; every model and experiment file
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps
+	@for file in models/*.yaml experiments/*.yaml; do \
+		echo "$(EBM) check $$file"; "$(EBM)" check "$$file" >/dev/null || exit 1; \
+	done
+
+doc: libtorch ## the library's documentation, in target/doc
+	$(CARGO) doc --release --no-deps
+
+clean: ## what was built; LibTorch, data and runs stay
+	$(CARGO) clean
