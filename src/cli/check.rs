@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 /// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
-    data::declared_shape(&experiment.data, experiment.model.input)?;
+    data::check_shape(&experiment.data, experiment.model.input)?;
     Ok(summary)
 }
 
@@ -52,7 +52,7 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "name", "layer", "output", "parameters", "MACs");
     for row in &summary.rows {
         let shape = row.output.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-        println!("{:<22} {:<34} {:<16} {:>12} {:>16}", row.name, row.layer, shape, grouped(row.params), grouped(row.macs));
+        println!("{:<22} {:<34} {:<16} {:>12} {:>16}", row.name, row.what, shape, grouped(row.params), grouped(row.macs));
     }
     println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "total", "", "", grouped(summary.params), grouped(summary.macs));
 }

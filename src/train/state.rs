@@ -87,7 +87,7 @@ impl State {
             Negatives::Persistent => Some(first_chains(experiment, data, device, &mut streams.buffer)?),
             Negatives::Data | Negatives::Noise => None,
         };
-        let batches = Batches::new(data.train.len(), experiment.train.batch_size as i64, device, stream("batches"));
+        let batches = Batches::new(data.train.len(), experiment.train.batch_size as i64, stream("batches"), device)?;
         let (meters, guard) = (Meters::new(device), Guard::new(&experiment.guard, device));
         Ok(Self {
             step: 0,
@@ -163,7 +163,7 @@ impl State {
         files::check_same(&expected, meters, &place)?;
         self.meters.restore(&meters["sums"], record.meters);
         self.guard.restore(&meters["guard"], record.guard.clone());
-        self.batches.restore(&record.batches);
+        self.batches.restore(&record.batches)?;
         self.streams = record.streams.clone();
         self.step = contents.step;
         self.lr_scale = record.lr_scale;
@@ -190,5 +190,5 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
 fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &mut Stream) -> Result<ReplayBuffer> {
     let size = experiment.buffer.size as i64;
     let fresh = sampling::start(&experiment.sampler.init, size, experiment.model.input, Some(&data.train), device, rng)?;
-    Ok(ReplayBuffer::new(&experiment.buffer, fresh))
+    Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Best, Which};
 use super::guard::Divergence;
@@ -12,14 +12,15 @@ use super::load::Weights;
 use super::meters;
 use super::run::RunDir;
 use super::state::State;
-use crate::buffer::Drawn;
-use crate::config::{Experiment, Negatives, Precision, yaml};
+use crate::buffer::Origin;
+use crate::config::{Experiment, Negatives, yaml};
 use crate::data::{self, DataSet};
 use crate::energy::{Energy, FrozenEnergy, LiveEnergy};
 use crate::error::{Error, Result};
 use crate::nn::Mode;
 use crate::objective::MaximumLikelihood;
 use crate::optim::{Ema, Schedule};
+use crate::rng::Stream;
 use crate::sampling::{self, Langevin};
 
 /// One line of metrics: means over the steps since the last one.
@@ -95,7 +96,7 @@ impl Trainer {
     /// A run at its first step.
     pub fn new(experiment: Experiment, data: DataSet, run: RunDir, device: Device) -> Result<Self> {
         let state = State::new(&experiment, &data, device)?;
-        let kind = if experiment.sampler.precision == Precision::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
             frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature()),
@@ -162,7 +163,8 @@ impl Trainer {
         self.state.network.load(&other.network.state().into_iter().collect(), &place)?;
         let parameters = self.state.network.parameters();
         self.state.ema = self.experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
-        Ok(())
+        // A run that stops, or diverges, before its first checkpoint must find these weights again.
+        self.write_checkpoint()
     }
 
     /// Trains to the last step, or until `stop` is set.
@@ -210,11 +212,11 @@ impl Trainer {
     pub fn step(&mut self) -> Result<()> {
         let positive = self.positive();
         self.frozen.refresh(&self.state.network);
-        let drawn = self.start(&positive)?;
+        let start = self.start(&positive)?;
         let steps = self.experiment.sampler.n_steps;
-        let chain = sampling::run_chain(&self.kernel, &self.frozen, drawn.x, steps, &mut self.state.streams.sampler);
-        if let (Some(buffer), Some(slots)) = (&mut self.state.buffer, &drawn.slots) {
-            buffer.put(slots, &chain.x, &mut self.state.streams.buffer);
+        let chain = sampling::run_chain(&self.kernel, &self.frozen, start.x, steps, &mut self.state.streams.sampler);
+        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
+            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
         }
         self.update(&positive, &chain.x, &chain.grad_norm);
         self.state.step += 1;
@@ -224,29 +226,27 @@ impl Trainer {
     /// A batch of data, augmented, with its noise.
     fn positive(&mut self) -> Tensor {
         let rng = &mut self.state.streams.data;
-        let index = self.state.batches.next();
-        let x = data::augment(&self.data.train.pixels(&index), &self.experiment.data.augment, rng);
-        data::add_noise(x, self.experiment.objective.data_noise, rng)
+        let index = self.state.batches.next_indices();
+        let x = self.data.train.augmented(&index, &self.experiment.data.augment, rng);
+        data::add_noise(&x, self.experiment.objective.data_noise, rng)
     }
 
     /// Where this step's chains start.
     fn start(&mut self, positive: &Tensor) -> Result<Start> {
         let (sampler, shape) = (&self.experiment.sampler, self.experiment.model.input);
+        let (data, device) = (&self.data.train, self.device);
         let batch = self.experiment.train.batch_size as i64;
+        let fresh = |n, rng: &mut Stream| sampling::start(&sampler.init, n, shape, Some(data), device, rng);
         let rng = &mut self.state.streams.buffer;
-        match self.experiment.objective.negatives {
-            Negatives::Data => Ok(Start { x: positive.copy(), slots: None }),
-            Negatives::Noise => {
-                let x = sampling::start(&sampler.init, batch, shape, Some(&self.data.train), self.device, rng)?;
-                Ok(Start { x, slots: None })
+        let (x, origin) = match &self.state.buffer {
+            Some(buffer) => {
+                let drawn = buffer.draw(batch, fresh, rng)?;
+                (drawn.x, Some(drawn.origin))
             }
-            Negatives::Persistent => {
-                let fresh = sampling::start(&sampler.init, batch, shape, Some(&self.data.train), self.device, rng)?;
-                let buffer = self.state.buffer.as_mut().expect("made with the state");
-                let Drawn { x, slots, .. } = buffer.draw(batch, &fresh, rng);
-                Ok(Start { x, slots: Some(slots) })
-            }
-        }
+            None if self.experiment.objective.negatives == Negatives::Data => (positive.copy(), None),
+            None => (fresh(batch, rng)?, None),
+        };
+        Ok(Start { x, origin })
     }
 
     /// Energies of both, the loss, its gradient, the update; numbers stay on the device.
@@ -313,9 +313,15 @@ impl Trainer {
         if self.saved_at == Some(step) {
             return Ok(());
         }
-        checkpoint::write(&self.run, &yaml::to_text(&self.experiment), &self.state.contents(), self.experiment.train.keep)?;
-        self.saved_at = Some(step);
+        self.write_checkpoint()?;
         observer.happened(&Event::Saved { step })
+    }
+
+    fn write_checkpoint(&mut self) -> Result<()> {
+        let config = yaml::to_text(&self.experiment);
+        checkpoint::write(&self.run, &config, &self.state.contents(), self.experiment.train.keep)?;
+        self.saved_at = Some(self.state.step);
+        Ok(())
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
@@ -345,8 +351,8 @@ impl Trainer {
     }
 }
 
-/// Where chains start, and the slots they continue, if any.
+/// Where chains start, and the place in the buffer that they continue from, if any.
 struct Start {
     x: Tensor,
-    slots: Option<Tensor>,
+    origin: Option<Origin>,
 }
