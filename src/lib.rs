@@ -2,6 +2,7 @@
 pub mod buffer;
 pub mod config;
 pub mod energy;
+pub mod data;
 pub mod error;
 pub mod files;
 pub mod nn;

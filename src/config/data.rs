@@ -13,13 +13,14 @@ pub struct DataConfig {
     /// The folder that holds the named data sets (`data/mnist`, ...).
     #[serde(default = "default_root")]
     pub root: PathBuf,
-    /// How many training images are held out for validation, drawn by `split_seed`.
+    /// How many of the training images are held out for validation, drawn by `split_seed`.
     #[serde(default)]
     pub validation: usize,
     /// Decides which images are held out.
     #[serde(default)]
     pub split_seed: u64,
-    /// Uses only the first so many training images.
+    /// Uses only so many training images, before any is held out: the first of a stack; of a folder an even spread
+    /// over the sorted files, so that every class is among them.
     #[serde(default)]
     pub limit: Option<usize>,
     /// Random changes made to each training batch.
@@ -43,7 +44,7 @@ pub enum Dataset {
     Cifar100,
     /// Strokes and discs drawn by the program itself, with labels.
     Strokes(StrokesConfig),
-    /// A folder of image files; its sub-folders, where there are any, are the labels.
+    /// A folder of image files; its sub-folders are the labels where every file lies in one.
     Folder(FolderConfig),
     /// A stack of images in NumPy's format.
     Npy(NpyConfig),
@@ -81,11 +82,12 @@ pub struct FolderConfig {
 }
 
 /// How a picture of another size is brought to the model's; colours are always converted
-/// (grey from colour by Rec. 601 luma, colour from grey by repetition, transparency over white).
+/// (grey from colour by Rec. 601 luma, colour from grey by repetition, transparency over white, turned as the camera's
+/// orientation tag says). Scaling is linear, with a kernel that widens when it shrinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FitRule {
-    /// Scale the shorter side to fit, then cut the middle out.
+    /// Cut the largest middle part of the model's proportions out, then scale it.
     #[default]
     Crop,
     /// Scale both sides, whatever becomes of the proportions.
@@ -140,7 +142,7 @@ pub struct Augment {
     /// Mirrors half of the images left to right.
     #[serde(default)]
     pub flip: bool,
-    /// Spreads each grey level over its own width: (255/256 u8 + U(0,1)) / 256, as IGEBM does.
+    /// Spreads each level over a width of its own: (u8 + U(0,1)) / 256 in [0, 1], as IGEBM does, brought to [-1, 1].
     #[serde(default)]
     pub dequantize: bool,
 }

@@ -1,0 +1,27 @@
+//! Data sets as u8 tensors on the device, and the batches, splits and random changes made of them.
+
+mod augment;
+mod batches;
+pub mod cifar;
+mod folder;
+mod hash;
+mod idx;
+mod images;
+mod named;
+mod npy;
+mod open;
+mod picture;
+mod pixels;
+mod score;
+mod source;
+mod split;
+mod stack;
+mod strokes;
+
+pub use augment::augment;
+pub use batches::{Batches, BatchesState};
+pub use images::Images;
+pub use open::{DataSet, check_shape, declared_shape, open, test_images};
+pub use pixels::{add_noise, convert_channels, to_u8, to_unit};
+pub use score::{ScoreBatch, ScoreInput, ScoreItem};
+pub use split::{Digest, SourceRecord, SplitRecord};

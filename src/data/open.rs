@@ -1,0 +1,248 @@
+//! From the `data` section of an experiment to training, validation and test images on the device.
+
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use super::folder::Listing;
+use super::source::Source;
+use super::split::{SourceRecord, Split, SplitRecord};
+use super::{Images, convert_channels, picture, strokes};
+use crate::config::{DataConfig, Dataset, FitRule, FolderConfig};
+use crate::error::{Error, Result};
+
+/// A data set in its three parts.
+#[derive(Debug)]
+pub struct DataSet {
+    /// What the model learns.
+    pub train: Images,
+    /// Held out from the training images; empty where `data.validation` is 0.
+    pub validation: Images,
+    /// Not to be looked at before the end.
+    pub test: Images,
+    /// What a run keeps of all this.
+    pub record: SplitRecord,
+}
+
+/// The shape [C,H,W] that the images will have, from names, options and headers alone; no image is loaded.
+///
+/// A folder takes the shape of the model, `input`, by its fit rule; with `exact` the first picture decides.
+///
+/// # Errors
+/// A stack or folder is missing, its header is wrong, it is truncated, or training and test images disagree.
+pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
+    match Source::of(&cfg.dataset) {
+        Source::Named(set) => Ok(set.shape),
+        Source::Stack(files) => files.shape(input),
+        Source::Strokes(s) => Ok([1, s.size as i64, s.size as i64]),
+        Source::Folder(f) => folder_shape(f, input),
+    }
+}
+
+/// Refuses data whose declared shape is not the model's `input`; no image is loaded.
+///
+/// # Errors
+/// Those of [`declared_shape`], and shapes that disagree.
+pub fn check_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<()> {
+    let found = declared_shape(cfg, input)?;
+    if found == input {
+        return Ok(());
+    }
+    Err(Error::input(
+        "data.dataset",
+        format!("the images are {found:?} (channels, height, width), the model's input is {input:?}"),
+        "choose an architecture file for these images, or other images",
+    ))
+}
+
+/// Loads a data set onto `device` for a model of the shape `input`.
+///
+/// `limit` is applied to the training images first, then `validation` of these are held out.
+///
+/// # Errors
+/// Anything missing, truncated, of a wrong kind, hash or size, or too few images for what is held out.
+pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet> {
+    check_shape(cfg, input)?;
+    let loaded = load(cfg, input, device)?;
+    let count = loaded.train.len();
+    let validation = cfg.validation as i64;
+    if validation >= count {
+        return Err(Error::input(
+            "data.validation",
+            format!("{validation} images cannot be held out of {count}: none is left for training"),
+            "hold fewer images out, or raise data.limit",
+        ));
+    }
+    let split = Split::draw(count, validation, cfg.split_seed, "split-validation");
+    let (train, held) = match validation {
+        0 => (loaded.train.shallow_clone(), loaded.train.none_like()),
+        _ => (pick(&loaded.train, &split.kept), pick(&loaded.train, &split.held)),
+    };
+    let record = SplitRecord {
+        dataset: cfg.dataset.clone(),
+        sources: loaded.sources,
+        shape: input,
+        classes: train.classes.clone(),
+        train: train.len(),
+        validation,
+        test: loaded.test.len(),
+        split_seed: cfg.split_seed,
+        validation_sha256: split.sha256(),
+        test_sha256: loaded.test_sha256,
+    };
+    Ok(DataSet {
+        train,
+        validation: held,
+        test: loaded.test,
+        record,
+    })
+}
+
+/// The test images of another set for out-of-distribution tests, at most `limit`.
+///
+/// Grey and colour are converted; a folder is brought to `input` by its fit rule, any other set must have its size.
+/// A folder or stack without test images of its own gives all it has.
+///
+/// # Errors
+/// Those of [`open`], and a size that is not the model's.
+pub fn test_images(
+    dataset: &Dataset,
+    root: &Path,
+    input: [i64; 3],
+    device: Device,
+    limit: Option<usize>,
+) -> Result<Images> {
+    let images = match Source::of(dataset) {
+        Source::Named(set) => set.test(root, device)?.0,
+        Source::Stack(files) => files.read_last(input, device)?,
+        Source::Strokes(s) => strokes::test(s, device),
+        Source::Folder(f) => {
+            let listing = Listing::new(f.test.as_ref().unwrap_or(&f.path))?;
+            let classes = listing.classes.clone();
+            listing.thinned(limit).read(input, f.fit, &classes, device)?
+        }
+    };
+    let images = limited(images, limit);
+    let found = images.shape();
+    let pixels = convert_channels(&images.pixels, input[0]).filter(|_| found[1..] == input[1..]);
+    let pixels = pixels.ok_or_else(|| {
+        Error::input(
+            "evaluate.ood",
+            format!("the images are {found:?} (channels, height, width), the model's input is {input:?}"),
+            "choose images of the same height and width",
+        )
+    })?;
+    Ok(Images { pixels, ..images })
+}
+
+/// Images before validation images are held out.
+struct Loaded {
+    train: Images,
+    test: Images,
+    sources: Vec<SourceRecord>,
+    test_sha256: Option<String>,
+}
+
+fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
+    let (train, test, sources) = match Source::of(&cfg.dataset) {
+        Source::Folder(f) => return load_folder(f, cfg, input, device),
+        Source::Named(set) => {
+            let (train, mut sources) = set.train(&cfg.root, device)?;
+            let (test, more) = set.test(&cfg.root, device)?;
+            sources.extend(more);
+            (train, Some(test), sources)
+        }
+        Source::Stack(files) => (
+            files.read_train(input, device)?,
+            files.read_test(input, device)?,
+            files.records()?,
+        ),
+        Source::Strokes(s) => (strokes::train(s, device), Some(strokes::test(s, device)), Vec::new()),
+    };
+    let (train, test, test_sha256) = match test {
+        Some(test) => {
+            let test = aligned(test, &train)?;
+            (train, test, None)
+        }
+        None => {
+            let split = Split::tenth(train.len(), cfg.split_seed);
+            let (kept, held) = (pick(&train, &split.kept), pick(&train, &split.held));
+            (kept, held, Some(split.sha256()))
+        }
+    };
+    Ok(Loaded {
+        train: limited(train, cfg.limit),
+        test,
+        sources,
+        test_sha256,
+    })
+}
+
+fn load_folder(f: &FolderConfig, cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
+    let all = Listing::new(&f.path)?;
+    let mut sources = vec![SourceRecord::listing(&f.path, &all.files)];
+    let (train, test, test_sha256) = match &f.test {
+        Some(path) => {
+            let test = Listing::new(path)?;
+            sources.push(SourceRecord::listing(path, &test.files));
+            (all, test, None)
+        }
+        None => {
+            let split = Split::tenth(all.files.len() as i64, cfg.split_seed);
+            (all.select(&split.kept), all.select(&split.held), Some(split.sha256()))
+        }
+    };
+    let train = train.thinned(cfg.limit);
+    let classes = train.classes.clone();
+    let test = if test.files.is_empty() {
+        Images::none(input, device)
+    } else {
+        test.read(input, f.fit, &classes, device)?
+    };
+    Ok(Loaded {
+        train: train.read(input, f.fit, &classes, device)?,
+        test,
+        sources,
+        test_sha256,
+    })
+}
+
+fn folder_shape(f: &FolderConfig, input: [i64; 3]) -> Result<[i64; 3]> {
+    let listing = Listing::new(&f.path)?;
+    picture::check_channels(&f.path, input)?;
+    if f.fit != FitRule::Exact {
+        return Ok(input);
+    }
+    let (h, w) = picture::size(&listing.files[0])?;
+    Ok([input[0], h, w])
+}
+
+/// Test images whose labels are numbers of the training images' classes.
+fn aligned(test: Images, train: &Images) -> Result<Images> {
+    if test.classes.len() > train.classes.len() && !train.classes.is_empty() {
+        return Err(Error::input(
+            "data.dataset",
+            format!(
+                "the test labels have {} classes, the training labels {}",
+                test.classes.len(),
+                train.classes.len()
+            ),
+            "give test labels of the same classes",
+        ));
+    }
+    if train.classes.is_empty() {
+        return Ok(Images::unlabelled(test.pixels));
+    }
+    Ok(Images {
+        classes: train.classes.clone(),
+        ..test
+    })
+}
+
+fn pick(images: &Images, at: &[i64]) -> Images {
+    images.select(&Tensor::from_slice(at))
+}
+
+fn limited(images: Images, limit: Option<usize>) -> Images {
+    limit.map_or_else(|| images.shallow_clone(), |n| images.first(n as i64))
+}

@@ -1,0 +1,139 @@
+//! The four ways a data set comes: a named set, a stack in a file, a folder, or drawn by code.
+
+use std::path::{Path, PathBuf};
+
+use tch::Device;
+
+use super::named::{self, Named};
+use super::split::SourceRecord;
+use super::stack::{Stack, labelled};
+use super::{Images, hash, idx, npy};
+use crate::config::{Dataset, FolderConfig, IdxConfig, NpyConfig, StrokesConfig};
+use crate::error::{Error, Result};
+
+/// A data set by the way it is read.
+pub(super) enum Source<'a> {
+    Named(&'static Named),
+    Stack(StackFiles<'a>),
+    Strokes(&'a StrokesConfig),
+    Folder(&'a FolderConfig),
+}
+
+impl<'a> Source<'a> {
+    pub fn of(dataset: &'a Dataset) -> Self {
+        match dataset {
+            Dataset::Mnist => Self::Named(&named::MNIST),
+            Dataset::FashionMnist => Self::Named(&named::FASHION_MNIST),
+            Dataset::Cifar10 => Self::Named(&named::CIFAR10),
+            Dataset::Cifar100 => Self::Named(&named::CIFAR100),
+            Dataset::Strokes(cfg) => Self::Strokes(cfg),
+            Dataset::Folder(cfg) => Self::Folder(cfg),
+            Dataset::Npy(NpyConfig {
+                images,
+                labels,
+                test_images,
+                test_labels,
+            }) => Self::Stack(StackFiles {
+                images,
+                labels: labels.as_ref(),
+                test_images: test_images.as_ref(),
+                test_labels: test_labels.as_ref(),
+                is_npy: true,
+            }),
+            Dataset::Idx(IdxConfig {
+                images,
+                labels,
+                test_images,
+                test_labels,
+            }) => Self::Stack(StackFiles {
+                images,
+                labels: labels.as_ref(),
+                test_images: test_images.as_ref(),
+                test_labels: test_labels.as_ref(),
+                is_npy: false,
+            }),
+        }
+    }
+}
+
+/// The four files of a stack, whichever its format.
+pub(super) struct StackFiles<'a> {
+    images: &'a PathBuf,
+    labels: Option<&'a PathBuf>,
+    test_images: Option<&'a PathBuf>,
+    test_labels: Option<&'a PathBuf>,
+    is_npy: bool,
+}
+
+impl StackFiles<'_> {
+    fn stack(&self, path: &Path, input: [i64; 3]) -> Result<Stack> {
+        let stack = if self.is_npy {
+            npy::stack(path, input)?
+        } else {
+            idx::stack(path)?
+        };
+        if stack.count > 0 && stack.shape.iter().all(|s| *s > 0) {
+            return Ok(stack);
+        }
+        Err(Error::file(path, "holds no image", "give a stack of one image or more"))
+    }
+
+    /// The shape that all headers agree on.
+    pub fn shape(&self, input: [i64; 3]) -> Result<[i64; 3]> {
+        let shape = self.stack(self.images, input)?.shape;
+        if let Some(path) = self.test_images {
+            let test = self.stack(path, input)?.shape;
+            if test != shape {
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "the test images are {test:?} (channels, height, width), those of {} are {shape:?}",
+                        self.images.display()
+                    ),
+                    "give training and test images of one shape",
+                ));
+            }
+        }
+        Ok(shape)
+    }
+
+    fn read(&self, images: &Path, labels: Option<&PathBuf>, input: [i64; 3], device: Device) -> Result<Images> {
+        let stack = self.stack(images, input)?;
+        let Some(path) = labels else {
+            return Ok(Images::unlabelled(stack.read(device)?));
+        };
+        let labels = if self.is_npy {
+            npy::labels(path)?
+        } else {
+            idx::labels(path)?
+        };
+        labelled(stack.read(device)?, images, (path, labels), None)
+    }
+
+    /// The training images.
+    pub fn read_train(&self, input: [i64; 3], device: Device) -> Result<Images> {
+        self.read(self.images, self.labels, input, device)
+    }
+
+    /// The test images, where they have a file of their own.
+    pub fn read_test(&self, input: [i64; 3], device: Device) -> Result<Option<Images>> {
+        self.test_images
+            .map(|images| self.read(images, self.test_labels, input, device))
+            .transpose()
+    }
+
+    /// The test images, or all where there are none.
+    pub fn read_last(&self, input: [i64; 3], device: Device) -> Result<Images> {
+        match self.read_test(input, device)? {
+            Some(test) => Ok(test),
+            None => self.read_train(input, device),
+        }
+    }
+
+    /// The hashes of all files.
+    pub fn records(&self) -> Result<Vec<SourceRecord>> {
+        let files = [Some(self.images), self.labels, self.test_images, self.test_labels];
+        let record = |path: &PathBuf| Ok(SourceRecord::content(path, hash::file(path)?));
+        files.into_iter().flatten().map(record).collect()
+    }
+}

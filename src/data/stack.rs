@@ -1,0 +1,222 @@
+//! A file that holds equal images of bytes one after another behind a header, whatever its format.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Images, idx, npy};
+use crate::error::{Error, Result};
+
+/// How much of a file is held on the host at once while it is copied to the device.
+const BLOCK: usize = 32 << 20;
+
+/// Where the images lie in a file whose header was read and whose length was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Stack {
+    pub path: PathBuf,
+    /// Bytes before the first image.
+    pub header: u64,
+    pub count: i64,
+    /// Channels, height and width.
+    pub shape: [i64; 3],
+    /// Whether an image is stored as [H,W,C] rather than [C,H,W].
+    pub channels_last: bool,
+}
+
+impl Stack {
+    /// The same stack, once the file is known to be exactly as long as its header says.
+    pub fn checked(self) -> Result<Self> {
+        let expected = self.header as u128 + self.count as u128 * self.image_bytes() as u128;
+        check_length(&self.path, expected)?;
+        Ok(self)
+    }
+
+    fn image_bytes(&self) -> usize {
+        self.shape.iter().product::<i64>() as usize
+    }
+
+    /// All images, u8 [N,C,H,W], block by block.
+    pub fn read(&self, device: Device) -> Result<Tensor> {
+        let [c, h, w] = self.shape;
+        let stored = if self.channels_last { [h, w, c] } else { self.shape };
+        let out = Tensor::empty([self.count, c, h, w], (Kind::Uint8, device));
+        read_rows(
+            &self.path,
+            self.header,
+            self.count,
+            self.image_bytes(),
+            |from, block| {
+                let n = (block.len() / self.image_bytes()) as i64;
+                let block = Tensor::from_data_size(block, &[n, stored[0], stored[1], stored[2]], Kind::Uint8);
+                let block = match self.channels_last {
+                    true => block.permute([0, 3, 1, 2]),
+                    false => block,
+                };
+                out.narrow(0, from, n).copy_(&block);
+            },
+        )?;
+        Ok(out)
+    }
+
+    /// One image after another, as u8 [C,H,W] on the host.
+    pub fn images(&self) -> Result<StackReader> {
+        let mut file = File::open(&self.path).map_err(Error::io(&self.path))?;
+        file.seek(SeekFrom::Start(self.header)).map_err(Error::io(&self.path))?;
+        Ok(StackReader {
+            stack: self.clone(),
+            file: BufReader::new(file),
+            next: 0,
+        })
+    }
+}
+
+/// Reads the images of a [`Stack`] one by one.
+pub(super) struct StackReader {
+    pub stack: Stack,
+    file: BufReader<File>,
+    next: i64,
+}
+
+impl Iterator for StackReader {
+    type Item = Result<Tensor>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.stack.count {
+            return None;
+        }
+        self.next += 1;
+        let mut bytes = vec![0; self.stack.image_bytes()];
+        if let Err(e) = self.file.read_exact(&mut bytes) {
+            self.next = self.stack.count;
+            return Some(Err(Error::io(&self.stack.path)(e)));
+        }
+        let [c, h, w] = self.stack.shape;
+        Some(Ok(match self.stack.channels_last {
+            true => Tensor::from_data_size(&bytes, &[h, w, c], Kind::Uint8)
+                .permute([2, 0, 1])
+                .contiguous(),
+            false => Tensor::from_data_size(&bytes, &[c, h, w], Kind::Uint8),
+        }))
+    }
+}
+
+/// Hands `count` rows of `row_bytes` bytes behind `header` to `take`, many at a time, with the number of the first.
+pub(super) fn read_rows(
+    path: &Path,
+    header: u64,
+    count: i64,
+    row_bytes: usize,
+    mut take: impl FnMut(i64, &[u8]),
+) -> Result<()> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    file.seek(SeekFrom::Start(header)).map_err(Error::io(path))?;
+    let at_once = (BLOCK / row_bytes.max(1)).clamp(1, count.max(1) as usize);
+    let mut block = vec![0; at_once * row_bytes];
+    let mut from = 0;
+    while from < count {
+        let n = at_once.min((count - from) as usize);
+        let block = &mut block[..n * row_bytes];
+        file.read_exact(block).map_err(Error::io(path))?;
+        take(from, block);
+        from += n as i64;
+    }
+    Ok(())
+}
+
+/// Refuses a file that is not `expected` bytes long.
+pub(super) fn check_length(path: &Path, expected: u128) -> Result<()> {
+    let found = std::fs::metadata(path).map_err(Error::io(path))?.len();
+    if u128::from(found) == expected {
+        return Ok(());
+    }
+    let what = if u128::from(found) < expected {
+        "is truncated"
+    } else {
+        "is too long"
+    };
+    Err(Error::file(
+        path,
+        format!("{what}: its header announces {expected} bytes, found {found}"),
+        "get or write the file again",
+    ))
+}
+
+/// The first bytes of a file, at most `n`.
+pub(super) fn head(path: &Path, n: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| missing(path, e))?;
+    file.take(n).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    Ok(bytes)
+}
+
+/// A file that is not there is the user's to mend, anything else the machine's.
+pub(super) fn missing(path: &Path, e: std::io::Error) -> Error {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => Error::file(
+            path,
+            "no such file or folder",
+            "check the path; it is taken relative to the folder you are in",
+        ),
+        _ => Error::io(path)(e),
+    }
+}
+
+/// A stack by what its first bytes say; `None` where it is neither NumPy's nor idx.
+pub(super) fn detect(path: &Path, input: [i64; 3]) -> Result<Option<Stack>> {
+    let head = head(path, 6)?;
+    if head.starts_with(npy::MAGIC) {
+        return npy::stack(path, input).map(Some);
+    }
+    if head.starts_with(&[0, 0, 8]) {
+        return idx::stack(path).map(Some);
+    }
+    Ok(None)
+}
+
+/// Images with labels from another file, once their counts agree and every label names a class.
+///
+/// Without `classes`, they are numbered up to the largest label.
+pub(super) fn labelled(
+    pixels: Tensor,
+    images: &Path,
+    (path, labels): (&Path, Vec<i64>),
+    classes: Option<&[&str]>,
+) -> Result<Images> {
+    if labels.len() as i64 != pixels.size()[0] {
+        return Err(Error::file(
+            path,
+            format!(
+                "holds {} labels, but {} holds {} images",
+                labels.len(),
+                images.display(),
+                pixels.size()[0]
+            ),
+            "give the labels that belong to the images",
+        ));
+    }
+    let classes: Vec<String> = match classes {
+        Some(names) => names.iter().map(ToString::to_string).collect(),
+        None => {
+            let count = labels.iter().max().map_or(0, |m| m.saturating_add(1));
+            (0..count.clamp(0, MOST_CLASSES)).map(|c| c.to_string()).collect()
+        }
+    };
+    if let Some(wrong) = labels.iter().find(|l| !(0..classes.len() as i64).contains(*l)) {
+        return Err(Error::file(
+            path,
+            format!("holds the label {wrong}, expected 0 to {}", classes.len() - 1),
+            "number the classes from 0",
+        ));
+    }
+    let labels = Tensor::from_slice(&labels).to_device(pixels.device());
+    Ok(Images {
+        pixels,
+        labels: Some(labels),
+        classes,
+    })
+}
+
+/// Beyond so many classes a label is taken for an error.
+const MOST_CLASSES: i64 = 1 << 16;
