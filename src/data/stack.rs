@@ -28,7 +28,10 @@ pub(super) struct Stack {
 impl Stack {
     /// The same stack, once the file is known to be exactly as long as its header says.
     pub fn checked(self) -> Result<Self> {
-        let expected = self.header as u128 + self.count as u128 * self.image_bytes() as u128;
+        // Sizes come from the file: no product of them may wrap before the length is checked.
+        let sizes = self.shape.iter().chain([&self.count]);
+        let bytes = sizes.fold(1u128, |product, size| product.saturating_mul(*size as u128));
+        let expected = bytes.saturating_add(self.header.into());
         check_length(&self.path, expected)?;
         Ok(self)
     }
