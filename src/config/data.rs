@@ -98,13 +98,13 @@ pub enum FitRule {
     Exact,
 }
 
-/// A `.npy` stack of u8 images, [N,H,W], [N,C,H,W] or [N,H,W,C].
+/// A `.npy` stack of u8 images, `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NpyConfig {
     /// The images.
     pub images: PathBuf,
-    /// Their labels, integers [N].
+    /// Their labels, integers `[N]`.
     #[serde(default)]
     pub labels: Option<PathBuf>,
     /// The test images; without them, a tenth of `images`, drawn by `split_seed`, is the test set.
@@ -115,7 +115,7 @@ pub struct NpyConfig {
     pub test_labels: Option<PathBuf>,
 }
 
-/// An idx stack of u8 images, [N,H,W].
+/// An idx stack of u8 images, `[N,H,W]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdxConfig {

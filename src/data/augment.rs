@@ -6,11 +6,11 @@ use super::to_unit;
 use crate::config::Augment;
 use crate::rng::Stream;
 
-/// u8 [B,C,H,W] to f32 in [-1, 1], randomly changed as `changes` says.
+/// u8 `[B,C,H,W]` to f32 in [-1, 1], randomly changed as `changes` says.
 ///
 /// Draws from `rng`, in this order and each only where it is asked for: the rows, then the columns at which a crop
-/// of the reflect-padded image begins (integers in `0..=2 pad_crop`, [B] each); which images are mirrored
-/// (integers in `0..2`, [B]); where in its level's width each value lies (U(0,1), [B,C,H,W]).
+/// of the reflect-padded image begins (integers in `0..=2 pad_crop`, `[B]` each); which images are mirrored
+/// (integers in `0..2`, `[B]`); where in its level's width each value lies (U(0,1), `[B,C,H,W]`).
 pub fn augment(levels: &Tensor, changes: &Augment, rng: &mut Stream) -> Tensor {
     let moved = if changes.pad_crop > 0 || changes.flip {
         crop_and_flip(levels, changes, rng)

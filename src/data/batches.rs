@@ -73,7 +73,7 @@ impl Batches {
         })
     }
 
-    /// The next batch's indices, i64 [batch_size], on the device.
+    /// The next batch's indices, i64 `[batch_size]`, on the device.
     pub fn next_indices(&mut self) -> Tensor {
         let mut parts = Vec::with_capacity(2);
         let mut missing = self.batch_size;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::stack::{self, Stack, head};
 use crate::error::{Error, Result};
 
-/// Reads the header of a stack of u8 images, [N,H,W].
+/// Reads the header of a stack of u8 images, `[N,H,W]`.
 pub(super) fn stack(path: &Path) -> Result<Stack> {
     let sizes = header::<3>(path, "images, u8 [N,H,W]")?;
     Stack {
@@ -18,7 +18,7 @@ pub(super) fn stack(path: &Path) -> Result<Stack> {
     .checked()
 }
 
-/// Reads a file of u8 labels, [N].
+/// Reads a file of u8 labels, `[N]`.
 pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
     let [count] = header::<1>(path, "labels, u8 [N]")?;
     stack::check_length(path, 8 + count as u128)?;

@@ -9,9 +9,9 @@ use crate::rng::Stream;
 /// Images of one shape on one device, with class numbers where there are any.
 #[derive(Debug)]
 pub struct Images {
-    /// u8 [N,C,H,W].
+    /// u8 `[N,C,H,W]`.
     pub pixels: Tensor,
-    /// i64 [N], in `0..classes.len()`.
+    /// i64 `[N]`, in `0..classes.len()`.
     pub labels: Option<Tensor>,
     /// The names of the classes; empty without labels.
     pub classes: Vec<String>,
@@ -58,7 +58,7 @@ impl Images {
         self.map(|t| t.to_device(device))
     }
 
-    /// The images at the indices `at`, i64 [n] on any device; a copy.
+    /// The images at the indices `at`, i64 `[n]` on any device; a copy.
     pub fn select(&self, at: &Tensor) -> Self {
         let at = at.to_device(self.device());
         self.map(|t| t.index_select(0, &at))
@@ -72,28 +72,28 @@ impl Images {
         self.map(|t| t.narrow(0, 0, n).copy())
     }
 
-    /// f32 [n,C,H,W] in [-1, 1] of the images at the indices `at` (i64 [n], on the images' device).
+    /// f32 `[n,C,H,W]` in [-1, 1] of the images at the indices `at` (i64 `[n]`, on the images' device).
     pub fn normalized(&self, at: &Tensor) -> Tensor {
         to_unit(&self.pixels.index_select(0, at))
     }
 
-    /// f32 [n,C,H,W] in [-1, 1] of the images at the indices `at`, randomly changed.
+    /// f32 `[n,C,H,W]` in [-1, 1] of the images at the indices `at`, randomly changed.
     pub fn augmented(&self, at: &Tensor, changes: &Augment, rng: &mut Stream) -> Tensor {
         augment(&self.pixels.index_select(0, at), changes, rng)
     }
 
-    /// The labels at the indices `at`, i64 [n].
+    /// The labels at the indices `at`, i64 `[n]`.
     pub fn labels_at(&self, at: &Tensor) -> Option<Tensor> {
         self.labels.as_ref().map(|labels| labels.index_select(0, at))
     }
 
-    /// f32 [at most n,C,H,W] in [-1, 1] of the images from number `from` on.
+    /// f32 `[at most n,C,H,W]` in [-1, 1] of the images from number `from` on.
     pub fn chunk(&self, from: i64, n: i64) -> Tensor {
         let n = n.min(self.len() - from).max(0);
         to_unit(&self.pixels.narrow(0, from, n))
     }
 
-    /// f32 [n,C,H,W] in [-1, 1] of `n` images drawn with replacement.
+    /// f32 `[n,C,H,W]` in [-1, 1] of `n` images drawn with replacement.
     pub fn random(&self, n: i64, rng: &mut Stream) -> Tensor {
         self.normalized(&rng.integers(self.len(), n, self.device()))
     }

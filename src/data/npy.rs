@@ -16,7 +16,7 @@ struct Header {
     shape: Vec<i64>,
 }
 
-/// Reads the header of a stack of u8 images: [N,H,W], [N,C,H,W] or [N,H,W,C].
+/// Reads the header of a stack of u8 images: `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`.
 ///
 /// Of the two readings of four sizes the one that gives `input` is taken, else the one with 1 or 3 channels.
 pub(super) fn stack(path: &Path, input: [i64; 3]) -> Result<Stack> {
@@ -55,7 +55,7 @@ pub(super) fn stack(path: &Path, input: [i64; 3]) -> Result<Stack> {
     .checked()
 }
 
-/// The shape [C,H,W] of an image of three sizes, and whether its channels come last.
+/// The shape `[C,H,W]` of an image of three sizes, and whether its channels come last.
 fn layout(sizes: [i64; 3], input: [i64; 3]) -> ([i64; 3], bool) {
     let [a, b, c] = sizes;
     let turned = [c, a, b];
@@ -64,7 +64,7 @@ fn layout(sizes: [i64; 3], input: [i64; 3]) -> ([i64; 3], bool) {
     if last { (turned, true) } else { (sizes, false) }
 }
 
-/// Reads integer labels, [N].
+/// Reads integer labels, `[N]`.
 pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
     let header = header(path)?;
     let [count] = header.shape[..] else {

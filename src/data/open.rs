@@ -24,7 +24,7 @@ pub struct DataSet {
     pub record: SplitRecord,
 }
 
-/// The shape [C,H,W] that the images will have, from names, options and headers alone; no image is loaded.
+/// The shape `[C,H,W]` that the images will have, from names, options and headers alone; no image is loaded.
 ///
 /// A folder takes the shape of the model, `input`, by its fit rule; with `exact` the first picture decides.
 ///

@@ -34,7 +34,7 @@ pub(super) fn check_channels(place: &Path, input: [i64; 3]) -> Result<()> {
     ))
 }
 
-/// The bytes [C,H,W] of a picture file (of a film its first frame), brought to the shape `input`.
+/// The bytes `[C,H,W]` of a picture file (of a film its first frame), brought to the shape `input`.
 pub(super) fn read(path: &Path, input: [i64; 3], rule: FitRule) -> Result<Vec<u8>> {
     let (mut decoder, orientation) = decoder(path)?;
     decoder
@@ -82,7 +82,7 @@ pub(super) fn unfit(path: &Path, what: String) -> Error {
     )
 }
 
-/// u8 [C,H,W] on the host brought to the shape `input` by the rules for pictures.
+/// u8 `[C,H,W]` on the host brought to the shape `input` by the rules for pictures.
 pub(super) fn fit_tensor(levels: Tensor, input: [i64; 3], rule: FitRule) -> std::result::Result<Tensor, String> {
     let size = levels.size();
     if size == input {
@@ -103,7 +103,7 @@ pub(super) fn fit_tensor(levels: Tensor, input: [i64; 3], rule: FitRule) -> std:
     Ok(Tensor::from_data_size(&bytes, &input, Kind::Uint8))
 }
 
-/// Colours first, then the size; the bytes are [C,H,W].
+/// Colours first, then the size; the bytes are `[C,H,W]`.
 fn fit(picture: &DynamicImage, input: [i64; 3], rule: FitRule) -> std::result::Result<Vec<u8>, String> {
     let [channels, h, w] = input;
     let target = (w as u32, h as u32);

@@ -31,7 +31,7 @@ pub fn add_noise(x: &Tensor, std: f64, rng: &mut Stream) -> Tensor {
     z.g_add_(x)
 }
 
-/// u8 [N,C,H,W] to `channels`: grey from colour by Rec. 601 luma, rounded; colour from grey by repetition.
+/// u8 `[N,C,H,W]` to `channels`: grey from colour by Rec. 601 luma, rounded; colour from grey by repetition.
 /// `None` where no rule leads from one to the other.
 pub fn convert_channels(levels: &Tensor, channels: i64) -> Option<Tensor> {
     let (n, c, h, w) = levels.size4().ok()?;

@@ -1,7 +1,7 @@
 //! What `ebm score` reads: pictures, folders of them, idx and .npy stacks, one image after another.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 
@@ -30,7 +30,7 @@ pub struct ScoreItem {
     pub path: PathBuf,
     /// Its number within the file.
     pub index: usize,
-    /// u8 [C,H,W] of the model's shape, on the host.
+    /// u8 `[C,H,W]` of the model's shape, on the host.
     pub image: Result<Tensor>,
 }
 
@@ -39,7 +39,7 @@ pub struct ScoreItem {
 pub struct ScoreBatch {
     /// Where each item comes from, in order: file, number within the file, and whether it failed.
     pub items: Vec<(PathBuf, usize, Result<()>)>,
-    /// u8 [n,C,H,W], the images of the items that did not fail.
+    /// u8 `[n,C,H,W]`, the images of the items that did not fail.
     pub images: Tensor,
 }
 
@@ -71,7 +71,7 @@ impl ScoreInput {
         (!items.is_empty()).then_some(ScoreBatch { items, images })
     }
 
-    fn from_stack(&mut self) -> Option<ScoreItem> {
+    fn next_of_stack(&mut self) -> Option<ScoreItem> {
         let reader = self.open.as_mut()?;
         let path = reader.stack.path.clone();
         let image = reader.next()?.and_then(|levels| {
@@ -86,7 +86,7 @@ impl ScoreInput {
     }
 
     /// A picture of its own, or `None` where `path` is a folder or stack, whose images come next.
-    fn picture(&mut self, path: &PathBuf) -> Result<Option<Tensor>> {
+    fn picture(&mut self, path: &Path) -> Result<Option<Tensor>> {
         if path.is_dir() {
             let listing = Listing::new(path)?;
             listing.files.into_iter().rev().for_each(|f| self.waiting.push_front(f));
@@ -108,7 +108,7 @@ impl Iterator for ScoreInput {
 
     fn next(&mut self) -> Option<ScoreItem> {
         loop {
-            if let Some(item) = self.from_stack() {
+            if let Some(item) = self.next_of_stack() {
                 return Some(item);
             }
             self.open = None;

@@ -21,7 +21,7 @@ pub(super) struct Stack {
     pub count: i64,
     /// Channels, height and width.
     pub shape: [i64; 3],
-    /// Whether an image is stored as [H,W,C] rather than [C,H,W].
+    /// Whether an image is stored as `[H,W,C]` rather than `[C,H,W]`.
     pub channels_last: bool,
 }
 
@@ -40,7 +40,7 @@ impl Stack {
         self.shape.iter().product::<i64>() as usize
     }
 
-    /// All images, u8 [N,C,H,W], block by block.
+    /// All images, u8 `[N,C,H,W]`, block by block.
     pub fn read(&self, device: Device) -> Result<Tensor> {
         let [c, h, w] = self.shape;
         let stored = if self.channels_last { [h, w, c] } else { self.shape };
@@ -63,7 +63,7 @@ impl Stack {
         Ok(out)
     }
 
-    /// One image after another, as u8 [C,H,W] on the host.
+    /// One image after another, as u8 `[C,H,W]` on the host.
     pub fn images(&self) -> Result<StackReader> {
         let mut file = File::open(&self.path).map_err(Error::io(&self.path))?;
         file.seek(SeekFrom::Start(self.header)).map_err(Error::io(&self.path))?;
