@@ -4,10 +4,12 @@ pub mod config;
 pub mod energy;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod files;
 pub mod nn;
 pub mod objective;
 pub mod optim;
+pub mod report;
 pub mod rng;
 pub mod sampling;
 

@@ -1,0 +1,7 @@
+//! How well the energy tells images of the data from others.
+
+mod auroc;
+mod ood;
+
+pub use auroc::auroc;
+pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};

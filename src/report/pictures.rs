@@ -1,0 +1,172 @@
+//! Images as files: a grid, a strip of chains over time, one file an image, a NumPy stack.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use tch::{Device, Kind, Tensor};
+
+use super::file;
+use crate::error::{Error, Result};
+
+/// Small images are enlarged by a whole number to about so many pixels.
+const CELL: i64 = 96;
+/// Pixels between two images, and around all.
+const GAP: i64 = 4;
+/// Brightness of the gaps.
+const GROUND: i64 = 255;
+
+/// Pixels in rows, grey or RGB.
+pub(super) struct Canvas {
+    pub width: u32,
+    pub height: u32,
+    pub channels: usize,
+    pub bytes: Vec<u8>,
+}
+
+impl Canvas {
+    fn of(chw: &Tensor) -> Result<Self> {
+        let (c, h, w) = chw.size3()?;
+        let hwc = chw.permute([1, 2, 0]).contiguous();
+        Ok(Self {
+            width: w as u32,
+            height: h as u32,
+            channels: c as usize,
+            bytes: Vec::try_from(hwc.view(-1))?,
+        })
+    }
+
+    /// The canvas as a PNG; `path` is named where that fails.
+    pub fn png(&self, path: &Path) -> Result<Vec<u8>> {
+        let colour = match self.channels {
+            1 => ExtendedColorType::L8,
+            _ => ExtendedColorType::Rgb8,
+        };
+        let mut out = Cursor::new(Vec::new());
+        PngEncoder::new(&mut out)
+            .write_image(&self.bytes, self.width, self.height, colour)
+            .map_err(|e| {
+                Error::file(
+                    path,
+                    format!("the picture cannot be encoded: {e}"),
+                    "write fewer images",
+                )
+            })?;
+        Ok(out.into_inner())
+    }
+}
+
+/// The images side by side, enlarged, `columns` in a row.
+pub(super) fn canvas(images: &Tensor, columns: usize) -> Result<Canvas> {
+    let images = checked(images)?;
+    let side = images.size()[2].max(images.size()[3]);
+    Canvas::of(&tiled(&images, columns, (CELL / side).max(1), GAP))
+}
+
+/// `images` u8 [N,C,H,W] as one [C,H',W'], each pixel `scale` wide, `gap` between images.
+pub(super) fn tiled(images: &Tensor, columns: usize, scale: i64, gap: i64) -> Tensor {
+    let large = images
+        .repeat_interleave_self_int(scale, 2, None)
+        .repeat_interleave_self_int(scale, 3, None);
+    let [n, c, h, w] = large.size()[..] else {
+        unreachable!("checked to have four dimensions")
+    };
+    let columns = (columns.max(1) as i64).min(n);
+    let rows = (n + columns - 1) / columns;
+    let size = [c, rows * (h + gap) + gap, columns * (w + gap) + gap];
+    let ground = Tensor::full(size, GROUND, (Kind::Uint8, Device::Cpu));
+    for i in 0..n {
+        let (y, x) = (gap + i / columns * (h + gap), gap + i % columns * (w + gap));
+        ground.narrow(1, y, h).narrow(2, x, w).copy_(&large.get(i));
+    }
+    ground
+}
+
+/// The same images on the CPU, once they are found to be u8 [N,C,H,W], N at least 1, C 1 or 3.
+pub(super) fn checked(images: &Tensor) -> Result<Tensor> {
+    let size = images.size();
+    let holds =
+        images.kind() == Kind::Uint8 && size.len() == 4 && [1, 3].contains(&size[1]) && size.iter().all(|s| *s > 0);
+    if !holds {
+        return Err(Error::input(
+            "images to draw",
+            format!("expected Uint8 [N, 1 or 3, H, W], found {:?} {size:?}", images.kind()),
+            "convert them to u8 images first",
+        ));
+    }
+    Ok(images.to_device(Device::Cpu).contiguous())
+}
+
+/// Writes `images` (u8 [N,C,H,W], C 1 or 3) as one PNG, `columns` in a row, small ones enlarged.
+///
+/// # Errors
+/// Where the tensor is of another form or the file cannot be written.
+pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
+    file::write(path, &canvas(images, columns)?.png(path)?)
+}
+
+/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 [N,C,H,W]).
+///
+/// Of more than `columns` frames, that many are taken at even distances, the first and last among them.
+///
+/// # Errors
+/// Where the frames are of another form, or not all of the same, or the file cannot be written.
+pub fn strip(frames: &[Tensor], columns: usize, path: &Path) -> Result<()> {
+    let frames = stacked(frames, columns)?;
+    let [steps, chains, c, h, w] = frames.size()[..] else {
+        unreachable!("a stack of images has five dimensions")
+    };
+    let rows = frames.transpose(0, 1).contiguous().view([chains * steps, c, h, w]);
+    grid(&rows, steps as usize, path)
+}
+
+/// At most `most` of the frames, evenly, as [S,N,C,H,W] on the CPU.
+pub(super) fn stacked(frames: &[Tensor], most: usize) -> Result<Tensor> {
+    let count = frames.len().min(most.max(1));
+    let at = |i: usize| i * frames.len().saturating_sub(1) / count.saturating_sub(1).max(1);
+    let chosen = (0..count)
+        .map(|i| checked(&frames[at(i)]))
+        .collect::<Result<Vec<_>>>()?;
+    if chosen.is_empty() || chosen.iter().any(|f| f.size() != chosen[0].size()) {
+        return Err(Error::input(
+            "frames of a chain",
+            "expected at least one, all of the same size",
+            "record the same chains at every step",
+        ));
+    }
+    Ok(Tensor::stack(&chosen, 0))
+}
+
+/// Writes each of `images` (u8 [N,C,H,W], C 1 or 3) as `folder`/00000.png, 00001.png, ...
+///
+/// # Errors
+/// Where the tensor is of another form or a file cannot be written.
+pub fn images_to_folder(images: &Tensor, folder: &Path) -> Result<()> {
+    let images = checked(images)?;
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    for i in 0..images.size()[0] {
+        let path = folder.join(format!("{i:05}.png"));
+        file::write(&path, &Canvas::of(&images.get(i))?.png(&path)?)?;
+    }
+    Ok(())
+}
+
+/// Writes `images` (u8 [N,C,H,W]) as a NumPy array of that shape.
+///
+/// # Errors
+/// Where the tensor is of another kind or the file cannot be written.
+pub fn npy(images: &Tensor, path: &Path) -> Result<()> {
+    let images = checked(images)?;
+    let shape: Vec<String> = images.size().iter().map(i64::to_string).collect();
+    let dict = format!(
+        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({}), }}",
+        shape.join(", ")
+    );
+    // Magic, version and length are 10 bytes; all of the header, with its newline, is a multiple of 64.
+    let padded = (10 + dict.len() + 1).next_multiple_of(64) - 10;
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((padded as u16).to_le_bytes());
+    out.extend(format!("{dict:<width$}\n", width = padded - 1).bytes());
+    out.extend(Vec::<u8>::try_from(images.view(-1))?);
+    file::write(path, &out)
+}
