@@ -95,7 +95,10 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
 pub fn read(path: &Path) -> Result<Named> {
     let bytes = fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(path, "no such file", "check the path"),
-        _ => Error::Io { path: path.into(), source: e },
+        _ => Error::Io {
+            path: path.into(),
+            source: e,
+        },
     })?;
     decode(&bytes, &path.display().to_string())
 }

@@ -1,8 +1,9 @@
 //! Deep energy-based models of images, trained by MCMC maximum likelihood.
 pub mod buffer;
+pub mod cli;
 pub mod config;
-pub mod energy;
 pub mod data;
+pub mod energy;
 pub mod error;
 pub mod eval;
 pub mod files;
@@ -12,5 +13,6 @@ pub mod optim;
 pub mod report;
 pub mod rng;
 pub mod sampling;
+pub mod train;
 
 pub use error::{Error, Result};

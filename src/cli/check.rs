@@ -41,7 +41,17 @@ pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
 /// Puts `model.` before the key of an error in an architecture that stands inside an experiment.
 fn inside_model(error: Error) -> Error {
     match error {
-        Error::Config { file, key, what, remedy } => Error::Config { file, key: format!("model.{key}"), what, remedy },
+        Error::Config {
+            file,
+            key,
+            what,
+            remedy,
+        } => Error::Config {
+            file,
+            key: format!("model.{key}"),
+            what,
+            remedy,
+        },
         other => other,
     }
 }
@@ -49,12 +59,29 @@ fn inside_model(error: Error) -> Error {
 fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     let [c, h, w] = model.input;
     println!("{}: {c}x{h}x{w} -> one {}\n", model.name, output_word(model));
-    println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "name", "layer", "output", "parameters", "MACs");
+    println!(
+        "{:<22} {:<34} {:<16} {:>12} {:>16}",
+        "name", "layer", "output", "parameters", "MACs"
+    );
     for row in &summary.rows {
         let shape = row.output.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-        println!("{:<22} {:<34} {:<16} {:>12} {:>16}", row.name, row.what, shape, grouped(row.params), grouped(row.macs));
+        println!(
+            "{:<22} {:<34} {:<16} {:>12} {:>16}",
+            row.name,
+            row.what,
+            shape,
+            grouped(row.params),
+            grouped(row.macs)
+        );
     }
-    println!("{:<22} {:<34} {:<16} {:>12} {:>16}", "total", "", "", grouped(summary.params), grouped(summary.macs));
+    println!(
+        "{:<22} {:<34} {:<16} {:>12} {:>16}",
+        "total",
+        "",
+        "",
+        grouped(summary.params),
+        grouped(summary.macs)
+    );
 }
 
 fn output_word(model: &ModelConfig) -> &'static str {
@@ -67,7 +94,13 @@ fn output_word(model: &ModelConfig) -> &'static str {
 fn print_experiment(e: &Experiment) {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
     let images = e.train.steps * e.train.batch_size as u64;
-    println!("\n{}: {} steps of batch {} ({} images)", e.name, grouped(e.train.steps), e.train.batch_size, grouped(images));
+    println!(
+        "\n{}: {} steps of batch {} ({} images)",
+        e.name,
+        grouped(e.train.steps),
+        e.train.batch_size,
+        grouped(images)
+    );
     println!(
         "chain: {} steps of step_size {} and noise_scale {:.4e}, that is temperature {:.4e}",
         e.sampler.n_steps,
@@ -81,6 +114,11 @@ fn print_experiment(e: &Experiment) {
 /// 1234567 as 1,234,567.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    let groups: Vec<_> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(String::from_utf8_lossy)
+        .collect();
     groups.join(",")
 }

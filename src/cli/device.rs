@@ -20,11 +20,19 @@ pub fn parse(text: &str) -> Result<Device> {
             .ok_or_else(|| Error::input(&place, "no such device", "give auto, cpu, cuda or cuda:N"))?,
     };
     if !Cuda::is_available() {
-        return Err(Error::input(place, "CUDA was asked for, but this LibTorch and machine offer none", "use --device cpu, or install the CUDA flavour (./download_libtorch.sh cuda) on a machine with an NVIDIA driver"));
+        return Err(Error::input(
+            place,
+            "CUDA was asked for, but this LibTorch and machine offer none",
+            "use --device cpu, or install the CUDA flavour (./download_libtorch.sh cuda) on a machine with an NVIDIA driver",
+        ));
     }
     let count = Cuda::device_count() as usize;
     if index >= count {
-        return Err(Error::input(place, format!("this machine has {count} CUDA devices, counted from 0"), "give a smaller number"));
+        return Err(Error::input(
+            place,
+            format!("this machine has {count} CUDA devices, counted from 0"),
+            "give a smaller number",
+        ));
     }
     Ok(Device::Cuda(index))
 }

@@ -21,6 +21,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let (trained, _) = args.choice.load(&RunDir::open(&args.run)?)?;
     let tensors = trained.network.state().into_iter().collect();
     files::write_atomic(&args.file, &files::encode(&tensors)?)?;
-    eprintln!("{}: {} tensors of step {}", args.file.display(), tensors.len(), trained.step);
+    eprintln!(
+        "{}: {} tensors of step {}",
+        args.file.display(),
+        tensors.len(),
+        trained.step
+    );
     Ok(Status::Done)
 }

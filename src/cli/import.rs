@@ -51,7 +51,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let place = args.file.display().to_string();
     let tensors = renamed(files::read(&args.file)?, args)?;
     let run = train::import(&args.out, &experiment, &tensors, &place)?;
-    eprintln!("{}: {} tensors; try `ebm sample {0}` and `ebm score {0} IMAGES`", run.path().display(), tensors.len());
+    eprintln!(
+        "{}: {} tensors; try `ebm sample {0}` and `ebm score {0} IMAGES`",
+        run.path().display(),
+        tensors.len()
+    );
     Ok(Status::Done)
 }
 
@@ -81,17 +85,36 @@ fn experiment(args: &Args) -> Result<Experiment> {
 /// The tensors under the prefix, by the network's names, in single precision.
 fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     let map: BTreeMap<String, String> = args.map.as_deref().map_or_else(|| Ok(BTreeMap::new()), yaml::load)?;
-    if let Some(unknown) = map.keys().find(|k| !tensors.contains_key(&format!("{}{k}", args.prefix))) {
+    if let Some(unknown) = map
+        .keys()
+        .find(|k| !tensors.contains_key(&format!("{}{k}", args.prefix)))
+    {
         let place = args.map.as_deref().unwrap_or(&args.file).display();
-        return Err(Error::input(place, format!("`{unknown}` is not in {}", args.file.display()), "name a tensor of that file, without the prefix"));
+        return Err(Error::input(
+            place,
+            format!("`{unknown}` is not in {}", args.file.display()),
+            "name a tensor of that file, without the prefix",
+        ));
     }
-    let own = tensors.into_iter().filter_map(|(name, t)| Some((name.strip_prefix(&args.prefix)?.to_owned(), t)));
+    let own = tensors
+        .into_iter()
+        .filter_map(|(name, t)| Some((name.strip_prefix(&args.prefix)?.to_owned(), t)));
     let named: Named = own
         .map(|(name, t)| (map.get(&name).cloned().unwrap_or(name), t))
-        .map(|(name, t)| if t.is_floating_point() { (name, t.to_device(Device::Cpu).to_kind(Kind::Float)) } else { (name, t) })
+        .map(|(name, t)| {
+            if t.is_floating_point() {
+                (name, t.to_device(Device::Cpu).to_kind(Kind::Float))
+            } else {
+                (name, t)
+            }
+        })
         .collect();
     if named.is_empty() {
-        return Err(Error::file(&args.file, format!("no tensor's name begins with `{}`", args.prefix), "check --prefix"));
+        return Err(Error::file(
+            &args.file,
+            format!("no tensor's name begins with `{}`", args.prefix),
+            "check --prefix",
+        ));
     }
     Ok(named)
 }

@@ -32,7 +32,12 @@ enum Status {
 }
 
 #[derive(Parser)]
-#[command(name = "ebm", version, about = "Deep energy-based models of images: train, sample, score", after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 130 interrupted")]
+#[command(
+    name = "ebm",
+    version,
+    about = "Deep energy-based models of images: train, sample, score",
+    after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 130 interrupted"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -16,7 +16,8 @@ impl Progress {
     /// A task of `total` steps, of which `done` are behind it.
     pub fn new(total: u64, done: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {msg}").expect("a valid template");
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {msg}").expect("a valid template");
             let bar = ProgressBar::new(total).with_style(style).with_position(done);
             bar.reset_eta();
             bar
@@ -33,7 +34,12 @@ impl Progress {
 
     /// Shows a line of metrics: beside the bar, or as a line of its own.
     pub fn show(&self, line: &LogLine) {
-        let value = |name| line.values.iter().find(|(n, _)| *n == name).map_or(f64::NAN, |(_, v)| *v);
+        let value = |name| {
+            line.values
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map_or(f64::NAN, |(_, v)| *v)
+        };
         let text = format!(
             "E+ {:.4} E- {:.4} gap {:.4} loss {:.4} |grad| {:.3} chain {:.3} {:.0} images x steps/s",
             value("energy_pos"),

@@ -7,7 +7,7 @@ use super::sample::columns;
 use super::synthesis::synthesize;
 use crate::config::{Experiment, OodSet};
 use crate::data::{self, Images};
-use crate::energy::FrozenEnergy;
+use crate::energy::{Energy, FrozenEnergy};
 use crate::error::Result;
 use crate::eval::{self, OodTable};
 use crate::nn::Network;
@@ -29,6 +29,9 @@ pub struct Results {
 
 const FILE: &str = "results.json";
 
+/// Images whose energies are computed together.
+const BATCH: usize = 500;
+
 impl Results {
     /// The results of a run that finished at `step`.
     pub fn of(run: &RunDir, step: u64) -> Option<Self> {
@@ -46,7 +49,11 @@ impl Results {
             true => None,
             false => Some(ood_table(&network, trainer, &trainer.data().test)?),
         };
-        let results = Self { step: trainer.state().step, seconds: trainer.state().seconds, ood };
+        let results = Self {
+            step: trainer.state().step,
+            seconds: trainer.state().seconds,
+            ood,
+        };
         run.write_json(FILE, &results)?;
         Ok(results)
     }
@@ -54,12 +61,20 @@ impl Results {
     /// Prints the results and where the pictures are.
     pub fn print(&self, run: &RunDir) {
         let path = run.path();
-        println!("\n{}: finished at step {}, {:.0} s of training", path.display(), self.step, self.seconds);
-        println!("  images synthesised from noise: {}", run.samples().join("final.png").display());
+        println!(
+            "\n{}: finished at step {}, {:.0} s of training",
+            path.display(),
+            self.step,
+            self.seconds
+        );
+        println!(
+            "  images synthesised from noise: {}",
+            run.samples().join("final.png").display()
+        );
         println!("  training curves:               {}", path.join("curves.png").display());
         if let Some(ood) = &self.ood {
             println!("\nout of distribution, by energy (test images against each set; 1 is perfect, 0.5 is chance)\n");
-            println!("{}", ood.to_text());
+            println!("{ood}");
         }
     }
 }
@@ -69,31 +84,63 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64) -> Result<Tensor
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
     let source = &trainer.data().train as &dyn sampling::ImageSource;
-    let starts = sampling::start(&e.sampler.init, n, e.model.input, Some(source), trainer.device(), &mut rng)?;
-    let x = synthesize(network, &e.sampler, &starts, e.sample_steps(), &mut rng, &mut |_, _, _| {});
+    let starts = sampling::start(
+        &e.sampler.init,
+        n,
+        e.model.input,
+        Some(source),
+        trainer.device(),
+        &mut rng,
+    )?;
+    let x = synthesize(
+        network,
+        &e.sampler,
+        &starts,
+        e.sample_steps(),
+        &mut rng,
+        &mut |_, _, _| {},
+    );
     Ok(data::to_u8(&x))
 }
 
 /// AUROC of the energy between `inside` and every set that the experiment names.
 pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images) -> Result<OodTable> {
     let e = trainer.experiment();
-    let energy = FrozenEnergy::new(network, Kind::Float, Langevin::new(&e.sampler, e.sampler.n_steps).temperature());
+    let frozen = FrozenEnergy::new(
+        network,
+        Kind::Float,
+        Langevin::new(&e.sampler, e.sampler.n_steps).temperature(),
+    );
+    let energies = |levels: &Tensor| eval::energies(&|x| frozen.energy(x), levels, BATCH);
     let limit = e.evaluate.limit.map_or(i64::MAX, |n| n as i64);
     let inside = inside.first(limit.min(inside.len()));
     let mut rng = Stream::new(e.seed, "ood");
-    let sets = e.evaluate.ood.iter().map(|set| outside(set, e, &inside, trainer.device(), &mut rng)).collect::<Result<Vec<_>>>()?;
-    Ok(eval::ood_table(&energy, &inside, &sets))
+    let mut sets = Vec::new();
+    for set in &e.evaluate.ood {
+        let (name, levels) = outside(set, e, &inside, trainer.device(), &mut rng)?;
+        sets.push((name, energies(&levels)));
+    }
+    OodTable::new(e.data.dataset.name(), &energies(&inside.pixels), &sets)
 }
 
-/// The images of one set, with its name.
-fn outside(set: &OodSet, e: &Experiment, inside: &Images, device: Device, rng: &mut Stream) -> Result<(String, Images)> {
-    let limit = e.evaluate.limit;
+/// One set's images, u8, with its name.
+fn outside(
+    set: &OodSet,
+    e: &Experiment,
+    inside: &Images,
+    device: Device,
+    rng: &mut Stream,
+) -> Result<(String, Tensor)> {
     Ok(match set {
         OodSet::Data(dataset) => {
-            let images = data::test_images(dataset, &e.data.root, e.model.input, device, limit)?;
-            (data::name(dataset), images)
+            let images = data::test_images(dataset, &e.data.root, e.model.input, device, e.evaluate.limit)?;
+            (dataset.name().into(), images.pixels)
         }
-        OodSet::Uniform => ("uniform noise".into(), eval::uniform_like(inside, rng)),
-        OodSet::Flipped => ("upside down".into(), eval::flipped(inside)),
+        OodSet::Uniform => {
+            let [c, h, w] = inside.shape();
+            let noise = eval::uniform_noise([inside.len(), c, h, w], device, rng);
+            ("uniform noise".into(), noise)
+        }
+        OodSet::Flipped => ("upside down".into(), eval::flipped(&inside.pixels)),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::Status;
 use super::model::Choice;
@@ -87,24 +87,39 @@ fn starts(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> R
         From::Buffer => return buffered(args, trained, device, rng),
     };
     let needs_data = matches!(init, InitialDistribution::Data | InitialDistribution::NoisyData { .. });
-    let images = if needs_data { Some(data::open(&e.data, shape, device)?.train) } else { None };
+    let images = if needs_data {
+        Some(data::open(&e.data, shape, device)?.train)
+    } else {
+        None
+    };
     let source = images.as_ref().map(|i| i as &dyn sampling::ImageSource);
     sampling::start(&init, args.n, shape, source, device, rng)
 }
 
 /// Distinct chains of the checkpoint's buffer.
 fn buffered(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> Result<Tensor> {
-    let place = args.run.display();
+    let place = args.run.display().to_string();
     let named = trained.buffer.as_ref().ok_or_else(|| {
-        Error::input(place, "the run keeps no persistent chains", "use --from noise or --from data")
+        Error::input(
+            &place,
+            "the run keeps no persistent chains",
+            "use --from noise or --from data",
+        )
     })?;
-    let chains = ReplayBuffer::chains_of(named)?;
-    let size = chains.size()[0];
+    let e = &trained.experiment;
+    let size = e.buffer.size as i64;
     if size < args.n {
-        return Err(Error::input(place, format!("the buffer holds {size} chains, {} were asked for", args.n), "ask for fewer with -n"));
+        return Err(Error::input(
+            place,
+            format!("the buffer holds {size} chains, {} were asked for", args.n),
+            "ask for fewer with -n",
+        ));
     }
-    let at = rng.permutation(size, Device::Cpu).narrow(0, 0, args.n);
-    Ok(chains.index_select(0, &at).to_device(device))
+    let [c, h, w] = e.model.input;
+    let empty = Tensor::zeros([size, c, h, w], (Kind::Float, device));
+    let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
+    buffer.load_state(named, &place)?;
+    Ok(buffer.peek(args.n, rng))
 }
 
 /// Runs the chains with a progress bar; returns u8 images, and the first chains' frames if they are filmed.
@@ -134,7 +149,11 @@ fn write(images: &Tensor, out: &Path) -> Result<()> {
         Some("png") => report::grid(images, columns(images.size()[0]), out),
         Some("npy") => report::npy(images, out),
         None => report::images_to_folder(images, out),
-        Some(other) => Err(Error::input(out.display(), format!("cannot write .{other}"), "name a .png, a .npy, or a folder")),
+        Some(other) => Err(Error::input(
+            out.display(),
+            format!("cannot write .{other}"),
+            "name a .png, a .npy, or a folder",
+        )),
     }
 }
 

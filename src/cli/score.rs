@@ -74,7 +74,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 
 fn energy(trained: &Trained) -> FrozenEnergy {
     let sampler = &trained.experiment.sampler;
-    FrozenEnergy::new(&trained.network, Kind::Float, Langevin::new(sampler, sampler.n_steps).temperature())
+    FrozenEnergy::new(
+        &trained.network,
+        Kind::Float,
+        Langevin::new(sampler, sampler.n_steps).temperature(),
+    )
 }
 
 /// A run on a folder fits pictures as it did in training; any other run by the default rule.
@@ -104,5 +108,9 @@ fn write_row(out: &mut impl Write, format: Format, path: &Path, index: usize, en
 
 /// A field of a CSV file, quoted where RFC 4180 asks for it.
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }

@@ -13,11 +13,14 @@ use super::progress::Progress;
 use super::results::{self, Results};
 use super::sample::columns;
 use super::{Status, device};
-use crate::config::{Dataset, Experiment, yaml};
-use crate::error::{Error, Result};
+use crate::config::{Experiment, yaml};
+use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
-use crate::train::{Event, LogLine, Observer, Outcome, RunDir, Trainer, Which, Weights, checkpoint};
+use crate::train::{Event, LogLine, Observer, Outcome, RunDir, Trainer, Weights, Which, checkpoint};
 use crate::{data, sampling};
+
+/// The metric by which the best checkpoint is kept.
+const VALIDATION: &str = "validation_auroc";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -45,7 +48,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let mut experiment = Experiment::load(&args.experiment, &sets(args))?;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(&experiment.name));
     let existing = if args.resume { Some(RunDir::open(&out)?) } else { None };
     if let Some(run) = &existing {
         let stored = run.experiment()?;
@@ -56,7 +62,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if existing.is_none() {
         RunDir::ensure_absent(&out)?;
     }
-    if let Some(done) = existing.as_ref().map(|run| finished(run, &experiment)).transpose()?.flatten() {
+    if let Some(done) = existing
+        .as_ref()
+        .map(|run| finished(run, &experiment))
+        .transpose()?
+        .flatten()
+    {
         show_finished(&done, existing.as_ref().expect("finished runs exist"), args);
         return Ok(Status::Done);
     }
@@ -75,12 +86,11 @@ fn sets(args: &Args) -> Vec<String> {
 /// Checks what needs no data, and writes this machine's choices into the configuration.
 fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
-    if experiment.data.dataset == Dataset::None {
-        return Err(yaml::config(file, "data.dataset", "there are no images to train on", "name a data set"));
-    }
     let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
-    let threads = experiment.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    let threads = experiment
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     tch::set_num_threads(threads as i32);
     experiment.threads = Some(threads);
     experiment.sampler.precision = sampling::resolve_precision(experiment.sampler.precision, device);
@@ -90,20 +100,37 @@ fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
 /// The results of a run that has nothing left to do.
 fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
     let last = checkpoint::steps(run)?.last().copied();
-    Ok(last.filter(|step| *step >= experiment.train.steps).and_then(|step| Results::of(run, step)))
+    Ok(last
+        .filter(|step| *step >= experiment.train.steps)
+        .and_then(|step| Results::of(run, step)))
 }
 
 fn show_finished(results: &Results, run: &RunDir, args: &Args) {
     results.print(run);
     let (experiment, folder) = (args.experiment.display(), run.path().display());
-    println!("This run is finished. To train it further: ebm train {experiment} --out {folder} --resume --set train.steps={}", results.step * 2);
+    println!(
+        "This run is finished. To train it further: ebm train {experiment} --out {folder} --resume --set train.steps={}",
+        results.step * 2
+    );
     println!("To train anew: remove {folder}, or give another folder by --out.");
 }
 
 /// Opens the data, then the run's folder: made whole, or gone on with.
-fn prepare(args: &Args, experiment: Experiment, existing: Option<RunDir>, out: &Path, device: Device) -> Result<Trainer> {
+fn prepare(
+    args: &Args,
+    experiment: Experiment,
+    existing: Option<RunDir>,
+    out: &Path,
+    device: Device,
+) -> Result<Trainer> {
     let data = data::open(&experiment.data, experiment.model.input, device)?;
-    eprintln!("data: {} training, {} validation, {} test images on {}", data.train.len(), data.validation.len(), data.test.len(), experiment.device);
+    eprintln!(
+        "data: {} training, {} validation, {} test images on {}",
+        data.train.len(),
+        data.validation.len(),
+        data.test.len(),
+        experiment.device
+    );
     let run = match existing {
         Some(run) => {
             run.set_experiment(&experiment)?;
@@ -142,7 +169,10 @@ struct Environment {
 impl Environment {
     fn of(experiment: &Experiment) -> Self {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = info.lines().find_map(|l| l.strip_prefix("model name")).map_or("unknown", |l| l.trim_matches([' ', '\t', ':']));
+        let processor = info
+            .lines()
+            .find_map(|l| l.strip_prefix("model name"))
+            .map_or("unknown", |l| l.trim_matches([' ', '\t', ':']));
         Self {
             versions: checkpoint::versions(),
             seed: experiment.seed,
@@ -156,10 +186,15 @@ impl Environment {
 
 fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
     let mut console = Console::open(trainer)?;
-    let outcome = trainer.run(&mut console, &interrupts()?)?;
+    let stop = interrupts()?;
+    let outcome = trainer.run(&mut console, &stop)?;
     console.progress.finish();
     let run = trainer.run_dir().clone();
-    let again = format!("ebm train {} --out {} --resume", args.experiment.display(), run.path().display());
+    let again = format!(
+        "ebm train {} --out {} --resume",
+        args.experiment.display(),
+        run.path().display()
+    );
     match outcome {
         Outcome::Finished => {
             eprintln!("drawing from noise and evaluating ...");
@@ -190,12 +225,21 @@ fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
 
 fn report_divergence(trainer: &Trainer) {
     let (state, guard) = (trainer.state(), &trainer.experiment().guard);
-    eprintln!("error: training diverged {} times, guard.max_rollbacks allows {}", state.divergences.len(), guard.max_rollbacks);
+    eprintln!(
+        "error: training diverged {} times, guard.max_rollbacks allows {}",
+        state.divergences.len(),
+        guard.max_rollbacks
+    );
     for divergence in &state.divergences {
         eprintln!("  {divergence}");
     }
-    eprintln!("  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps");
-    eprintln!("  the last good checkpoint and divergence.json are in {}", trainer.run_dir().path().display());
+    eprintln!(
+        "  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps"
+    );
+    eprintln!(
+        "  the last good checkpoint and divergence.json are in {}",
+        trainer.run_dir().path().display()
+    );
 }
 
 /// Writes what a run leaves, and shows how it goes.
@@ -212,7 +256,11 @@ impl Console {
         let tensorboard = trainer.experiment().report.tensorboard;
         Ok(Self {
             metrics: MetricsLog::resume(&run.metrics(), step)?,
-            events: if tensorboard { Some(Events::open(run.path(), step)?) } else { None },
+            events: if tensorboard {
+                Some(Events::open(run.path(), step)?)
+            } else {
+                None
+            },
             progress: Progress::new(trainer.experiment().train.steps, step),
             step,
         })
@@ -240,7 +288,9 @@ impl Observer for Console {
     fn logged(&mut self, line: &LogLine) -> Result<()> {
         self.progress.show(line);
         self.metrics.scalars(line.step, &line.values)?;
-        self.events.as_mut().map_or(Ok(()), |e| e.scalars(line.step, &line.values))
+        self.events
+            .as_mut()
+            .map_or(Ok(()), |e| e.scalars(line.step, &line.values))
     }
 
     fn happened(&mut self, event: &Event) -> Result<()> {
@@ -248,11 +298,22 @@ impl Observer for Console {
             Event::Saved { step } => self.metrics.event(*step, "checkpoint", &[]),
             Event::PassedOver(error) => {
                 self.progress.say(&format!("warning: passed over: {error}"));
-                self.metrics.event(self.step, "passed over", &[("error", json!(error.to_string()))])
+                self.metrics
+                    .event(self.step, "passed over", &[("error", json!(error.to_string()))])
             }
-            Event::RolledBack { divergence, to, lr_scale } => {
-                self.progress.say(&format!("diverged {divergence}; going back to step {to} with the learning rate times {lr_scale}"));
-                let details = [("to", json!(to)), ("lr_scale", json!(lr_scale)), ("divergence", json!(divergence))];
+            Event::RolledBack {
+                divergence,
+                to,
+                lr_scale,
+            } => {
+                self.progress.say(&format!(
+                    "diverged {divergence}; going back to step {to} with the learning rate times {lr_scale}"
+                ));
+                let details = [
+                    ("to", json!(to)),
+                    ("lr_scale", json!(lr_scale)),
+                    ("divergence", json!(divergence)),
+                ];
                 self.metrics.event(divergence.step, "rollback", &details)
             }
         }
@@ -268,8 +329,13 @@ impl Observer for Console {
         }
         let network = trainer.state().averaged(trainer.device())?;
         let table = results::ood_table(&network, trainer, &trainer.data().validation)?;
-        let mean = table.mean_auroc();
-        self.metrics.scalars(step, &[("validation_auroc", mean)])?;
-        Ok(Some(("validation_auroc".into(), mean)))
+        let Some(mean) = table.mean_auroc() else {
+            return Ok(None);
+        };
+        self.metrics.scalars(step, &[(VALIDATION, mean)])?;
+        if let Some(events) = &mut self.events {
+            events.scalars(step, &[(VALIDATION, mean)])?;
+        }
+        Ok(Some((VALIDATION.into(), mean)))
     }
 }

@@ -20,8 +20,19 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub fn of(dataset: &'a Dataset) -> Self {
-        match dataset {
+    /// How `dataset` is read.
+    ///
+    /// # Errors
+    /// There are no images, as in a run whose model was imported.
+    pub fn of(dataset: &'a Dataset) -> Result<Self> {
+        Ok(match dataset {
+            Dataset::None => {
+                return Err(Error::input(
+                    "data.dataset",
+                    "`none` has no images",
+                    "name a data set, such as mnist",
+                ));
+            }
             Dataset::Mnist => Self::Named(&named::MNIST),
             Dataset::FashionMnist => Self::Named(&named::FASHION_MNIST),
             Dataset::Cifar10 => Self::Named(&named::CIFAR10),
@@ -52,7 +63,7 @@ impl<'a> Source<'a> {
                 test_labels: test_labels.as_ref(),
                 is_npy: false,
             }),
-        }
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use tch::{Device, Tensor};
 
 use crate::config::InitialDistribution;
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
@@ -15,6 +16,12 @@ pub trait ImageSource {
 impl<F: Fn(i64, &mut Stream) -> Tensor> ImageSource for F {
     fn random(&self, n: i64, rng: &mut Stream) -> Tensor {
         self(n, rng)
+    }
+}
+
+impl ImageSource for Images {
+    fn random(&self, n: i64, rng: &mut Stream) -> Tensor {
+        self.random(n, rng)
     }
 }
 

@@ -71,7 +71,10 @@ impl std::str::FromStr for Which {
         match text {
             "last" => Ok(Which::Last),
             "best" => Ok(Which::Best),
-            step => step.parse().map(Which::Step).map_err(|_| format!("`{text}` is none of last, best, or a step's number")),
+            step => step
+                .parse()
+                .map(Which::Step)
+                .map_err(|_| format!("`{text}` is none of last, best, or a step's number")),
         }
     }
 }
@@ -104,7 +107,13 @@ fn fill<R: Serialize>(folder: &Path, config: &str, contents: &Contents<R>) -> Re
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let mut entries = BTreeMap::new();
     let mut put = |name: String, bytes: &[u8]| {
-        entries.insert(name.clone(), Entry { bytes: bytes.len() as u64, sha256: files::sha256(bytes) });
+        entries.insert(
+            name.clone(),
+            Entry {
+                bytes: bytes.len() as u64,
+                sha256: files::sha256(bytes),
+            },
+        );
         files::write_synced(&folder.join(name), bytes)
     };
     for (stem, tensors) in &contents.tensors {
@@ -112,9 +121,16 @@ fn fill<R: Serialize>(folder: &Path, config: &str, contents: &Contents<R>) -> Re
     }
     put(RECORD.into(), json(&contents.record).as_bytes())?;
     put(CONFIG.into(), config.as_bytes())?;
-    let manifest = Manifest { format: FORMAT, step: contents.step, versions: versions(), files: entries };
+    let manifest = Manifest {
+        format: FORMAT,
+        step: contents.step,
+        versions: versions(),
+        files: entries,
+    };
     files::write_synced(&folder.join(MANIFEST), json(&manifest).as_bytes())?;
-    fs::File::open(folder).and_then(|d| d.sync_all()).map_err(Error::io(folder))
+    fs::File::open(folder)
+        .and_then(|d| d.sync_all())
+        .map_err(Error::io(folder))
 }
 
 fn json<T: Serialize>(value: &T) -> String {
@@ -123,7 +139,12 @@ fn json<T: Serialize>(value: &T) -> String {
 
 /// The versions that a run depends on.
 pub fn versions() -> BTreeMap<String, String> {
-    let pairs = [("deep-ebm", env!("CARGO_PKG_VERSION")), ("build", env!("EBM_BUILD")), ("tch", "0.24.0"), ("libtorch", "2.11.0")];
+    let pairs = [
+        ("deep-ebm", env!("CARGO_PKG_VERSION")),
+        ("build", env!("EBM_BUILD")),
+        ("tch", "0.24.0"),
+        ("libtorch", "2.11.0"),
+    ];
     pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
@@ -135,13 +156,24 @@ pub fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>
     let manifest: Manifest = parse(&read_file(&folder.join(MANIFEST))?, &folder.join(MANIFEST))?;
     if manifest.format != FORMAT {
         let found = format!("checkpoint format {}, this program reads {FORMAT}", manifest.format);
-        return Err(Error::file(folder, found, "use the version of the program that wrote it"));
+        return Err(Error::file(
+            folder,
+            found,
+            "use the version of the program that wrote it",
+        ));
     }
-    let mut contents = Contents { step: manifest.step, tensors: BTreeMap::new(), record: parse(&checked(folder, RECORD, &manifest)?, &folder.join(RECORD))? };
+    let mut contents = Contents {
+        step: manifest.step,
+        tensors: BTreeMap::new(),
+        record: parse(&checked(folder, RECORD, &manifest)?, &folder.join(RECORD))?,
+    };
     for name in manifest.files.keys() {
         let bytes = checked(folder, name, &manifest)?;
         if let Some(stem) = name.strip_suffix(".safetensors") {
-            contents.tensors.insert(stem.into(), files::decode(&bytes, &folder.join(name).display().to_string())?);
+            contents.tensors.insert(
+                stem.into(),
+                files::decode(&bytes, &folder.join(name).display().to_string())?,
+            );
         }
     }
     Ok(contents)
@@ -157,19 +189,32 @@ fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T>
 
 fn checked(folder: &Path, name: &str, manifest: &Manifest) -> Result<Vec<u8>> {
     let path = folder.join(name);
-    let entry = manifest.files.get(name).ok_or_else(|| damaged(&path, "is not in the manifest".into()))?;
+    let entry = manifest
+        .files
+        .get(name)
+        .ok_or_else(|| damaged(&path, "is not in the manifest".into()))?;
     let bytes = read_file(&path)?;
     if bytes.len() as u64 != entry.bytes {
-        return Err(damaged(&path, format!("has {} bytes, {} were written", bytes.len(), entry.bytes)));
+        return Err(damaged(
+            &path,
+            format!("has {} bytes, {} were written", bytes.len(), entry.bytes),
+        ));
     }
     if files::sha256(&bytes) != entry.sha256 {
-        return Err(damaged(&path, "was altered: its checksum differs from the manifest's".into()));
+        return Err(damaged(
+            &path,
+            "was altered: its checksum differs from the manifest's".into(),
+        ));
     }
     Ok(bytes)
 }
 
 fn damaged(path: &Path, what: String) -> Error {
-    Error::file(path, format!("damaged checkpoint: {what}"), "use another checkpoint of the run (--checkpoint STEP), or restore the file")
+    Error::file(
+        path,
+        format!("damaged checkpoint: {what}"),
+        "use another checkpoint of the run (--checkpoint STEP), or restore the file",
+    )
 }
 
 /// The newest undamaged checkpoint, and the errors of those that had to be passed over.
@@ -195,13 +240,23 @@ pub fn latest<R: serde::de::DeserializeOwned>(run: &RunDir) -> Result<(Option<Co
 /// # Errors
 /// When the run has no such checkpoint, or it is damaged.
 pub fn pick<R: serde::de::DeserializeOwned>(run: &RunDir, which: Which) -> Result<(Contents<R>, Vec<Error>)> {
-    let none = |what: String| Error::file(run.path(), what, "train it further with `ebm train EXPERIMENT --resume`, or name one of its checkpoints");
+    let none = |what: String| {
+        Error::file(
+            run.path(),
+            what,
+            "train it further with `ebm train EXPERIMENT --resume`, or name one of its checkpoints",
+        )
+    };
     let step = match which {
         Which::Last => {
             let (found, passed_over) = latest(run)?;
-            return found.map(|c| (c, passed_over)).ok_or_else(|| none("the run has no checkpoint yet".into()));
+            return found
+                .map(|c| (c, passed_over))
+                .ok_or_else(|| none("the run has no checkpoint yet".into()));
         }
-        Which::Best => best(run).map(|b| b.step).ok_or_else(|| none("the run tracks no validation metric, so none is best".into()))?,
+        Which::Best => best(run)
+            .map(|b| b.step)
+            .ok_or_else(|| none("the run tracks no validation metric, so none is best".into()))?,
         Which::Step(step) => step,
     };
     let there = steps(run)?;

@@ -73,7 +73,11 @@ pub struct Guard {
 impl Guard {
     /// A guard with nothing seen so far.
     pub fn new(config: &GuardConfig, device: Device) -> Self {
-        Self { config: config.clone(), flags: cleared(device), state: GuardState::default() }
+        Self {
+            config: config.clone(),
+            flags: cleared(device),
+            state: GuardState::default(),
+        }
     }
 
     /// Goes on from what was saved.
@@ -117,9 +121,13 @@ impl Guard {
     fn peek(&self, parameters: &[(String, Tensor)]) -> (Reading, Option<Cause>) {
         let device = self.flags.device();
         let all = Tensor::ones([], (Kind::Int64, device));
-        let finite =
-            parameters.iter().fold(all, |all, (_, p)| all * p.detach().isfinite().all().to_kind(Kind::Int64));
-        let read = Tensor::cat(&[self.flags.to_kind(Kind::Double), finite.to_kind(Kind::Double).view([1])], 0);
+        let finite = parameters.iter().fold(all, |all, (_, p)| {
+            all * p.detach().isfinite().all().to_kind(Kind::Int64)
+        });
+        let read = Tensor::cat(
+            &[self.flags.to_kind(Kind::Double), finite.to_kind(Kind::Double).view([1])],
+            0,
+        );
         let values = Vec::<f64>::try_from(&read).expect("four numbers");
         let reading = Reading {
             max_abs_energy: values[0],
@@ -139,14 +147,19 @@ impl Guard {
             (!seen.max_grad_norm.is_finite(), Cause::Gradient),
             (!seen.weights_finite, Cause::Weight),
             (seen.max_abs_energy > self.config.max_abs_energy, Cause::EnergyBound),
-            (self.suspicious_with(seen) >= self.config.grad_norm_patience, Cause::GradientGrowth),
+            (
+                self.suspicious_with(seen) >= self.config.grad_norm_patience,
+                Cause::GradientGrowth,
+            ),
         ];
         causes.into_iter().find(|(holds, _)| *holds).map(|(_, cause)| cause)
     }
 
     /// How many looks on end were suspicious, this one included.
     fn suspicious_with(&self, seen: &Reading) -> u32 {
-        let grown = seen.median_grad_norm.is_some_and(|m| seen.max_grad_norm > m * self.config.grad_norm_factor);
+        let grown = seen
+            .median_grad_norm
+            .is_some_and(|m| seen.max_grad_norm > m * self.config.grad_norm_factor);
         if grown { self.state.suspicious + 1 } else { 0 }
     }
 
@@ -186,8 +199,13 @@ impl std::fmt::Display for Divergence {
             Cause::GradientGrowth => "the gradient norm stayed far above its running median",
         };
         let r = &self.reading;
-        write!(f, "by step {}: {why} (max |E| {:.4e}, max gradient norm {:.4e}", self.step, r.max_abs_energy, r.max_grad_norm)?;
-        r.median_grad_norm.map_or(Ok(()), |m| write!(f, ", its median {m:.4e}"))?;
+        write!(
+            f,
+            "by step {}: {why} (max |E| {:.4e}, max gradient norm {:.4e}",
+            self.step, r.max_abs_energy, r.max_grad_norm
+        )?;
+        r.median_grad_norm
+            .map_or(Ok(()), |m| write!(f, ", its median {m:.4e}"))?;
         write!(f, ")")
     }
 }

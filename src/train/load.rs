@@ -12,7 +12,6 @@ use crate::config::{Experiment, yaml};
 use crate::error::{Error, Result};
 use crate::files::Named;
 use crate::nn::Network;
-use crate::optim::Ema;
 use crate::rng::Stream;
 
 /// Which weights of a checkpoint are meant.
@@ -48,7 +47,13 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
     let network = Network::new(&experiment.model, device, &mut Stream::new(experiment.seed, "init"))?;
     let place = format!("{}, checkpoint of step {}", run.path().display(), contents.step);
     network.load(&chosen(&mut contents, weights, &place)?, &place)?;
-    Ok(Trained { experiment, network, step: contents.step, buffer: contents.tensors.remove("buffer"), passed_over })
+    Ok(Trained {
+        experiment,
+        network,
+        step: contents.step,
+        buffer: contents.tensors.remove("buffer"),
+        passed_over,
+    })
 }
 
 /// Makes a run of weights that were trained elsewhere: a checkpoint of step 0 and a configuration.
@@ -56,12 +61,22 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
 /// # Errors
 /// When the tensors are not exactly those of the architecture; no folder is made then.
 pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str) -> Result<RunDir> {
-    let network = Network::new(&experiment.model, Device::Cpu, &mut Stream::new(experiment.seed, "init"))?;
+    let network = Network::new(
+        &experiment.model,
+        Device::Cpu,
+        &mut Stream::new(experiment.seed, "init"),
+    )?;
     network.load(tensors, place)?;
     let text = yaml::to_text(experiment);
     let run = RunDir::create(path, &text, experiment)?;
     let weights = network.state().into_iter().collect();
-    let contents = Contents { step: 0, tensors: BTreeMap::from([("weights".to_owned(), weights)]), record: Imported { imported_from: place.to_owned() } };
+    let contents = Contents {
+        step: 0,
+        tensors: BTreeMap::from([("weights".to_owned(), weights)]),
+        record: Imported {
+            imported_from: place.to_owned(),
+        },
+    };
     checkpoint::write(&run, &text, &contents, 1)?;
     Ok(run)
 }
@@ -77,7 +92,8 @@ fn chosen(contents: &mut Contents<serde_json::Value>, weights: Weights, place: &
     let missing = || Error::input(place, "has no weights.safetensors", "use another checkpoint");
     let mut state = contents.tensors.remove("weights").ok_or_else(missing)?;
     if let (Weights::Ema, Some(ema)) = (weights, contents.tensors.remove("ema")) {
-        state.extend(Ema::weights_of(ema));
+        let averaged: Named = ema.into_iter().filter(|(name, _)| state.contains_key(name)).collect();
+        state.extend(averaged);
     }
     Ok(state)
 }

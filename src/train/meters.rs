@@ -3,7 +3,14 @@
 use tch::{Device, Kind, Tensor};
 
 /// The quantities, in the order in which they are summed.
-pub const NAMES: [&str; 6] = ["energy_pos", "energy_neg", "loss", "grad_norm", "chain_grad_norm", "buffer_age"];
+pub const NAMES: [&str; 6] = [
+    "energy_pos",
+    "energy_neg",
+    "loss",
+    "grad_norm",
+    "chain_grad_norm",
+    "buffer_age",
+];
 
 /// Sums on the device; reading them is the only transfer to the host.
 pub struct Meters {
@@ -14,7 +21,10 @@ pub struct Meters {
 impl Meters {
     /// Nothing summed yet.
     pub fn new(device: Device) -> Self {
-        Self { sums: Tensor::zeros([NAMES.len() as i64], (Kind::Double, device)), count: 0 }
+        Self {
+            sums: Tensor::zeros([NAMES.len() as i64], (Kind::Double, device)),
+            count: 0,
+        }
     }
 
     /// Adds one step's numbers, scalar tensors in the order of [`NAMES`].

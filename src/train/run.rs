@@ -21,10 +21,18 @@ impl RunDir {
     pub fn open(path: &Path) -> Result<Self> {
         let run = Self { path: path.into() };
         if !path.is_dir() {
-            return Err(Error::file(path, "no such run", "train one with `ebm train EXPERIMENT`, or check the path"));
+            return Err(Error::file(
+                path,
+                "no such run",
+                "train one with `ebm train EXPERIMENT`, or check the path",
+            ));
         }
         if !run.resolved().is_file() {
-            return Err(Error::file(path, "not the folder of a run: it has no resolved.yaml", "give the folder that `ebm train` made, such as runs/mnist"));
+            return Err(Error::file(
+                path,
+                "not the folder of a run: it has no resolved.yaml",
+                "give the folder that `ebm train` made, such as runs/mnist",
+            ));
         }
         Ok(run)
     }
@@ -37,11 +45,16 @@ impl RunDir {
     /// When something is there already.
     pub fn create(path: &Path, given: &str, experiment: &Experiment) -> Result<Self> {
         Self::ensure_absent(path)?;
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = parent.join(format!(".{name}.{}", std::process::id()));
-        let staged = Self { path: temporary.clone() };
+        let staged = Self {
+            path: temporary.clone(),
+        };
         fs::create_dir_all(staged.checkpoints()).map_err(Error::io(&temporary))?;
         fs::create_dir_all(staged.samples()).map_err(Error::io(&temporary))?;
         files::write_synced(&temporary.join("config.yaml"), given.as_bytes())?;
@@ -56,8 +69,16 @@ impl RunDir {
         if fs::symlink_metadata(path).is_err() {
             return Ok(());
         }
-        let what = if path.join("resolved.yaml").is_file() { "a run is already there" } else { "something else is already there" };
-        Err(Error::file(path, what, "go on with it by --resume, choose another folder by --out, or remove it"))
+        let what = if path.join("resolved.yaml").is_file() {
+            "a run is already there"
+        } else {
+            "something else is already there"
+        };
+        Err(Error::file(
+            path,
+            what,
+            "go on with it by --resume, choose another folder by --out, or remove it",
+        ))
     }
 
     /// The folder.

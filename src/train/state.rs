@@ -77,8 +77,12 @@ impl State {
     /// The state before the first step.
     pub fn new(experiment: &Experiment, data: &DataSet, device: Device) -> Result<Self> {
         let stream = |name| Stream::new(experiment.seed, name);
-        let mut streams =
-            Streams { data: stream("data"), buffer: stream("buffer"), sampler: stream("sampler"), network: stream("network") };
+        let mut streams = Streams {
+            data: stream("data"),
+            buffer: stream("buffer"),
+            sampler: stream("sampler"),
+            network: stream("network"),
+        };
         let network = Network::new(&experiment.model, device, &mut stream("init"))?;
         let parameters = network.parameters();
         let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
@@ -87,7 +91,12 @@ impl State {
             Negatives::Persistent => Some(first_chains(experiment, data, device, &mut streams.buffer)?),
             Negatives::Data | Negatives::Noise => None,
         };
-        let batches = Batches::new(data.train.len(), experiment.train.batch_size as i64, stream("batches"), device)?;
+        let batches = Batches::new(
+            data.train.len(),
+            experiment.train.batch_size as i64,
+            stream("batches"),
+            device,
+        )?;
         let (meters, guard) = (Meters::new(device), Guard::new(&experiment.guard, device));
         Ok(Self {
             step: 0,
@@ -123,7 +132,10 @@ impl State {
         let mut tensors = BTreeMap::new();
         tensors.insert("weights".to_owned(), named(self.network.state()));
         tensors.insert("optimizer".to_owned(), named(self.optimizer.state()));
-        tensors.insert("meters".to_owned(), named(vec![("sums".to_owned(), sums), ("guard".to_owned(), flags)]));
+        tensors.insert(
+            "meters".to_owned(),
+            named(vec![("sums".to_owned(), sums), ("guard".to_owned(), flags)]),
+        );
         if let Some(ema) = &self.ema {
             tensors.insert("ema".to_owned(), named(ema.state()));
         }
@@ -139,7 +151,11 @@ impl State {
             divergences: self.divergences.clone(),
             seconds: self.seconds,
         };
-        Contents { step: self.step, tensors, record }
+        Contents {
+            step: self.step,
+            tensors,
+            record,
+        }
     }
 
     /// Goes back (or on) to a checkpoint.
@@ -175,11 +191,18 @@ impl State {
 
 /// The tensors of one file of a checkpoint.
 fn part<'a>(contents: &'a Contents<Record>, stem: &str) -> Result<&'a Named> {
-    contents.tensors.get(stem).ok_or_else(|| absent(&format!("checkpoint of step {}", contents.step), stem))
+    contents
+        .tensors
+        .get(stem)
+        .ok_or_else(|| absent(&format!("checkpoint of step {}", contents.step), stem))
 }
 
 fn absent(place: &str, stem: &str) -> Error {
-    Error::input(place, format!("has no {stem}.safetensors"), "resume with the configuration that the run was made with")
+    Error::input(
+        place,
+        format!("has no {stem}.safetensors"),
+        "resume with the configuration that the run was made with",
+    )
 }
 
 fn named(tensors: Vec<(String, Tensor)>) -> Named {
@@ -189,6 +212,13 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
 /// A buffer full of fresh chains.
 fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &mut Stream) -> Result<ReplayBuffer> {
     let size = experiment.buffer.size as i64;
-    let fresh = sampling::start(&experiment.sampler.init, size, experiment.model.input, Some(&data.train), device, rng)?;
+    let fresh = sampling::start(
+        &experiment.sampler.init,
+        size,
+        experiment.model.input,
+        Some(&data.train),
+        device,
+        rng,
+    )?;
     Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
 }

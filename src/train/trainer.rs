@@ -160,7 +160,9 @@ impl Trainer {
     pub fn init_from(&mut self, source: &RunDir, which: Which, weights: Weights) -> Result<()> {
         let other = super::load::load(source, which, weights, self.device)?;
         let place = source.path().display().to_string();
-        self.state.network.load(&other.network.state().into_iter().collect(), &place)?;
+        self.state
+            .network
+            .load(&other.network.state().into_iter().collect(), &place)?;
         let parameters = self.state.network.parameters();
         self.state.ema = self.experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         // A run that stops, or diverges, before its first checkpoint must find these weights again.
@@ -214,7 +216,13 @@ impl Trainer {
         self.frozen.refresh(&self.state.network);
         let start = self.start(&positive)?;
         let steps = self.experiment.sampler.n_steps;
-        let chain = sampling::run_chain(&self.kernel, &self.frozen, start.x, steps, &mut self.state.streams.sampler);
+        let chain = sampling::run_chain(
+            &self.kernel,
+            &self.frozen,
+            start.x,
+            steps,
+            &mut self.state.streams.sampler,
+        );
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
             buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
         }
@@ -264,8 +272,18 @@ impl Trainer {
             ema.update(s.network.parameters());
         }
         s.guard.watch(&energy_pos, &energy_neg, &out.loss, &norm);
-        let age = s.buffer.as_ref().map_or_else(|| Tensor::zeros_like(&norm), |b| b.stats().mean_age);
-        s.meters.add([&out.energy_pos, &out.energy_neg, &out.loss, &norm, chain_grad_norm, &age]);
+        let age = s
+            .buffer
+            .as_ref()
+            .map_or_else(|| Tensor::zeros_like(&norm), |b| b.stats().mean_age);
+        s.meters.add([
+            &out.energy_pos,
+            &out.energy_neg,
+            &out.loss,
+            &norm,
+            chain_grad_norm,
+            &age,
+        ]);
     }
 
     /// Reads the guard's flags when they are due, and always before something is kept.
@@ -295,7 +313,11 @@ impl Trainer {
         self.state.divergences = divergences;
         self.state.lr_scale = lr_scale;
         self.state.streams.sampler = self.state.streams.sampler.derive(tries.into());
-        observer.happened(&Event::RolledBack { divergence, to: self.state.step, lr_scale })?;
+        observer.happened(&Event::RolledBack {
+            divergence,
+            to: self.state.step,
+            lr_scale,
+        })?;
         Ok(true)
     }
 
@@ -329,7 +351,14 @@ impl Trainer {
             return Ok(());
         }
         self.save(observer)?;
-        checkpoint::set_best(&self.run, &Best { step: self.state.step, metric, value })
+        checkpoint::set_best(
+            &self.run,
+            &Best {
+                step: self.state.step,
+                metric,
+                value,
+            },
+        )
     }
 
     /// The means since the last line, with what is derived from them.
@@ -337,12 +366,22 @@ impl Trainer {
         let means = self.state.meters.read();
         let mut values: Vec<_> = meters::NAMES.into_iter().zip(means).collect();
         values.insert(2, ("energy_gap", values[1].1 - values[0].1));
-        values.push(("lr", self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale));
-        let work = (self.state.step - self.log_step) * (self.experiment.train.batch_size * self.experiment.sampler.n_steps) as u64;
-        values.push(("images_x_steps_per_second", work as f64 / self.log_clock.elapsed().as_secs_f64()));
+        values.push((
+            "lr",
+            self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
+        ));
+        let work = (self.state.step - self.log_step)
+            * (self.experiment.train.batch_size * self.experiment.sampler.n_steps) as u64;
+        values.push((
+            "images_x_steps_per_second",
+            work as f64 / self.log_clock.elapsed().as_secs_f64(),
+        ));
         values.push(("seconds", self.state.seconds));
         self.restart_clock();
-        LogLine { step: self.state.step, values }
+        LogLine {
+            step: self.state.step,
+            values,
+        }
     }
 
     fn restart_clock(&mut self) {
