@@ -1,8 +1,8 @@
 //! Deep energy-based models of images, trained by MCMC maximum likelihood.
 pub mod buffer;
 pub mod config;
-pub mod energy;
 pub mod data;
+pub mod energy;
 pub mod error;
 pub mod files;
 pub mod nn;
