@@ -34,20 +34,6 @@ impl Batches {
     /// # Errors
     /// There is no image.
     pub fn new(images: i64, batch_size: i64, stream: Stream, device: Device) -> Result<Self> {
-        let state = BatchesState {
-            stream,
-            images,
-            epoch: 0,
-            position: 0,
-        };
-        Self::resume(images, batch_size, state, device)
-    }
-
-    /// Goes on where `state` was taken.
-    ///
-    /// # Errors
-    /// The state is of another number of images, or there is none.
-    pub fn resume(images: i64, batch_size: i64, state: BatchesState, device: Device) -> Result<Self> {
         if images < 1 {
             return Err(Error::input(
                 "training images",
@@ -55,6 +41,26 @@ impl Batches {
                 "give more images, or hold fewer out",
             ));
         }
+        let state = BatchesState {
+            stream,
+            images,
+            epoch: 0,
+            position: 0,
+        };
+        let order = order(&state, device);
+        Ok(Self {
+            state,
+            batch_size,
+            order,
+        })
+    }
+
+    /// Goes on where `state` was taken.
+    ///
+    /// # Errors
+    /// The state is of another number of images; nothing is changed then.
+    pub fn restore(&mut self, state: &BatchesState) -> Result<()> {
+        let images = self.state.images;
         if state.images != images || !(0..=images).contains(&state.position) {
             return Err(Error::input(
                 "training images",
@@ -65,12 +71,9 @@ impl Batches {
                 "resume with the data that the run was started with",
             ));
         }
-        let order = order(&state, device);
-        Ok(Self {
-            state,
-            batch_size,
-            order,
-        })
+        self.state = state.clone();
+        self.order = order(state, self.order.device());
+        Ok(())
     }
 
     /// The next batch's indices, i64 `[batch_size]`, on the device.
@@ -108,7 +111,7 @@ impl Batches {
         self.state.epoch
     }
 
-    /// What [`Batches::resume`] needs.
+    /// What [`Batches::restore`] needs.
     pub fn state(&self) -> BatchesState {
         self.state.clone()
     }

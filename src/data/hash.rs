@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The hash of a file's content.
 pub(super) fn file(path: &Path) -> Result<String> {
@@ -15,7 +16,7 @@ pub(super) fn file(path: &Path) -> Result<String> {
     let mut block = vec![0; 1 << 20];
     loop {
         match source.read(&mut block).map_err(Error::io(path))? {
-            0 => return Ok(hex(&hasher.finalize())),
+            0 => return Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()),
             n => hasher.update(&block[..n]),
         }
     }
@@ -23,21 +24,15 @@ pub(super) fn file(path: &Path) -> Result<String> {
 
 /// The hash of indices, each as eight bytes, lowest first.
 pub(super) fn indices(numbers: &[i64]) -> String {
-    let mut hasher = Sha256::new();
-    numbers.iter().for_each(|n| hasher.update(n.to_le_bytes()));
-    hex(&hasher.finalize())
+    files::sha256(&numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>())
 }
 
-/// The hash of lines of text.
+/// The hash of lines of text, each with its line end.
 pub(super) fn lines(lines: impl Iterator<Item = String>) -> String {
-    let mut hasher = Sha256::new();
-    lines.for_each(|line| {
-        hasher.update(line);
-        hasher.update("\n");
-    });
-    hex(&hasher.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    files::sha256(
+        lines
+            .flat_map(|line| [line, "\n".into()])
+            .collect::<String>()
+            .as_bytes(),
+    )
 }

@@ -14,6 +14,8 @@ type Pinned = (&'static str, Option<&'static str>);
 
 /// A set with a name.
 pub(super) struct Named {
+    /// As people write it.
+    pub name: &'static str,
     folder: &'static str,
     pub shape: [i64; 3],
     format: Format,
@@ -76,6 +78,7 @@ impl Named {
 }
 
 pub(super) static MNIST: Named = Named {
+    name: "MNIST",
     folder: "mnist",
     shape: [1, 28, 28],
     format: Format::Idx,
@@ -104,6 +107,7 @@ pub(super) static MNIST: Named = Named {
 };
 
 pub(super) static FASHION_MNIST: Named = Named {
+    name: "Fashion-MNIST",
     folder: "fashion-mnist",
     shape: [1, 28, 28],
     format: Format::Idx,
@@ -143,6 +147,7 @@ pub(super) static FASHION_MNIST: Named = Named {
 };
 
 pub(super) static CIFAR10: Named = Named {
+    name: "CIFAR-10",
     folder: "cifar10",
     shape: [3, 32, 32],
     format: Format::Cifar(cifar::Format::Cifar10),
@@ -188,6 +193,7 @@ pub(super) static CIFAR10: Named = Named {
 };
 
 pub(super) static CIFAR100: Named = Named {
+    name: "CIFAR-100",
     folder: "cifar100",
     shape: [3, 32, 32],
     format: Format::Cifar(cifar::Format::Cifar100),

@@ -5,7 +5,7 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::folder::Listing;
-use super::source::Source;
+use super::source::{Source, no_images};
 use super::split::{SourceRecord, Split, SplitRecord};
 use super::{Images, convert_channels, picture, strokes};
 use crate::config::{DataConfig, Dataset, FitRule, FolderConfig};
@@ -36,6 +36,7 @@ pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
         Source::Stack(files) => files.shape(input),
         Source::Strokes(s) => Ok([1, s.size as i64, s.size as i64]),
         Source::Folder(f) => folder_shape(f, input),
+        Source::None => Ok(input),
     }
 }
 
@@ -116,6 +117,7 @@ pub fn test_images(
         Source::Named(set) => set.test(root, device)?.0,
         Source::Stack(files) => files.read_last(input, device)?,
         Source::Strokes(s) => strokes::test(s, device),
+        Source::None => return Err(no_images()),
         Source::Folder(f) => {
             let listing = Listing::new(f.test.as_ref().unwrap_or(&f.path))?;
             let classes = listing.classes.clone();
@@ -144,7 +146,8 @@ struct Loaded {
 }
 
 fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
-    let (train, test, sources) = match Source::of(&cfg.dataset)? {
+    let (train, test, sources) = match Source::of(&cfg.dataset) {
+        Source::None => return Err(no_images()),
         Source::Folder(f) => return load_folder(f, cfg, input, device),
         Source::Named(set) => {
             let (train, mut sources) = set.train(&cfg.root, device)?;

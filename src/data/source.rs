@@ -1,4 +1,4 @@
-//! The four ways a data set comes: a named set, a stack in a file, a folder, or drawn by code.
+//! The ways a data set comes: a named set, a stack in a file, a folder, or drawn by code.
 
 use std::path::{Path, PathBuf};
 
@@ -17,22 +17,13 @@ pub(super) enum Source<'a> {
     Stack(StackFiles<'a>),
     Strokes(&'a StrokesConfig),
     Folder(&'a FolderConfig),
+    None,
 }
 
 impl<'a> Source<'a> {
-    /// How `dataset` is read.
-    ///
-    /// # Errors
-    /// There are no images, as in a run whose model was imported.
-    pub fn of(dataset: &'a Dataset) -> Result<Self> {
-        Ok(match dataset {
-            Dataset::None => {
-                return Err(Error::input(
-                    "data.dataset",
-                    "`none` has no images",
-                    "name a data set, such as mnist",
-                ));
-            }
+    pub fn of(dataset: &'a Dataset) -> Self {
+        match dataset {
+            Dataset::None => Self::None,
             Dataset::Mnist => Self::Named(&named::MNIST),
             Dataset::FashionMnist => Self::Named(&named::FASHION_MNIST),
             Dataset::Cifar10 => Self::Named(&named::CIFAR10),
@@ -65,6 +56,23 @@ impl<'a> Source<'a> {
             }),
         })
     }
+}
+
+/// What a data set is called in a table.
+pub fn name(dataset: &Dataset) -> String {
+    let last = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    match Source::of(dataset) {
+        Source::Named(set) => set.name.into(),
+        Source::Strokes(_) => "strokes".into(),
+        Source::Folder(f) => last(&f.path).unwrap_or_else(|| f.path.display().to_string()),
+        Source::Stack(files) => last(files.images).unwrap_or_default(),
+        Source::None => "none".into(),
+    }
+}
+
+/// The error of an experiment whose `data.dataset` is `none`, where images are needed.
+pub(super) fn no_images() -> Error {
+    Error::input("data.dataset", "is `none`: there are no images here", "name a data set")
 }
 
 /// The four files of a stack, whichever its format.

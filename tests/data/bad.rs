@@ -125,6 +125,16 @@ fn npy_truncated_of_the_wrong_kind_shape_or_magic() {
 }
 
 #[test]
+fn no_images_at_all() {
+    assert_eq!(
+        data::declared_shape(&config(Dataset::None), [3, 8, 8]).unwrap(),
+        [3, 8, 8]
+    );
+    refused(&config(Dataset::None), [3, 8, 8], &["data.dataset", "`none`"]);
+    assert!(data::test_images(&Dataset::None, Path::new(""), [3, 8, 8], CPU, None).is_err());
+}
+
+#[test]
 fn shapes_that_disagree_are_found_from_headers() {
     let dir = tempfile::tempdir().unwrap();
     let images = write(dir.path().join("i"), idx_bytes(&[3, 2, 2], &pattern(12)));

@@ -104,7 +104,8 @@ fn batches_resume_bit_for_bit_from_any_position() {
         (0..stop).for_each(|_| drop(whole.next_indices()));
         let text = serde_json::to_string(&whole.state()).unwrap();
         let state: BatchesState = serde_json::from_str(&text).unwrap();
-        let mut resumed = Batches::resume(10, 4, state, CPU).unwrap();
+        let mut resumed = batches(10, 4, 999);
+        resumed.restore(&state).unwrap();
         for _ in 0..6 {
             assert_eq!(
                 numbers(&whole.next_indices()),
@@ -121,7 +122,7 @@ fn batches_resume_bit_for_bit_from_any_position() {
 fn a_state_of_another_set_is_refused() {
     let _turn = drawing();
     let state = batches(10, 4, 7).state();
-    let e = Batches::resume(11, 4, state, CPU).unwrap_err();
+    let e = batches(11, 4, 7).restore(&state).unwrap_err();
     assert!(
         e.is_input() && e.to_string().contains("10 images, the set has 11"),
         "{e}"

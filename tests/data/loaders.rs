@@ -365,6 +365,17 @@ fn ood_images_are_converted_and_must_have_the_size() {
 }
 
 #[test]
+fn sets_have_names_for_tables() {
+    let names = [
+        data::name(&Dataset::FashionMnist),
+        data::name(&Dataset::Strokes(strokes(0))),
+        data::name(&folder(Path::new("a/cats/"), FitRule::Crop).dataset),
+        data::name(&idx(Path::new("b/digits"), None).dataset),
+    ];
+    assert_eq!(names, ["Fashion-MNIST", "strokes", "cats", "digits"]);
+}
+
+#[test]
 fn images_are_taken_by_index_in_chunks_and_at_random() {
     let _turn = drawing();
     let set = data::open(&config(Dataset::Strokes(strokes(5))), [1, 16, 16], CPU)
