@@ -120,7 +120,7 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images) -> Resul
         let (name, levels) = outside(set, e, &inside, trainer.device(), &mut rng)?;
         sets.push((name, energies(&levels)));
     }
-    OodTable::new(e.data.dataset.name(), &energies(&inside.pixels), &sets)
+    OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels), &sets)
 }
 
 /// One set's images, u8, with its name.
@@ -134,7 +134,7 @@ fn outside(
     Ok(match set {
         OodSet::Data(dataset) => {
             let images = data::test_images(dataset, &e.data.root, e.model.input, device, e.evaluate.limit)?;
-            (dataset.name().into(), images.pixels)
+            (data::name(dataset), images.pixels)
         }
         OodSet::Uniform => {
             let [c, h, w] = inside.shape();

@@ -52,23 +52,6 @@ pub enum Dataset {
     Idx(IdxConfig),
 }
 
-impl Dataset {
-    /// Its word in a configuration file.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Dataset::None => "none",
-            Dataset::Mnist => "mnist",
-            Dataset::FashionMnist => "fashion-mnist",
-            Dataset::Cifar10 => "cifar10",
-            Dataset::Cifar100 => "cifar100",
-            Dataset::Strokes(_) => "strokes",
-            Dataset::Folder(_) => "folder",
-            Dataset::Npy(_) => "npy",
-            Dataset::Idx(_) => "idx",
-        }
-    }
-}
-
 /// Images drawn by code: label 0 is a stroke, label 1 a disc.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

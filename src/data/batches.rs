@@ -97,15 +97,6 @@ impl Batches {
         }
     }
 
-    /// Goes back or on to where `state` was taken.
-    ///
-    /// # Errors
-    /// The state is of another number of images.
-    pub fn restore(&mut self, state: &BatchesState) -> Result<()> {
-        *self = Self::resume(self.state.images, self.batch_size, state.clone(), self.order.device())?;
-        Ok(())
-    }
-
     /// How many epochs were finished before the last batch ended.
     pub fn epoch(&self) -> u64 {
         self.state.epoch

@@ -31,7 +31,7 @@ pub struct DataSet {
 /// # Errors
 /// A stack or folder is missing, its header is wrong, it is truncated, or training and test images disagree.
 pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
-    match Source::of(&cfg.dataset)? {
+    match Source::of(&cfg.dataset) {
         Source::Named(set) => Ok(set.shape),
         Source::Stack(files) => files.shape(input),
         Source::Strokes(s) => Ok([1, s.size as i64, s.size as i64]),
@@ -113,7 +113,7 @@ pub fn test_images(
     device: Device,
     limit: Option<usize>,
 ) -> Result<Images> {
-    let images = match Source::of(dataset)? {
+    let images = match Source::of(dataset) {
         Source::Named(set) => set.test(root, device)?.0,
         Source::Stack(files) => files.read_last(input, device)?,
         Source::Strokes(s) => strokes::test(s, device),

@@ -54,7 +54,7 @@ impl<'a> Source<'a> {
                 test_labels: test_labels.as_ref(),
                 is_npy: false,
             }),
-        })
+        }
     }
 }
 
