@@ -4,4 +4,4 @@ mod auroc;
 mod ood;
 
 pub use auroc::auroc;
-pub use ood::{OodRow, OodTable, energies, flipped, ood_table, uniform_noise};
+pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};

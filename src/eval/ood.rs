@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use super::auroc;
-use crate::energy::Energy;
 use crate::error::Result;
 use crate::report;
 use crate::rng::Stream;
 
 /// The energies `[N]` (f32) of `images` [N,C,H,W], u8 or f32 in [-1, 1], `batch` at a time, without gradients.
-pub fn energies(energy: &dyn Energy, images: &Tensor, batch: usize) -> Tensor {
+///
+/// `energy` maps f32 images [B,C,H,W] in [-1, 1] to energies `[B]`.
+pub fn energies(energy: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usize) -> Tensor {
     let _guard = no_grad_guard();
     let count = images.size()[0];
     let mut parts = vec![Tensor::zeros([0], (Kind::Float, images.device()))];
@@ -20,7 +21,7 @@ pub fn energies(energy: &dyn Energy, images: &Tensor, batch: usize) -> Tensor {
             Kind::Uint8 => chunk.to_kind(Kind::Float) / 127.5 - 1.0,
             _ => chunk.to_kind(Kind::Float),
         };
-        parts.push(energy.energy(&unit).to_kind(Kind::Float));
+        parts.push(energy(&unit).to_kind(Kind::Float));
     }
     Tensor::cat(&parts, 0)
 }
@@ -33,23 +34,6 @@ pub fn uniform_noise(size: [i64; 4], device: Device, rng: &mut Stream) -> Tensor
 /// The images [N,C,H,W] upside down: the order of their rows is reversed.
 pub fn flipped(images: &Tensor) -> Tensor {
     images.flip([2])
-}
-
-/// How well `energy` tells the images called `data` from those of each of `sets`.
-///
-/// All images are as [`energies`] takes them, `batch` at a time.
-///
-/// # Errors
-/// Where a set or the data is empty or has an energy that is not a number.
-pub fn ood_table(
-    energy: &dyn Energy,
-    (data, images): (&str, &Tensor),
-    sets: &[(String, Tensor)],
-    batch: usize,
-) -> Result<OodTable> {
-    let score = |(name, images): &(String, Tensor)| (name.clone(), energies(energy, images, batch));
-    let scores: Vec<_> = sets.iter().map(score).collect();
-    OodTable::new(data, &energies(energy, images, batch), &scores)
 }
 
 /// One set that is out of distribution.
@@ -96,17 +80,19 @@ impl OodTable {
         })
     }
 
-    /// The mean AUROC over the sets; NaN where there is no set.
-    pub fn mean_auroc(&self) -> f64 {
+    /// The mean AUROC over the sets; none where there is no set.
+    pub fn mean_auroc(&self) -> Option<f64> {
         let total: f64 = self.rows.iter().map(|r| r.auroc).sum();
-        total / self.rows.len() as f64
+        (!self.rows.is_empty()).then(|| total / self.rows.len() as f64)
     }
+}
 
-    /// The table as text, a line a set.
-    pub fn to_text(&self) -> String {
+/// The table as text, a line a set.
+impl std::fmt::Display for OodTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let row = |r: &OodRow| vec![r.set.clone(), r.images.to_string(), format!("{:.4}", r.auroc)];
         let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
         let header = format!("against {} ({} images)", self.data, self.images);
-        report::table(&[header.as_str(), "images", "AUROC"], &rows)
+        f.write_str(&report::table(&[header.as_str(), "images", "AUROC"], &rows))
     }
 }

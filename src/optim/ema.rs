@@ -78,10 +78,4 @@ impl Ema {
         self.updates = given[UPDATES].int64_value(&[]) as u64;
         Ok(())
     }
-
-    /// The averaged weights in a stored [`state`](Self::state).
-    pub fn weights_of(mut state: Named) -> Named {
-        state.remove(UPDATES);
-        state
-    }
 }
