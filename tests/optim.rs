@@ -215,11 +215,11 @@ fn a_state_that_differs_is_refused_and_nothing_changes() {
         ),
         (
             with("0.bias.exp_avg", Some(Tensor::ones([1], float))),
-            "[3], found Float [1]",
+            "has shape [1], expected [3]",
         ),
         (
             with("0.bias.exp_avg", Some(Tensor::ones([3], (Kind::Half, Device::Cpu)))),
-            "found Half [3]",
+            "is Half, expected Float",
         ),
         (with("step", None), "`step`"),
         (

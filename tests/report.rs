@@ -156,11 +156,11 @@ fn event_files_hold_scalars_and_images() {
     events.scalars(300, &[("loss", -1.5), ("lr", 3e-4)]).unwrap();
     events.images(301, "samples", &u8s(&[5, 1, 32, 32]), 3).unwrap();
     let records = records(events.path());
-    assert_eq!(records.len(), 3);
+    assert_eq!(records.len(), 4, "version, start, scalars, images");
     assert_eq!(bytes(&records[0], 3), b"brain.Event:2");
 
-    assert!(fields(&records[1]).contains(&(2, Field::Varint(300))));
-    let values: Vec<_> = fields(&bytes(&records[1], 5)).into_iter().map(|f| f.1).collect();
+    assert!(fields(&records[2]).contains(&(2, Field::Varint(300))));
+    let values: Vec<_> = fields(&bytes(&records[2], 5)).into_iter().map(|f| f.1).collect();
     let scalar = |tag: &[u8], value: f32| {
         let mut message = vec![10, tag.len() as u8];
         message.extend(tag);
@@ -170,7 +170,7 @@ fn event_files_hold_scalars_and_images() {
     };
     assert_eq!(values, [scalar(b"loss", -1.5), scalar(b"lr", 3e-4)]);
 
-    let value = bytes(&bytes(&records[2], 5), 1);
+    let value = bytes(&bytes(&records[3], 5), 1);
     assert_eq!(bytes(&value, 1), b"samples");
     let image = bytes(&value, 4);
     let picture = image::load_from_memory(&bytes(&image, 4)).unwrap();

@@ -1,11 +1,9 @@
 //! The exponential moving average of the weights.
 
-use std::collections::BTreeMap;
-
 use tch::{Tensor, no_grad_guard};
 
-use super::state;
 use crate::error::Result;
+use crate::files::{self, Named};
 
 /// Name of the count of updates in the state.
 const UPDATES: &str = "updates";
@@ -73,10 +71,11 @@ impl Ema {
     ///
     /// # Errors
     /// Where a name is missing or not expected, or a shape or kind differs; then nothing is changed.
-    pub fn load_state(&mut self, given: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
-        let updates = state::count(given, UPDATES, place)?;
-        state::copy(&mut self.weights, given, UPDATES, place)?;
-        self.updates = updates;
+    pub fn load_state(&mut self, given: &Named, place: &str) -> Result<()> {
+        files::check_same(&self.state(), given, place)?;
+        let _guard = no_grad_guard();
+        self.weights.iter_mut().for_each(|(name, t)| t.copy_(&given[name]));
+        self.updates = given[UPDATES].int64_value(&[]) as u64;
         Ok(())
     }
 }

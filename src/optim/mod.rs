@@ -3,7 +3,6 @@
 mod ema;
 mod optimizer;
 mod schedule;
-mod state;
 
 pub use ema::Ema;
 pub use optimizer::Optimizer;

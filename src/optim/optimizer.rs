@@ -1,12 +1,10 @@
 //! Adam, AdamW and SGD with PyTorch's formulas, updating in place, their state visible by parameter name.
 
-use std::collections::BTreeMap;
-
 use tch::{Tensor, no_grad_guard};
 
-use super::state;
 use crate::config::{Algorithm, OptimizerConfig, ParamClip};
 use crate::error::Result;
+use crate::files::{self, Named};
 
 /// Name of the step count in the state.
 const STEP: &str = "step";
@@ -185,10 +183,11 @@ impl Optimizer {
     ///
     /// # Errors
     /// Where a name is missing or not expected, or a shape or kind differs; then nothing is changed.
-    pub fn load_state(&mut self, given: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
-        let steps = state::count(given, STEP, place)?;
-        state::copy(&mut self.moments, given, STEP, place)?;
-        self.steps = steps;
+    pub fn load_state(&mut self, given: &Named, place: &str) -> Result<()> {
+        files::check_same(&self.state(), given, place)?;
+        let _guard = no_grad_guard();
+        self.moments.iter_mut().for_each(|(name, t)| t.copy_(&given[name]));
+        self.steps = given[STEP].int64_value(&[]) as u64;
         Ok(())
     }
 }

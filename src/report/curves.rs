@@ -11,8 +11,9 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 
 use super::axis::{Axis, Scale, number};
-use super::{file, metrics, pictures::Canvas};
+use super::{metrics, pictures::Canvas};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Drawn so many times larger and then averaged, which smooths every edge.
 const FINE: u32 = 2;
@@ -104,7 +105,7 @@ pub fn curves(metrics: &Path, path: &Path) -> Result<()> {
             "report this as a fault",
         )
     })?;
-    file::write(path, &canvas.png(path)?)
+    files::write_atomic(path, &canvas.png(path)?)
 }
 
 impl History {

@@ -33,11 +33,17 @@ impl Events {
         let (path, file) = create(folder)?;
         let mut events = Self { path, file };
         events.record(0, &bytes_field(3, VERSION.as_bytes()))?;
-        if step > 0 {
-            // session_log { status: START } at `step + 1` purges what is at that step or after.
-            events.record(step + 1, &bytes_field(7, &varint_field(1, 1)))?;
-        }
+        events.go_back(step)?;
         Ok(events)
+    }
+
+    /// Tells TensorBoard that the run went back to `step`: what it knows of later steps is void.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn go_back(&mut self, step: u64) -> Result<()> {
+        // session_log { status: START } purges what is at its step or after.
+        self.record(step + 1, &bytes_field(7, &varint_field(1, 1)))
     }
 
     /// Where the events go.

@@ -5,8 +5,9 @@ use std::path::Path;
 use gif::{Encoder, Frame, Repeat};
 use tch::{Kind, Tensor};
 
-use super::{file, pictures};
+use super::pictures;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Longer chains are thinned to so many frames.
 const MOST_FRAMES: usize = 60;
@@ -37,7 +38,7 @@ pub fn film(frames: &[Tensor], columns: usize, path: &Path) -> Result<()> {
             "record fewer or smaller images",
         )
     })?;
-    file::write(path, &out)
+    files::write_atomic(path, &out)
 }
 
 fn encode(

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::file;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The metrics of a run.
 ///
@@ -28,7 +28,7 @@ impl MetricsLog {
     /// # Errors
     /// Where the file cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        file::write(path, b"")?;
+        files::write_atomic(path, b"")?;
         Self::open(path)
     }
 
@@ -44,7 +44,7 @@ impl MetricsLog {
                 kept.push_str(&format!("{line}\n"));
             }
         }
-        file::write(path, kept.as_bytes())?;
+        files::write_atomic(path, kept.as_bytes())?;
         Self::open(path)
     }
 

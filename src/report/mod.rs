@@ -3,7 +3,6 @@
 mod axis;
 mod curves;
 mod events;
-mod file;
 mod film;
 mod metrics;
 mod pictures;

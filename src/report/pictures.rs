@@ -6,8 +6,8 @@ use std::path::Path;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use tch::{Device, Kind, Tensor};
 
-use super::file;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Small images are enlarged by a whole number to about so many pixels.
 const CELL: i64 = 96;
@@ -102,7 +102,7 @@ pub(super) fn checked(images: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Where the tensor is of another form or the file cannot be written.
 pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
-    file::write(path, &canvas(images, columns)?.png(path)?)
+    files::write_atomic(path, &canvas(images, columns)?.png(path)?)
 }
 
 /// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 [N,C,H,W]).
@@ -146,7 +146,7 @@ pub fn images_to_folder(images: &Tensor, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for i in 0..images.size()[0] {
         let path = folder.join(format!("{i:05}.png"));
-        file::write(&path, &Canvas::of(&images.get(i))?.png(&path)?)?;
+        files::write_atomic(&path, &Canvas::of(&images.get(i))?.png(&path)?)?;
     }
     Ok(())
 }
@@ -168,5 +168,5 @@ pub fn npy(images: &Tensor, path: &Path) -> Result<()> {
     out.extend((padded as u16).to_le_bytes());
     out.extend(format!("{dict:<width$}\n", width = padded - 1).bytes());
     out.extend(Vec::<u8>::try_from(images.view(-1))?);
-    file::write(path, &out)
+    files::write_atomic(path, &out)
 }
