@@ -66,7 +66,7 @@ fn activate(activation: Activation, mut x: Tensor, owns_input: bool) -> Tensor {
         Activation::Relu => x.relu(),
         Activation::Elu => x.elu(),
         // tch's leaky_relu has a fixed slope; its backward is the same product, and is differentiable in what it multiplies.
-        Activation::LeakyRelu(slope) => x.leaky_relu_backward(&x.detach(), slope, false),
+        Activation::LeakyRelu(slope) => x.detach().leaky_relu_backward(&x, slope, false),
         Activation::Silu => x.silu(),
         Activation::Softplus => x.softplus(),
     }

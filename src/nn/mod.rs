@@ -1,12 +1,13 @@
 //! An architecture file becomes a network: a live one to train, and a frozen copy that chains run on.
 //!
 //! A layer is added in three arms: its variant in [`config::Layer`](crate::config::Layer), its shapes and tensors in
-//! `build.rs`, its arithmetic in `forward.rs`. Counts, names, loading and freezing follow from those.
+//! `build.rs` (by way of `layers.rs`), its arithmetic in `forward.rs`. Counts, names, loading and freezing follow from those.
 
 mod build;
 mod forward;
 mod frozen;
 mod init;
+mod layers;
 mod network;
 mod plan;
 mod spectral;
