@@ -194,7 +194,8 @@ fn refused(net: &Network, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) ->
 #[test]
 fn loading_is_strict() {
     let net = network(MIXED);
-    let cases: [(&str, fn(&mut BTreeMap<String, Tensor>)); 5] = [
+    type Change = fn(&mut BTreeMap<String, Tensor>);
+    let cases: [(&str, Change); 5] = [
         ("missing (1): 4.branch.1.bias", |n| {
             n.remove("4.branch.1.bias");
         }),

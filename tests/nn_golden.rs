@@ -169,6 +169,11 @@ fn mnist_equals_pytorch() {
 }
 
 #[test]
+fn strokes_equals_pytorch() {
+    check_file("strokes");
+}
+
+#[test]
 fn uva_tutorial8_equals_pytorch() {
     check_file("uva_tutorial8");
 }

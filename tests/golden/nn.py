@@ -83,6 +83,12 @@ def bounded(layer):
     return layer
 
 
+def strokes():
+    """The network for the drawn strokes and discs."""
+    layers = [nn.Conv2d(1, 16, 5, 2, 2), nn.SiLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Flatten(), nn.Linear(256, 1))
+
+
 def uva(c, hidden):
     return nn.Sequential(
         nn.Conv2d(1, c[0], 5, 2, 4), nn.SiLU(), nn.Conv2d(c[0], c[1], 3, 2, 1), nn.SiLU(),
@@ -143,6 +149,7 @@ def pools():
 
 CASES = {
     "mnist": (lambda: uva([32, 64, 128, 128], 128), [2, 1, 28, 28], {}),
+    "strokes": (strokes, [2, 1, 16, 16], {}),
     "uva_tutorial8": (lambda: uva([16, 32, 64, 64], 64), [2, 1, 28, 28], {}),
     "vanilla_convnet": (vanilla, [2, 3, 32, 32], {}),
     "xie_generative_convnet": (xie, [2, 3, 64, 64], {}),
