@@ -56,6 +56,16 @@ struct Manifest {
     step: u64,
     versions: BTreeMap<String, String>,
     files: BTreeMap<String, Entry>,
+    /// The checksum of the manifest itself, taken while this is empty.
+    seal: String,
+}
+
+impl Manifest {
+    fn sealed(mut self) -> Self {
+        self.seal.clear();
+        self.seal = files::sha256(json(&self).as_bytes());
+        self
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,7 +136,9 @@ fn fill<R: Serialize>(folder: &Path, config: &str, contents: &Contents<R>) -> Re
         step: contents.step,
         versions: versions(),
         files: entries,
-    };
+        seal: String::new(),
+    }
+    .sealed();
     files::write_synced(&folder.join(MANIFEST), json(&manifest).as_bytes())?;
     fs::File::open(folder)
         .and_then(|d| d.sync_all())
@@ -153,7 +165,8 @@ pub fn versions() -> BTreeMap<String, String> {
 /// # Errors
 /// Names the file that is missing, of another length, or altered.
 pub fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>> {
-    let manifest: Manifest = parse(&read_file(&folder.join(MANIFEST))?, &folder.join(MANIFEST))?;
+    let path = folder.join(MANIFEST);
+    let manifest: Manifest = parse(&read_file(&path)?, &path)?;
     if manifest.format != FORMAT {
         let found = format!("checkpoint format {}, this program reads {FORMAT}", manifest.format);
         return Err(Error::file(
@@ -161,6 +174,11 @@ pub fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>
             found,
             "use the version of the program that wrote it",
         ));
+    }
+    let seal = manifest.seal.clone();
+    let manifest = manifest.sealed();
+    if manifest.seal != seal {
+        return Err(damaged(&path, "was altered: it does not fit its own checksum".into()));
     }
     let mut contents = Contents {
         step: manifest.step,

@@ -346,7 +346,7 @@ impl Trainer {
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
-        let better = checkpoint::best(&self.run).is_none_or(|b| value > b.value);
+        let better = !value.is_nan() && checkpoint::best(&self.run).is_none_or(|b| value > b.value);
         // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
         if !better || !self.state.guard.is_good(self.state.network.parameters()) {
             return Ok(());
