@@ -35,8 +35,22 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = sibling(path, ".tmp");
     write_synced(&temporary, bytes)?;
-    fs::rename(&temporary, path).map_err(Error::io(path))?;
+    fs::rename(&temporary, path).map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        Error::Io {
+            path: path.into(),
+            source: e,
+        }
+    })?;
     sync_parent(path)
+}
+
+/// Makes the folder that a file is to be written into, where it is missing.
+pub fn create_parent(path: &Path) -> Result<()> {
+    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(parent) => fs::create_dir_all(parent).map_err(Error::io(parent)),
+        None => Ok(()),
+    }
 }
 
 /// Makes a rename or a removal inside a folder durable.

@@ -20,6 +20,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
     if tree.get("layers").is_some() {
+        refuse_sets(args)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;
         print_model(&model, &nn::describe(&model, &args.file)?);
     } else {
@@ -29,6 +30,18 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         print_experiment(&experiment);
     }
     Ok(Status::Done)
+}
+
+/// An architecture file has no keys that an option could change.
+fn refuse_sets(args: &Args) -> Result<()> {
+    match args.sets.first() {
+        None => Ok(()),
+        Some(set) => Err(Error::input(
+            format!("--set {set}"),
+            format!("{} is an architecture file", args.file.display()),
+            "give --set with an experiment file, or edit the file",
+        )),
+    }
 }
 
 /// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
@@ -93,7 +106,7 @@ fn output_word(model: &ModelConfig) -> &'static str {
 
 fn print_experiment(e: &Experiment) {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
-    let images = e.train.steps * e.train.batch_size as u64;
+    let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
     println!(
         "\n{}: {} steps of batch {} ({} images)",
         e.name,

@@ -20,6 +20,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let (trained, _) = args.choice.load(&RunDir::open(&args.run)?)?;
     let tensors = trained.network.state().into_iter().collect();
+    files::create_parent(&args.file)?;
     files::write_atomic(&args.file, &files::encode(&tensors)?)?;
     eprintln!(
         "{}: {} tensors of step {}",

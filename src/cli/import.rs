@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind};
+use tch::Kind;
 
 use super::Status;
 use crate::config::{Experiment, ModelConfig, Output, yaml};
@@ -99,16 +99,21 @@ fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     let own = tensors
         .into_iter()
         .filter_map(|(name, t)| Some((name.strip_prefix(&args.prefix)?.to_owned(), t)));
-    let named: Named = own
-        .map(|(name, t)| (map.get(&name).cloned().unwrap_or(name), t))
-        .map(|(name, t)| {
-            if t.is_floating_point() {
-                (name, t.to_device(Device::Cpu).to_kind(Kind::Float))
-            } else {
-                (name, t)
-            }
-        })
-        .collect();
+    let mut named = Named::new();
+    for (name, t) in own {
+        let new = map.get(&name).unwrap_or(&name).clone();
+        let t = match t.is_floating_point() {
+            true => t.to_kind(Kind::Float),
+            false => t,
+        };
+        if named.insert(new.clone(), t).is_some() {
+            return Err(Error::file(
+                args.map.as_deref().unwrap_or(&args.file),
+                format!("two tensors would be called `{new}`, one of them `{name}`"),
+                "give each tensor a name of its own",
+            ));
+        }
+    }
     if named.is_empty() {
         return Err(Error::file(
             &args.file,

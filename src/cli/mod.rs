@@ -13,6 +13,8 @@ mod synthesis;
 mod train;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
@@ -61,7 +63,8 @@ enum Command {
 
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
-    ignore_file_size_signal();
+    set_signals();
+    word_panics();
     let command = Cli::parse().command;
     let run = || match command {
         Command::Train(args) => train::run(&args),
@@ -74,7 +77,7 @@ pub fn main() -> ExitCode {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error}");
             let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
             ExitCode::from(if input { 2 } else { 1 })
         }
@@ -92,8 +95,32 @@ fn code(status: Status) -> ExitCode {
     })
 }
 
-/// A write beyond the file-size limit then fails like one on a full disk, instead of ending the process.
-fn ignore_file_size_signal() {
-    let unread = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, unread);
+/// What the system's defaults get wrong for a program of this kind.
+fn set_signals() {
+    use signal_hook::consts::{SIGPIPE, SIGXFSZ};
+    // A write beyond the file-size limit then fails like one on a full disk, instead of ending the process.
+    let unread = Arc::new(AtomicBool::new(false));
+    let _ = signal_hook::flag::register(SIGXFSZ, unread);
+    // A reader that has seen enough (`| head`) ends the program quietly, as it does any other.
+    let _ = signal_hook::flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true)));
+}
+
+/// A panic in a line or two; RUST_BACKTRACE=1 shows the place and the way to it.
+fn word_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let plain = payload.downcast_ref::<&str>().copied();
+        let message = plain
+            .or(payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("unknown");
+        // LibTorch's own account goes on with its stack.
+        let message = message.split("\\nframe #").next().unwrap_or(message);
+        eprintln!("error: {message}");
+        eprintln!(
+            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where"
+        );
+    }));
 }

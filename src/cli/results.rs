@@ -123,6 +123,14 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images) -> Resul
     OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels), &sets)
 }
 
+/// Refuses sets that a table would find missing, or of another size, only after training.
+pub fn ensure_outside(e: &Experiment, device: Device) -> Result<()> {
+    e.evaluate.ood.iter().try_for_each(|set| match set {
+        OodSet::Data(d) => data::test_images(d, &e.data.root, e.model.input, device, e.evaluate.limit).map(drop),
+        OodSet::Uniform | OodSet::Flipped => Ok(()),
+    })
+}
+
 /// One set's images, u8, with its name.
 fn outside(
     set: &OodSet,

@@ -14,7 +14,10 @@ use crate::config::InitialDistribution;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 use crate::train::{RunDir, Trained};
-use crate::{data, report, sampling};
+use crate::{data, files, report, sampling};
+
+/// The most images that are synthesised at once.
+const MOST: i64 = 1_000_000;
 
 /// The most frames that a film keeps.
 const FRAMES: usize = 60;
@@ -30,7 +33,7 @@ pub struct Args {
     /// The folder of a run
     run: PathBuf,
     /// How many images
-    #[arg(short, default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(short, default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..=MOST))]
     n: i64,
     /// Steps of the chains; report.sample_steps of the run unless given
     #[arg(long)]
@@ -63,12 +66,13 @@ enum From {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
-    let (trained, device) = args.choice.load(&run)?;
     let out = args.out.clone().unwrap_or_else(|| run.samples().join("sample.png"));
+    let form = Form::of(&out)?;
+    let (trained, device) = args.choice.load(&run)?;
     let mut rng = Stream::new(args.seed, "sample");
     let starts = starts(args, &trained, device, &mut rng)?;
     let (images, frames) = chains(args, &trained, &starts, &mut rng);
-    write(&images, &out)?;
+    write(&images, form, &out)?;
     println!("{}", out.display());
     if args.trace {
         for path in film(&frames, &out)? {
@@ -140,20 +144,42 @@ fn chains(args: &Args, trained: &Trained, starts: &Tensor, rng: &mut Stream) -> 
     (data::to_u8(&x), frames)
 }
 
-/// Writes images in the form that the path's ending names.
-fn write(images: &Tensor, out: &Path) -> Result<()> {
-    if let Some(parent) = out.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
-    }
-    match out.extension().and_then(|e| e.to_str()) {
-        Some("png") => report::grid(images, columns(images.size()[0]), out),
-        Some("npy") => report::npy(images, out),
-        None => report::images_to_folder(images, out),
-        Some(other) => Err(Error::input(
+/// How images are written.
+#[derive(Clone, Copy)]
+enum Form {
+    Grid,
+    Npy,
+    Folder,
+}
+
+impl Form {
+    /// The form that the path's ending names; asked before the chains run, not after.
+    fn of(out: &Path) -> Result<Self> {
+        if out.is_dir() {
+            return Ok(Form::Folder);
+        }
+        let other = match out.extension().and_then(|e| e.to_str()) {
+            Some("png") => return Ok(Form::Grid),
+            Some("npy") => return Ok(Form::Npy),
+            None if !out.exists() => return Ok(Form::Folder),
+            None => "into a file without an ending".into(),
+            Some(other) => format!(".{other}"),
+        };
+        Err(Error::input(
             out.display(),
-            format!("cannot write .{other}"),
+            format!("cannot write {other}"),
             "name a .png, a .npy, or a folder",
-        )),
+        ))
+    }
+}
+
+/// Writes images in the form that was chosen, and the folder that they go into where it is missing.
+fn write(images: &Tensor, form: Form, out: &Path) -> Result<()> {
+    files::create_parent(out)?;
+    match form {
+        Form::Grid => report::grid(images, columns(images.size()[0]), out),
+        Form::Npy => report::npy(images, out),
+        Form::Folder => report::images_to_folder(images, out),
     }
 }
 

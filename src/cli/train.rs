@@ -14,9 +14,9 @@ use super::results::{self, Results};
 use super::sample::columns;
 use super::{Status, device};
 use crate::config::{Experiment, yaml};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::{self, Events, MetricsLog};
-use crate::train::{Event, LogLine, Observer, Outcome, RunDir, Trainer, Weights, Which, checkpoint};
+use crate::train::{self, Event, LogLine, Observer, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
 use crate::{data, sampling};
 
 /// The metric by which the best checkpoint is kept.
@@ -101,7 +101,7 @@ fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
 fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
     let last = checkpoint::steps(run)?.last().copied();
     Ok(last
-        .filter(|step| *step >= experiment.train.steps)
+        .filter(|step| *step >= experiment.train.steps && checkpoint::is_whole(run, *step))
         .and_then(|step| Results::of(run, step)))
 }
 
@@ -115,7 +115,7 @@ fn show_finished(results: &Results, run: &RunDir, args: &Args) {
     println!("To train anew: remove {folder}, or give another folder by --out.");
 }
 
-/// Opens the data, then the run's folder: made whole, or gone on with.
+/// Opens the data and builds the network; only then is the run's folder made, or gone on with.
 fn prepare(
     args: &Args,
     experiment: Experiment,
@@ -123,6 +123,7 @@ fn prepare(
     out: &Path,
     device: Device,
 ) -> Result<Trainer> {
+    let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
     let data = data::open(&experiment.data, experiment.model.input, device)?;
     eprintln!(
         "data: {} training, {} validation, {} test images on {}",
@@ -131,28 +132,43 @@ fn prepare(
         data.test.len(),
         experiment.device
     );
+    results::ensure_outside(&experiment, device)?;
+    let mut state = State::new(&experiment, &data, device)?;
+    if let Some(source) = &source {
+        let other = train::load(source, Which::Last, Weights::Ema, device)?;
+        say_passed_over(&other.passed_over);
+        state.start_from(&other.network, &experiment, &source.path().display().to_string())?;
+    }
     let run = match existing {
-        Some(run) => {
-            run.set_experiment(&experiment)?;
-            run
-        }
+        Some(run) => run,
         None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment)?,
     };
-    run.write_json("data.json", &data.record)?;
-    run.write_json("environment.json", &Environment::of(&experiment))?;
-    let mut trainer = Trainer::new(experiment, data, run, device)?;
+    let mut trainer = Trainer::new(experiment, data, run, device, state)?;
     if args.resume {
-        let (found, passed_over) = trainer.restore()?;
-        passed_over.iter().for_each(|e| eprintln!("warning: passed over: {e}"));
-        match found {
-            true => eprintln!("going on from step {}", trainer.state().step),
-            false => eprintln!("the run has no checkpoint yet: starting again from step 0"),
-        }
+        go_on(&mut trainer)?;
     }
-    if let Some(source) = &args.init_from {
-        trainer.init_from(&RunDir::open(source)?, Which::Last, Weights::Ema)?;
+    if source.is_some() {
+        trainer.keep_start()?;
     }
+    let run = trainer.run_dir();
+    run.write_json("data.json", &trainer.data().record)?;
+    run.write_json("environment.json", &Environment::of(trainer.experiment()))?;
     Ok(trainer)
+}
+
+/// Goes to the last checkpoint; what may change on resume is written down once the run is found to be usable.
+fn go_on(trainer: &mut Trainer) -> Result<()> {
+    let (found, passed_over) = trainer.restore()?;
+    say_passed_over(&passed_over);
+    match found {
+        true => eprintln!("going on from step {}", trainer.state().step),
+        false => eprintln!("the run has no checkpoint yet: starting again from step 0"),
+    }
+    trainer.run_dir().set_experiment(trainer.experiment())
+}
+
+fn say_passed_over(errors: &[Error]) {
+    errors.iter().for_each(|e| eprintln!("warning: passed over: {e}"));
 }
 
 /// What, beside the configuration, decides a run's numbers.
@@ -187,7 +203,7 @@ impl Environment {
 fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
     let mut console = Console::open(trainer)?;
     let stop = interrupts()?;
-    let outcome = trainer.run(&mut console, &stop)?;
+    let outcome = trainer.run(&mut console, &stop);
     console.progress.finish();
     let run = trainer.run_dir().clone();
     let again = format!(
@@ -195,7 +211,13 @@ fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
         args.experiment.display(),
         run.path().display()
     );
-    match outcome {
+    if outcome.is_err() {
+        eprintln!(
+            "stopped at step {}; once that is mended, go on with:\n  {again}",
+            trainer.state().step
+        );
+    }
+    match outcome? {
         Outcome::Finished => {
             eprintln!("drawing from noise and evaluating ...");
             Results::make(trainer)?.print(&run);
@@ -300,6 +322,10 @@ impl Observer for Console {
                 self.progress.say(&format!("warning: passed over: {error}"));
                 self.metrics
                     .event(self.step, "passed over", &[("error", json!(error.to_string()))])
+            }
+            Event::GaveUp { divergence } => {
+                self.metrics
+                    .event(divergence.step, "diverged", &[("divergence", json!(divergence))])
             }
             Event::RolledBack {
                 divergence,

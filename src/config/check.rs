@@ -8,6 +8,9 @@ use super::{
 };
 use crate::error::Result;
 
+/// More threads than any machine that this runs on has cores.
+const MOST_THREADS: u32 = 1024;
+
 /// Collects what a check needs to word its error.
 struct Checker<'a> {
     file: &'a Path,
@@ -32,6 +35,19 @@ impl Checker<'_> {
 
     fn non_negative(&self, key: &str, value: f64) -> Result<()> {
         self.ensure(value >= 0.0 && value.is_finite(), key, value, "a number of 0 or more")
+    }
+
+    fn finite(&self, key: &str, value: f64) -> Result<()> {
+        self.ensure(value.is_finite(), key, value, "a finite number")
+    }
+
+    fn interval(&self, key: &str, [low, high]: [f64; 2]) -> Result<()> {
+        self.ensure(
+            low < high && (high - low).is_finite(),
+            key,
+            format!("[{low}, {high}]"),
+            "two finite numbers, the lower first",
+        )
     }
 
     fn share(&self, key: &str, value: f64) -> Result<()> {
@@ -76,10 +92,10 @@ impl Experiment {
             || device.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok());
         c.ensure(known, "device", format!("`{device}`"), "auto, cpu, cuda or cuda:N")?;
         c.ensure(
-            self.threads != Some(0),
+            self.threads.is_none_or(|n| (1..=MOST_THREADS).contains(&n)),
             "threads",
-            0,
-            "a whole number of 1 or more, or null",
+            self.threads.unwrap_or_default(),
+            "a whole number from 1 to 1024, or null",
         )
     }
 
@@ -127,14 +143,7 @@ impl Experiment {
             Some(GradClip::Norm(v)) => c.positive("sampler.grad_clip.norm", v)?,
             None => {}
         }
-        if let Some([low, high]) = s.clamp {
-            c.ensure(
-                low < high,
-                "sampler.clamp",
-                format!("[{low}, {high}]"),
-                "two numbers, the lower first",
-            )?;
-        }
+        s.clamp.map_or(Ok(()), |ends| c.interval("sampler.clamp", ends))?;
         check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
         check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
     }
@@ -163,13 +172,11 @@ impl Experiment {
 
     fn check_init(&self, c: &Checker) -> Result<()> {
         match self.sampler.init {
-            InitialDistribution::Uniform(low, high) => c.ensure(
-                low < high,
-                "sampler.init.uniform",
-                format!("[{low}, {high}]"),
-                "two numbers, the lower first",
-            ),
-            InitialDistribution::Gaussian { std, .. } => c.positive("sampler.init.gaussian.std", std),
+            InitialDistribution::Uniform(low, high) => c.interval("sampler.init.uniform", [low, high]),
+            InitialDistribution::Gaussian { mean, std } => {
+                c.finite("sampler.init.gaussian.mean", mean)?;
+                c.positive("sampler.init.gaussian.std", std)
+            }
             InitialDistribution::NoisyData { std } => c.non_negative("sampler.init.noisy-data.std", std),
             InitialDistribution::Data => Ok(()),
         }

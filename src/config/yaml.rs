@@ -41,6 +41,8 @@ pub fn read(path: &Path) -> Result<String> {
             "no such file",
             "check the path; it is taken relative to the folder you are in",
         ),
+        std::io::ErrorKind::IsADirectory => Error::file(path, "is a folder", "name a YAML file"),
+        std::io::ErrorKind::InvalidData => Error::file(path, "is not text: it is not UTF-8", "name a YAML file"),
         _ => Error::Io {
             path: path.into(),
             source: e,

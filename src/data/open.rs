@@ -29,7 +29,7 @@ pub struct DataSet {
 /// A folder takes the shape of the model, `input`, by its fit rule; with `exact` the first picture decides.
 ///
 /// # Errors
-/// A stack or folder is missing, its header is wrong, it is truncated, or training and test images disagree.
+/// A stack, or a folder of exact pictures, is missing, its header is wrong, it is truncated, or training and test images disagree.
 pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
     match Source::of(&cfg.dataset) {
         Source::Named(set) => Ok(set.shape),
@@ -211,11 +211,11 @@ fn load_folder(f: &FolderConfig, cfg: &DataConfig, input: [i64; 3], device: Devi
 }
 
 fn folder_shape(f: &FolderConfig, input: [i64; 3]) -> Result<[i64; 3]> {
-    let listing = Listing::new(&f.path)?;
     picture::check_channels(&f.path, input)?;
     if f.fit != FitRule::Exact {
         return Ok(input);
     }
+    let listing = Listing::new(&f.path)?;
     let (h, w) = picture::size(&listing.files[0])?;
     Ok([input[0], h, w])
 }

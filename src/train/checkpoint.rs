@@ -56,6 +56,16 @@ struct Manifest {
     step: u64,
     versions: BTreeMap<String, String>,
     files: BTreeMap<String, Entry>,
+    /// The checksum of the manifest itself, taken while this is empty.
+    seal: String,
+}
+
+impl Manifest {
+    fn sealed(mut self) -> Self {
+        self.seal.clear();
+        self.seal = files::sha256(json(&self).as_bytes());
+        self
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,7 +100,7 @@ pub fn write<R: Serialize>(run: &RunDir, config: &str, contents: &Contents<R>, k
     let written = fill(&temporary, config, contents).and_then(|()| {
         // Only a checkpoint that was found damaged, and so gone back behind, can be there already.
         if target.exists() {
-            fs::remove_dir_all(&target).map_err(Error::io(&target))?;
+            remove(run, contents.step)?;
         }
         fs::rename(&temporary, &target).map_err(Error::io(&target))?;
         files::sync_parent(&target)
@@ -99,7 +109,7 @@ pub fn write<R: Serialize>(run: &RunDir, config: &str, contents: &Contents<R>, k
         let _ = fs::remove_dir_all(&temporary);
     }
     written?;
-    prune(run, keep)?;
+    prune(run, contents.step, keep)?;
     Ok(target)
 }
 
@@ -126,7 +136,9 @@ fn fill<R: Serialize>(folder: &Path, config: &str, contents: &Contents<R>) -> Re
         step: contents.step,
         versions: versions(),
         files: entries,
-    };
+        seal: String::new(),
+    }
+    .sealed();
     files::write_synced(&folder.join(MANIFEST), json(&manifest).as_bytes())?;
     fs::File::open(folder)
         .and_then(|d| d.sync_all())
@@ -153,7 +165,8 @@ pub fn versions() -> BTreeMap<String, String> {
 /// # Errors
 /// Names the file that is missing, of another length, or altered.
 pub fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>> {
-    let manifest: Manifest = parse(&read_file(&folder.join(MANIFEST))?, &folder.join(MANIFEST))?;
+    let path = folder.join(MANIFEST);
+    let manifest: Manifest = parse(&read_file(&path)?, &path)?;
     if manifest.format != FORMAT {
         let found = format!("checkpoint format {}, this program reads {FORMAT}", manifest.format);
         return Err(Error::file(
@@ -161,6 +174,11 @@ pub fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>
             found,
             "use the version of the program that wrote it",
         ));
+    }
+    let seal = manifest.seal.clone();
+    let manifest = manifest.sealed();
+    if manifest.seal != seal {
+        return Err(damaged(&path, "was altered: it does not fit its own checksum".into()));
     }
     let mut contents = Contents {
         step: manifest.step,
@@ -266,10 +284,18 @@ pub fn pick<R: serde::de::DeserializeOwned>(run: &RunDir, which: Which) -> Resul
     Ok((read(&folder(run, step))?, Vec::new()))
 }
 
+/// Whether the checkpoint of a step is there and undamaged.
+pub fn is_whole(run: &RunDir, step: u64) -> bool {
+    read::<serde_json::Value>(&folder(run, step)).is_ok()
+}
+
 /// Steps of the checkpoints there are, rising.
 pub fn steps(run: &RunDir) -> Result<Vec<u64>> {
     let path = run.checkpoints();
-    let entries = fs::read_dir(&path).map_err(Error::io(&path))?;
+    let entries = match fs::read_dir(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(&path))?,
+    };
     let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
     let mut steps: Vec<u64> = names.filter_map(|n| n.strip_prefix("step-")?.parse().ok()).collect();
     steps.sort_unstable();
@@ -290,21 +316,27 @@ fn folder(run: &RunDir, step: u64) -> PathBuf {
     run.checkpoints().join(format!("step-{step}"))
 }
 
-/// Removes all but the newest `keep` checkpoints and the best.
-fn prune(run: &RunDir, keep: usize) -> Result<()> {
-    let steps = steps(run)?;
+/// Removes all but the newest `keep` checkpoints up to `step`, and the best.
+///
+/// A later one can only be damaged: it was passed over. It stays until training comes by, and is not counted.
+fn prune(run: &RunDir, step: u64, keep: usize) -> Result<()> {
+    let steps: Vec<u64> = steps(run)?.into_iter().filter(|s| *s <= step).collect();
     let best = best(run).map(|b| b.step);
-    let old = &steps[..steps.len().saturating_sub(keep)];
-    for step in old.iter().filter(|s| Some(**s) != best) {
-        let path = folder(run, *step);
-        fs::remove_dir_all(&path).map_err(Error::io(&path))?;
-    }
-    Ok(())
+    let mut old = steps[..steps.len().saturating_sub(keep)].iter();
+    old.try_for_each(|s| if Some(*s) == best { Ok(()) } else { remove(run, *s) })
+}
+
+/// Removes a checkpoint at once: a kill on the way leaves no half of it under its name.
+fn remove(run: &RunDir, step: u64) -> Result<()> {
+    let (path, doomed) = (folder(run, step), run.checkpoints().join(format!(".step-{step}.old")));
+    fs::rename(&path, &doomed).map_err(Error::io(&path))?;
+    fs::remove_dir_all(&doomed).map_err(Error::io(&doomed))
 }
 
 /// Removes what a killed process left half-written.
 fn remove_unfinished(run: &RunDir) -> Result<()> {
     let path = run.checkpoints();
+    fs::create_dir_all(&path).map_err(Error::io(&path))?;
     for entry in fs::read_dir(&path).map_err(Error::io(&path))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(".step-") {
             fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path()))?;

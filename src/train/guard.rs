@@ -15,15 +15,44 @@ const WARM: usize = 5;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// Largest |E| since the last look; not finite where an energy was not.
+    #[serde(with = "any_number")]
     pub max_abs_energy: f64,
     /// Largest |loss| since the last look; not finite where a loss was not.
+    #[serde(with = "any_number")]
     pub max_abs_loss: f64,
     /// Largest norm of the parameters' gradient since the last look.
+    #[serde(with = "any_number")]
     pub max_grad_norm: f64,
     /// Whether every weight is finite.
     pub weights_finite: bool,
     /// Running median of the gradient norm over past looks, where there were enough.
     pub median_grad_norm: Option<f64>,
+}
+
+/// JSON has no NaN and no infinity, and these are what a divergence is about: they are written as words.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        match value.is_finite() {
+            true => s.serialize_f64(*value),
+            false => s.serialize_str(&value.to_string()),
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Word(String),
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        match Number::deserialize(d)? {
+            Number::Finite(value) => Ok(value),
+            Number::Word(word) => word.parse().map_err(D::Error::custom),
+        }
+    }
 }
 
 /// Why a run counts as diverged.

@@ -77,8 +77,13 @@ pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str
             imported_from: place.to_owned(),
         },
     };
-    checkpoint::write(&run, &text, &contents, 1)?;
-    Ok(run)
+    match checkpoint::write(&run, &text, &contents, 1) {
+        Ok(_) => Ok(run),
+        Err(e) => {
+            let _ = std::fs::remove_dir_all(path);
+            Err(e)
+        }
+    }
 }
 
 /// The record of a checkpoint that no training made.

@@ -1,6 +1,6 @@
 //! A run's folder: where each thing lies, and how a folder is known to be a run.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Experiment, yaml};
@@ -11,6 +11,12 @@ use crate::files;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
+}
+
+/// The claim of one process on a run.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
 }
 
 impl RunDir {
@@ -45,27 +51,64 @@ impl RunDir {
     /// When something is there already.
     pub fn create(path: &Path, given: &str, experiment: &Experiment) -> Result<Self> {
         Self::ensure_absent(path)?;
-        let parent = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(Error::io(parent))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = parent.join(format!(".{name}.{}", std::process::id()));
+        files::create_parent(path)?;
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}", std::process::id()));
         let staged = Self {
-            path: temporary.clone(),
+            path: path.with_file_name(name),
         };
-        fs::create_dir_all(staged.checkpoints()).map_err(Error::io(&temporary))?;
-        fs::create_dir_all(staged.samples()).map_err(Error::io(&temporary))?;
-        files::write_synced(&temporary.join("config.yaml"), given.as_bytes())?;
-        files::write_synced(&staged.resolved(), yaml::to_text(experiment).as_bytes())?;
-        fs::rename(&temporary, path).map_err(Error::io(path))?;
+        let made = staged
+            .fill(given, experiment)
+            .and_then(|()| fs::rename(&staged.path, path).map_err(Error::io(path)));
+        if made.is_err() {
+            let _ = fs::remove_dir_all(&staged.path);
+        }
+        made?;
         files::sync_parent(path)?;
         Ok(Self { path: path.into() })
     }
 
-    /// Refuses a path where something is already.
+    fn fill(&self, given: &str, experiment: &Experiment) -> Result<()> {
+        fs::create_dir_all(self.checkpoints()).map_err(Error::io(&self.path))?;
+        fs::create_dir_all(self.samples()).map_err(Error::io(&self.path))?;
+        files::write_synced(&self.path.join("config.yaml"), given.as_bytes())?;
+        files::write_synced(&self.resolved(), yaml::to_text(experiment).as_bytes())
+    }
+
+    /// Claims the run for this process until the value is dropped, or the process ends in whatever way.
+    ///
+    /// # Errors
+    /// When another process trains it.
+    pub fn lock(&self) -> Result<Lock> {
+        let path = self.path.join("lock");
+        let file = File::create(&path).map_err(Error::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::file(
+                    &self.path,
+                    "another process is training this run",
+                    "wait for it or end it, or train into another folder by --out",
+                ));
+            }
+            // Some network file systems have no locks; training there is better than not.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(Error::io(path)(e)),
+        }
+        Ok(Lock { _file: file })
+    }
+
+    /// Refuses a path where something is already, or that cannot become a folder.
     pub fn ensure_absent(path: &Path) -> Result<()> {
+        let above_is_file = path.ancestors().skip(1).any(Path::is_file);
+        if path.file_name().is_none() || above_is_file {
+            return Err(Error::file(
+                path,
+                "cannot become the folder of a run",
+                "give a plain path by --out, such as runs/mnist",
+            ));
+        }
         if fs::symlink_metadata(path).is_err() {
             return Ok(());
         }

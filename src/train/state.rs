@@ -114,6 +114,17 @@ impl State {
         })
     }
 
+    /// Takes the weights of another run; the average starts from them, everything else stays as it is at the first step.
+    ///
+    /// # Errors
+    /// When they are of another architecture; `place` names their run.
+    pub fn start_from(&mut self, other: &Network, experiment: &Experiment, place: &str) -> Result<()> {
+        self.network.load(&named(other.state()), place)?;
+        let parameters = self.network.parameters();
+        self.ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
+        Ok(())
+    }
+
     /// The network as others use it: with averaged weights where an average is kept.
     pub fn averaged(&self, device: Device) -> Result<Network> {
         let copy = Network::new(self.network.config(), device, &mut Stream::new(0, "copy"))?;

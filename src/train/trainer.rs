@@ -6,11 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::{Device, Tensor};
 
-use super::checkpoint::{self, Best, Which};
+use super::checkpoint::{self, Best};
 use super::guard::Divergence;
-use super::load::Weights;
 use super::meters;
-use super::run::RunDir;
+use super::run::{Lock, RunDir};
 use super::state::State;
 use crate::buffer::Origin;
 use crate::config::{Experiment, Negatives, yaml};
@@ -19,7 +18,7 @@ use crate::energy::{Energy, FrozenEnergy, LiveEnergy};
 use crate::error::{Error, Result};
 use crate::nn::Mode;
 use crate::objective::MaximumLikelihood;
-use crate::optim::{Ema, Schedule};
+use crate::optim::Schedule;
 use crate::rng::Stream;
 use crate::sampling::{self, Langevin};
 
@@ -48,6 +47,11 @@ pub enum Event {
         to: u64,
         /// What the learning rate is multiplied by from now on.
         lr_scale: f64,
+    },
+    /// The run diverged once more than it may, and ends.
+    GaveUp {
+        /// What was seen.
+        divergence: Divergence,
     },
     /// A damaged checkpoint was passed over.
     PassedOver(Error),
@@ -81,6 +85,7 @@ pub struct Trainer {
     experiment: Experiment,
     data: DataSet,
     run: RunDir,
+    _lock: Lock,
     device: Device,
     state: State,
     kernel: Langevin,
@@ -93,9 +98,11 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A run at its first step.
-    pub fn new(experiment: Experiment, data: DataSet, run: RunDir, device: Device) -> Result<Self> {
-        let state = State::new(&experiment, &data, device)?;
+    /// A run that goes on from `state`; its folder is this process's own until the trainer is dropped.
+    ///
+    /// # Errors
+    /// When another process trains the run.
+    pub fn new(experiment: Experiment, data: DataSet, run: RunDir, device: Device, state: State) -> Result<Self> {
         let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
@@ -105,6 +112,7 @@ impl Trainer {
             saved_at: None,
             log_clock: Instant::now(),
             log_step: 0,
+            _lock: run.lock()?,
             experiment,
             data,
             run,
@@ -153,19 +161,9 @@ impl Trainer {
         Ok((found.is_some(), passed_over))
     }
 
-    /// Starts from the weights of another run; everything else stays as it is at the first step.
-    ///
-    /// # Errors
-    /// When that run is of another architecture.
-    pub fn init_from(&mut self, source: &RunDir, which: Which, weights: Weights) -> Result<()> {
-        let other = super::load::load(source, which, weights, self.device)?;
-        let place = source.path().display().to_string();
-        self.state
-            .network
-            .load(&other.network.state().into_iter().collect(), &place)?;
-        let parameters = self.state.network.parameters();
-        self.state.ema = self.experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
-        // A run that stops, or diverges, before its first checkpoint must find these weights again.
+    /// Keeps the first step as a checkpoint: a run that stops, or diverges, before its next one then finds the weights
+    /// that it was given again.
+    pub fn keep_start(&mut self) -> Result<()> {
         self.write_checkpoint()
     }
 
@@ -304,6 +302,7 @@ impl Trainer {
         let tries = divergences.len() as u32;
         if tries > self.experiment.guard.max_rollbacks {
             self.state.divergences = divergences;
+            observer.happened(&Event::GaveUp { divergence })?;
             return Ok(false);
         }
         let (_, passed_over) = self.restore()?;
@@ -347,7 +346,9 @@ impl Trainer {
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
-        if checkpoint::best(&self.run).is_some_and(|b| b.value >= value) {
+        let better = !value.is_nan() && checkpoint::best(&self.run).is_none_or(|b| value > b.value);
+        // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
+        if !better || !self.state.guard.is_good(self.state.network.parameters()) {
             return Ok(());
         }
         self.save(observer)?;
