@@ -1,4 +1,34 @@
-//! Deep energy-based models of images, trained by MCMC maximum likelihood.
+//! Deep energy-based models of images, trained by MCMC maximum likelihood on LibTorch.
+//!
+//! A network gives every image one number, its energy E(x), and p(x) = exp(-E(x)/T) / Z. Training draws images from the
+//! present model by Langevin dynamics, pushes the energy of data down and that of the drawn images up, and repeats.
+//!
+//! # Conventions
+//! - Low energy = likely. Energies are `[B]`, f32.
+//! - Images are f32 in [-1, 1], `[B,C,H,W]`. Where they are stored or leave the program they are u8.
+//! - The target is exp(-E(x)/T). A Langevin step is x' = x - step_size * grad E(x) + noise_scale * z, its parts in the
+//!   order that the configuration gives. `noise_scale` that is null means sqrt(2 * step_size * T); one that is given
+//!   implies T = noise_scale^2 / (2 * step_size), exact only without clipping and clamping.
+//! - `energy_gap` is the mean energy of synthesised images minus that of data.
+//! - An out-of-distribution score is higher for what is further out; the energy is such a score.
+//! - Randomness is a value, [`rng::Stream`]. Torch's generator belongs to the process, so draw from one thread.
+//! - What a user writes and the outside world are an [`Error`]; the divergence of a run is a value.
+//! - Whoever uses a trained run gets its averaged weights (EMA) unless the raw ones are asked for.
+//!
+//! # Modules
+//! A module imports only from those before it.
+//! - [`error`], [`files`], [`rng`]: the error type, files that are written whole, randomness.
+//! - [`config`]: experiment and architecture files as plain types, and their checks; no tensors.
+//! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network.
+//! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
+//! - [`sampling`]: Markov kernels and chains. [`buffer`]: chains that persist between steps.
+//! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
+//! - [`report`], [`eval`]: metrics, event files and pictures; AUROC and out-of-distribution tables.
+//! - [`train`]: the loop, checkpoints, the divergence guard.
+//! - [`cli`]: the commands of the program `ebm`.
+//!
+//! `examples/langevin.rs` uses a trained run; `examples/train.rs` writes the loop out by hand.
+
 pub mod buffer;
 pub mod cli;
 pub mod config;

@@ -62,13 +62,13 @@ pub enum Layer {
     SumPool(Pool),
     /// Maximum over windows.
     MaxPool(Pool),
-    /// Average over all positions: [B,C,H,W] to [B,C].
+    /// Average over all positions: `[B,C,H,W]` to `[B,C]`.
     GlobalAvgPool,
-    /// Sum over all positions: [B,C,H,W] to [B,C].
+    /// Sum over all positions: `[B,C,H,W]` to `[B,C]`.
     GlobalSumPool,
-    /// [B,C,H,W] to [B, C*H*W].
+    /// `[B,C,H,W]` to `[B, C*H*W]`.
     Flatten,
-    /// Sum over everything that an image has: [B,...] to [B,1].
+    /// Sum over everything that an image has: `[B,...]` to `[B,1]`.
     SumFeatures,
     /// branch(x) + shortcut(x)
     Residual(Residual),

@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::report;
 use crate::rng::Stream;
 
-/// The energies `[N]` (f32) of `images` [N,C,H,W], u8 or f32 in [-1, 1], `batch` at a time, without gradients.
+/// The energies `[N]` (f32) of `images` `[N,C,H,W]`, u8 or f32 in [-1, 1], `batch` at a time, without gradients.
 ///
-/// `energy` maps f32 images [B,C,H,W] in [-1, 1] to energies `[B]`.
+/// `energy` maps f32 images `[B,C,H,W]` in [-1, 1] to energies `[B]`.
 pub fn energies(energy: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usize) -> Tensor {
     let _guard = no_grad_guard();
     let count = images.size()[0];
@@ -26,12 +26,12 @@ pub fn energies(energy: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usiz
     Tensor::cat(&parts, 0)
 }
 
-/// Images [N,C,H,W] whose pixels are f32, uniform in [-1, 1).
+/// Images `[N,C,H,W]` whose pixels are f32, uniform in [-1, 1).
 pub fn uniform_noise(size: [i64; 4], device: Device, rng: &mut Stream) -> Tensor {
     rng.uniform(&size, -1.0, 1.0, device)
 }
 
-/// The images [N,C,H,W] upside down: the order of their rows is reversed.
+/// The images `[N,C,H,W]` upside down: the order of their rows is reversed.
 pub fn flipped(images: &Tensor) -> Tensor {
     images.flip([2])
 }
@@ -61,7 +61,7 @@ pub struct OodTable {
 }
 
 impl OodTable {
-    /// The table of `sets` (name, energies [M]) against the energies [N] of `data`.
+    /// The table of `sets` (name, energies `[M]`) against the energies `[N]` of `data`.
     ///
     /// # Errors
     /// Where a set or the data is empty or has an energy that is not a number.

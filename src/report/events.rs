@@ -66,7 +66,7 @@ impl Events {
         self.record(step, &bytes_field(5, &summary))
     }
 
-    /// Writes `images` (u8 [N,C,H,W], C 1 or 3) as one grid after `step` updates.
+    /// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one grid after `step` updates.
     ///
     /// # Errors
     /// Where the tensor is of another form or the file cannot be written.

@@ -18,7 +18,7 @@ const DELAY: (u16, u16) = (6, 200);
 /// Levels of grey: noise compresses badly, and the eye does not miss the rest.
 const GREYS: usize = 32;
 
-/// Writes `frames` (each u8 [N,C,H,W], C 1 or 3) as an endless film of grids, `columns` images in a row.
+/// Writes `frames` (each u8 `[N,C,H,W]`, C 1 or 3) as an endless film of grids, `columns` images in a row.
 ///
 /// At most 60 frames are taken, at even distances, the first and last among them.
 ///

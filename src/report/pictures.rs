@@ -63,7 +63,7 @@ pub(super) fn canvas(images: &Tensor, columns: usize) -> Result<Canvas> {
     Canvas::of(&tiled(&images, columns, (CELL / side).max(1), GAP))
 }
 
-/// `images` u8 [N,C,H,W] as one [C,H',W'], each pixel `scale` wide, `gap` between images.
+/// `images` u8 `[N,C,H,W]` as one [C,H',W'], each pixel `scale` wide, `gap` between images.
 pub(super) fn tiled(images: &Tensor, columns: usize, scale: i64, gap: i64) -> Tensor {
     let large = images
         .repeat_interleave_self_int(scale, 2, None)
@@ -82,7 +82,7 @@ pub(super) fn tiled(images: &Tensor, columns: usize, scale: i64, gap: i64) -> Te
     ground
 }
 
-/// The same images on the CPU, once they are found to be u8 [N,C,H,W], N at least 1, C 1 or 3.
+/// The same images on the CPU, once they are found to be u8 `[N,C,H,W]`, N at least 1, C 1 or 3.
 pub(super) fn checked(images: &Tensor) -> Result<Tensor> {
     let size = images.size();
     let holds =
@@ -97,7 +97,7 @@ pub(super) fn checked(images: &Tensor) -> Result<Tensor> {
     Ok(images.to_device(Device::Cpu).contiguous())
 }
 
-/// Writes `images` (u8 [N,C,H,W], C 1 or 3) as one PNG, `columns` in a row, small ones enlarged.
+/// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one PNG, `columns` in a row, small ones enlarged.
 ///
 /// # Errors
 /// Where the tensor is of another form or the file cannot be written.
@@ -105,7 +105,7 @@ pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
     files::write_atomic(path, &canvas(images, columns)?.png(path)?)
 }
 
-/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 [N,C,H,W]).
+/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 `[N,C,H,W]`).
 ///
 /// Of more than `columns` frames, that many are taken at even distances, the first and last among them.
 ///
@@ -137,7 +137,7 @@ pub(super) fn stacked(frames: &[Tensor], most: usize) -> Result<Tensor> {
     Ok(Tensor::stack(&chosen, 0))
 }
 
-/// Writes each of `images` (u8 [N,C,H,W], C 1 or 3) as `folder`/00000.png, 00001.png, ...
+/// Writes each of `images` (u8 `[N,C,H,W]`, C 1 or 3) as `folder`/00000.png, 00001.png, ...
 ///
 /// # Errors
 /// Where the tensor is of another form or a file cannot be written.
@@ -151,7 +151,7 @@ pub fn images_to_folder(images: &Tensor, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `images` (u8 [N,C,H,W]) as a NumPy array of that shape.
+/// Writes `images` (u8 `[N,C,H,W]`) as a NumPy array of that shape.
 ///
 /// # Errors
 /// Where the tensor is of another kind or the file cannot be written.
