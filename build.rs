@@ -22,7 +22,10 @@ fn main() {
     // A missing file makes Cargo run this again, which is what a folder that is refused needs.
     println!("cargo::rerun-if-changed={}", version_file(&root).display());
     match check(&root, &lib) {
-        Ok(()) => link(&lib),
+        Ok(()) => {
+            compile_shim(&root);
+            link(&lib);
+        }
         Err(what) => println!(
             "cargo::error={what}; remedy: run ./download_libtorch.sh, or set LIBTORCH to the folder of a LibTorch \
              {VERSION} (the one that holds include/ and lib/)"
@@ -54,6 +57,23 @@ fn check(root: &Path, lib: &Path) -> Result<(), String> {
         Some(found) => Err(format!("the LibTorch in {shown} is {found}, not {VERSION}")),
         None => Err(format!("the LibTorch in {shown} does not say its version")),
     }
+}
+
+/// The C++ that reaches what `tch` does not.
+fn compile_shim(root: &Path) {
+    println!("cargo::rerun-if-changed=src/ffi/shim.cpp");
+    let include = env::var_os("LIBTORCH_INCLUDE")
+        .map_or_else(|| root.to_path_buf(), PathBuf::from)
+        .join("include");
+    let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(include)
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .file("src/ffi/shim.cpp")
+        .compile("ebm_shim");
 }
 
 fn version_file(root: &Path) -> PathBuf {

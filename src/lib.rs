@@ -25,7 +25,7 @@
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`report`], [`eval`]: metrics, event files and pictures; AUROC and out-of-distribution tables.
 //! - [`train`]: the loop, checkpoints, the divergence guard.
-//! - [`cli`]: the commands of the program `ebm`.
+//! - [`ffi`]: the C++ shim, with the only unsafe code. [`cli`]: the commands of the program `ebm`.
 //!
 //! `examples/langevin.rs` uses a trained run; `examples/train.rs` writes the loop out by hand.
 
@@ -36,6 +36,7 @@ pub mod data;
 pub mod energy;
 pub mod error;
 pub mod eval;
+pub mod ffi;
 pub mod files;
 pub mod nn;
 pub mod objective;

@@ -17,7 +17,7 @@ use crate::config::{Experiment, yaml};
 use crate::error::{Error, Result};
 use crate::report::{self, Events, MetricsLog};
 use crate::train::{self, Event, LogLine, Observer, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
-use crate::{data, sampling};
+use crate::{data, ffi, sampling};
 
 /// The metric by which the best checkpoint is kept.
 const VALIDATION: &str = "validation_auroc";
@@ -86,6 +86,9 @@ fn sets(args: &Args) -> Vec<String> {
 /// Checks what needs no data, and writes this machine's choices into the configuration.
 fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
+    if experiment.deterministic {
+        ffi::set_deterministic(true);
+    }
     let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
     let threads = experiment
