@@ -16,6 +16,7 @@ mod langevin {
 
     #[test]
     fn draws_from_a_run() {
+        tch::set_num_threads(1);
         let bench = super::Bench::new();
         bench.succeeds("train tiny.yaml --out run --set train.steps=2");
         let png = bench.path("grid.png");
@@ -30,6 +31,7 @@ mod train {
 
     #[test]
     fn tells_data_from_noise() {
+        tch::set_num_threads(1);
         let network = train(Path::new("experiments/strokes.yaml"), 40).unwrap();
         let mut rng = Stream::new(1, "test");
         let energy = FrozenEnergy::new(&network, Kind::Float, 1.0);
