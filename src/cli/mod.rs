@@ -1,6 +1,7 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 
 mod check;
+mod console;
 mod device;
 mod export;
 mod import;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::progress::Progress;
 use super::sample::columns;
 use super::synthesis::synthesize;
 use crate::config::{Experiment, OodSet};
@@ -42,12 +43,20 @@ impl Results {
     pub fn make(trainer: &Trainer) -> Result<Self> {
         let (experiment, run) = (trainer.experiment(), trainer.run_dir());
         let network = trainer.state().averaged(trainer.device())?;
-        let images = from_noise(&network, trainer, experiment.report.images.max(100) as i64)?;
+        let progress = Progress::new(experiment.sample_steps() as u64, 0);
+        progress.say("drawing images from noise ...");
+        let images = from_noise(&network, trainer, experiment.report.images.max(100) as i64, &mut |k| {
+            progress.at(k)
+        })?;
+        progress.finish();
         report::grid(&images, columns(images.size()[0]), &run.samples().join("final.png"))?;
         report::curves(&run.metrics(), &run.path().join("curves.png"))?;
         let ood = match experiment.evaluate.ood.is_empty() {
             true => None,
-            false => Some(ood_table(&network, trainer, &trainer.data().test)?),
+            false => {
+                progress.say("computing energies for the out-of-distribution table ...");
+                Some(ood_table(&network, trainer, &trainer.data().test)?)
+            }
         };
         let results = Self {
             step: trainer.state().step,
@@ -79,8 +88,10 @@ impl Results {
     }
 }
 
-/// `n` images synthesised from the run's initial distribution with the given weights, u8; the run's own streams are not touched.
-pub fn from_noise(network: &Network, trainer: &Trainer, n: i64) -> Result<Tensor> {
+/// `n` images synthesised from the run's initial distribution with the given weights, u8.
+///
+/// The run's own streams are not touched; `step` hears of each step of the chains.
+pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Tensor> {
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
     let source = &trainer.data().train as &dyn sampling::ImageSource;
@@ -92,14 +103,8 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64) -> Result<Tensor
         trainer.device(),
         &mut rng,
     )?;
-    let x = synthesize(
-        network,
-        &e.sampler,
-        &starts,
-        e.sample_steps(),
-        &mut rng,
-        &mut |_, _, _| {},
-    );
+    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
+    let x = synthesize(network, &e.sampler, &starts, e.sample_steps(), &mut rng, &mut watch);
     Ok(data::to_u8(&x))
 }
 

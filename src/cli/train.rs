@@ -2,25 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use serde_json::json;
 use tch::Device;
 
 use super::check::consistent;
-use super::progress::Progress;
+use super::console::Console;
 use super::results::{self, Results};
-use super::sample::columns;
 use super::{Status, device};
 use crate::config::{Experiment, yaml};
 use crate::error::{Error, Result};
-use crate::report::{self, Events, MetricsLog};
-use crate::train::{self, Event, LogLine, Observer, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
+use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
 use crate::{data, ffi, sampling};
-
-/// The metric by which the best checkpoint is kept.
-const VALIDATION: &str = "validation_auroc";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -68,11 +62,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .transpose()?
         .flatten()
     {
-        show_finished(&done, existing.as_ref().expect("finished runs exist"), args);
+        show_finished(&done, existing.as_ref().expect("finished runs exist"));
         return Ok(Status::Done);
     }
     let mut trainer = prepare(args, experiment, existing, &out, device)?;
-    train(&mut trainer, args)
+    train(&mut trainer)
 }
 
 /// The changes that the options stand for.
@@ -108,11 +102,11 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
         .and_then(|step| Results::of(run, step)))
 }
 
-fn show_finished(results: &Results, run: &RunDir, args: &Args) {
+fn show_finished(results: &Results, run: &RunDir) {
     results.print(run);
-    let (experiment, folder) = (args.experiment.display(), run.path().display());
+    let (resolved, folder) = (run.resolved().display().to_string(), run.path().display());
     println!(
-        "This run is finished. To train it further: ebm train {experiment} --out {folder} --resume --set train.steps={}",
+        "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
     );
     println!("To train anew: remove {folder}, or give another folder by --out.");
@@ -203,15 +197,16 @@ impl Environment {
     }
 }
 
-fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
+fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     let mut console = Console::open(trainer)?;
     let stop = interrupts()?;
-    let outcome = trainer.run(&mut console, &stop);
-    console.progress.finish();
+    let outcome = trainer.run(&mut console, &stop.after_step);
+    console.finish();
     let run = trainer.run_dir().clone();
+    // The resolved file holds what --set, --seed and --device gave.
     let again = format!(
         "ebm train {} --out {} --resume",
-        args.experiment.display(),
+        run.resolved().display(),
         run.path().display()
     );
     if outcome.is_err() {
@@ -222,7 +217,8 @@ fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
     }
     match outcome? {
         Outcome::Finished => {
-            eprintln!("drawing from noise and evaluating ...");
+            // All is saved: from here on Ctrl-C ends at once, and --resume makes the results again.
+            stop.at_once.store(true, Ordering::SeqCst);
             Results::make(trainer)?.print(&run);
             Ok(Status::Done)
         }
@@ -238,14 +234,24 @@ fn train(trainer: &mut Trainer, args: &Args) -> anyhow::Result<Status> {
     }
 }
 
-/// A flag that Ctrl-C and a polite kill set; a second one ends the process at once.
-fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
+/// What Ctrl-C and a polite kill set.
+struct Interrupts {
+    /// Set by the first one: finish the step, save, end.
+    after_step: Arc<AtomicBool>,
+    /// Where it is set, the next one ends the process at once.
+    at_once: Arc<AtomicBool>,
+}
+
+fn interrupts() -> std::io::Result<Interrupts> {
+    let flag = || Arc::new(AtomicBool::new(false));
+    let (after_step, at_once) = (flag(), flag());
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
-        signal_hook::flag::register(signal, stop.clone())?;
+        // They run in this order, so the first signal only sets the flags.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, at_once.clone())?;
+        signal_hook::flag::register(signal, after_step.clone())?;
+        signal_hook::flag::register(signal, at_once.clone())?;
     }
-    Ok(stop)
+    Ok(Interrupts { after_step, at_once })
 }
 
 fn report_divergence(trainer: &Trainer) {
@@ -262,109 +268,7 @@ fn report_divergence(trainer: &Trainer) {
         "  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps"
     );
     eprintln!(
-        "  the last good checkpoint and divergence.json are in {}",
+        "  divergence.json, and the last good checkpoint where one was written, are in {}",
         trainer.run_dir().path().display()
     );
-}
-
-/// Writes what a run leaves, and shows how it goes.
-struct Console {
-    metrics: MetricsLog,
-    events: Option<Events>,
-    progress: Progress,
-    step: u64,
-}
-
-impl Console {
-    fn open(trainer: &Trainer) -> Result<Self> {
-        let (run, step) = (trainer.run_dir(), trainer.state().step);
-        let tensorboard = trainer.experiment().report.tensorboard;
-        Ok(Self {
-            metrics: MetricsLog::resume(&run.metrics(), step)?,
-            events: if tensorboard {
-                Some(Events::open(run.path(), step)?)
-            } else {
-                None
-            },
-            progress: Progress::new(trainer.experiment().train.steps, step),
-            step,
-        })
-    }
-
-    fn pictures(&mut self, trainer: &Trainer) -> Result<()> {
-        let (run, step) = (trainer.run_dir(), trainer.state().step);
-        let network = trainer.state().averaged(trainer.device())?;
-        let images = results::from_noise(&network, trainer, trainer.experiment().report.images as i64)?;
-        let wide = columns(images.size()[0]);
-        report::grid(&images, wide, &run.samples().join(format!("step-{step:06}.png")))?;
-        if let Some(events) = &mut self.events {
-            events.images(step, "samples", &images, wide)?;
-        }
-        report::curves(&run.metrics(), &run.path().join("curves.png"))
-    }
-}
-
-impl Observer for Console {
-    fn stepped(&mut self, step: u64) {
-        self.step = step;
-        self.progress.at(step);
-    }
-
-    fn logged(&mut self, line: &LogLine) -> Result<()> {
-        self.progress.show(line);
-        self.metrics.scalars(line.step, &line.values)?;
-        self.events
-            .as_mut()
-            .map_or(Ok(()), |e| e.scalars(line.step, &line.values))
-    }
-
-    fn happened(&mut self, event: &Event) -> Result<()> {
-        match event {
-            Event::Saved { step } => self.metrics.event(*step, "checkpoint", &[]),
-            Event::PassedOver(error) => {
-                self.progress.say(&format!("warning: passed over: {error}"));
-                self.metrics
-                    .event(self.step, "passed over", &[("error", json!(error.to_string()))])
-            }
-            Event::GaveUp { divergence } => {
-                self.metrics
-                    .event(divergence.step, "diverged", &[("divergence", json!(divergence))])
-            }
-            Event::RolledBack {
-                divergence,
-                to,
-                lr_scale,
-            } => {
-                self.progress.say(&format!(
-                    "diverged {divergence}; going back to step {to} with the learning rate times {lr_scale}"
-                ));
-                let details = [
-                    ("to", json!(to)),
-                    ("lr_scale", json!(lr_scale)),
-                    ("divergence", json!(divergence)),
-                ];
-                self.metrics.event(divergence.step, "rollback", &details)
-            }
-        }
-    }
-
-    fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
-        let (step, e) = (trainer.state().step, trainer.experiment());
-        if e.report.every > 0 && step.is_multiple_of(e.report.every) && step < e.train.steps {
-            self.pictures(trainer)?;
-        }
-        if e.evaluate.every == 0 || !step.is_multiple_of(e.evaluate.every) {
-            return Ok(None);
-        }
-        let network = trainer.state().averaged(trainer.device())?;
-        let table = results::ood_table(&network, trainer, &trainer.data().validation)?;
-        let Some(mean) = table.mean_auroc() else {
-            return Ok(None);
-        };
-        self.metrics.scalars(step, &[(VALIDATION, mean)])?;
-        if let Some(events) = &mut self.events {
-            events.scalars(step, &[(VALIDATION, mean)])?;
-        }
-        Ok(Some((VALIDATION.into(), mean)))
-    }
 }

@@ -3,13 +3,14 @@
 use tch::{Device, Kind, Tensor};
 
 /// The quantities, in the order in which they are summed.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     "energy_pos",
     "energy_neg",
     "loss",
     "grad_norm",
     "chain_grad_norm",
     "buffer_age",
+    "buffer_reuse",
 ];
 
 /// Sums on the device; reading them is the only transfer to the host.

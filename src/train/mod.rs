@@ -4,14 +4,17 @@ pub mod checkpoint;
 mod guard;
 mod load;
 mod meters;
+mod observer;
 mod run;
 mod state;
+mod step;
 mod trainer;
 
 pub use checkpoint::Which;
 pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
 pub use load::{Trained, Weights, import, load};
 pub use meters::{Meters, NAMES as METERS};
+pub use observer::{Event, LogLine, Observer, Outcome};
 pub use run::{Lock, RunDir};
 pub use state::{Record, State, Streams};
-pub use trainer::{Event, LogLine, Observer, Outcome, Trainer};
+pub use trainer::Trainer;

@@ -3,95 +3,34 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use serde::Serialize;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::checkpoint::{self, Best};
 use super::guard::Divergence;
 use super::meters;
+use super::observer::{Event, LogLine, Observer, Outcome};
 use super::run::{Lock, RunDir};
 use super::state::State;
-use crate::buffer::Origin;
-use crate::config::{Experiment, Negatives, yaml};
-use crate::data::{self, DataSet};
-use crate::energy::{Energy, FrozenEnergy, LiveEnergy};
+use crate::config::{Experiment, yaml};
+use crate::data::DataSet;
+use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
-use crate::nn::Mode;
 use crate::objective::MaximumLikelihood;
 use crate::optim::Schedule;
-use crate::rng::Stream;
 use crate::sampling::{self, Langevin};
-
-/// One line of metrics: means over the steps since the last one.
-#[derive(Debug, Clone, Serialize)]
-pub struct LogLine {
-    /// Updates made so far.
-    pub step: u64,
-    /// Name and value, in the order in which they are shown.
-    pub values: Vec<(&'static str, f64)>,
-}
-
-/// What happens in a run apart from its metrics.
-#[derive(Debug)]
-pub enum Event {
-    /// A checkpoint was written.
-    Saved {
-        /// Its step.
-        step: u64,
-    },
-    /// The run diverged and goes on from an earlier step.
-    RolledBack {
-        /// What was seen.
-        divergence: Divergence,
-        /// The step it goes on from.
-        to: u64,
-        /// What the learning rate is multiplied by from now on.
-        lr_scale: f64,
-    },
-    /// The run diverged once more than it may, and ends.
-    GaveUp {
-        /// What was seen.
-        divergence: Divergence,
-    },
-    /// A damaged checkpoint was passed over.
-    PassedOver(Error),
-}
-
-/// Who watches a run: it writes metrics and pictures, shows progress, and judges by validation.
-pub trait Observer {
-    /// A step was made.
-    fn stepped(&mut self, step: u64);
-    /// A line of metrics is due.
-    fn logged(&mut self, line: &LogLine) -> Result<()>;
-    /// Something happened.
-    fn happened(&mut self, event: &Event) -> Result<()>;
-    /// Called after each step; a validation metric that was measured comes back, by name (higher is better).
-    fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>>;
-}
-
-/// How training ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// All steps were made.
-    Finished,
-    /// Somebody asked for a stop; the state was saved.
-    Interrupted,
-    /// It diverged more often than `guard.max_rollbacks` allows.
-    Diverged,
-}
 
 /// A run in progress.
 pub struct Trainer {
-    experiment: Experiment,
-    data: DataSet,
+    pub(super) experiment: Experiment,
+    pub(super) data: DataSet,
     run: RunDir,
     _lock: Lock,
-    device: Device,
-    state: State,
-    kernel: Langevin,
-    frozen: FrozenEnergy,
-    objective: MaximumLikelihood,
-    schedule: Schedule,
+    pub(super) device: Device,
+    pub(super) state: State,
+    pub(super) kernel: Langevin,
+    pub(super) frozen: FrozenEnergy,
+    pub(super) objective: MaximumLikelihood,
+    pub(super) schedule: Schedule,
     saved_at: Option<u64>,
     log_clock: Instant,
     log_step: u64,
@@ -208,82 +147,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// One step of maximum likelihood: data and synthesised images, their energies, an update.
-    pub fn step(&mut self) -> Result<()> {
-        let positive = self.positive();
-        self.frozen.refresh(&self.state.network);
-        let start = self.start(&positive)?;
-        let steps = self.experiment.sampler.n_steps;
-        let chain = sampling::run_chain(
-            &self.kernel,
-            &self.frozen,
-            start.x,
-            steps,
-            &mut self.state.streams.sampler,
-        );
-        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
-            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
-        }
-        self.update(&positive, &chain.x, &chain.grad_norm);
-        self.state.step += 1;
-        Ok(())
-    }
-
-    /// A batch of data, augmented, with its noise.
-    fn positive(&mut self) -> Tensor {
-        let rng = &mut self.state.streams.data;
-        let index = self.state.batches.next_indices();
-        let x = self.data.train.augmented(&index, &self.experiment.data.augment, rng);
-        data::add_noise(&x, self.experiment.objective.data_noise, rng)
-    }
-
-    /// Where this step's chains start.
-    fn start(&mut self, positive: &Tensor) -> Result<Start> {
-        let (sampler, shape) = (&self.experiment.sampler, self.experiment.model.input);
-        let (data, device) = (&self.data.train, self.device);
-        let batch = self.experiment.train.batch_size as i64;
-        let fresh = |n, rng: &mut Stream| sampling::start(&sampler.init, n, shape, Some(data), device, rng);
-        let rng = &mut self.state.streams.buffer;
-        let (x, origin) = match &self.state.buffer {
-            Some(buffer) => {
-                let drawn = buffer.draw(batch, fresh, rng)?;
-                (drawn.x, Some(drawn.origin))
-            }
-            None if self.experiment.objective.negatives == Negatives::Data => (positive.copy(), None),
-            None => (fresh(batch, rng)?, None),
-        };
-        Ok(Start { x, origin })
-    }
-
-    /// Energies of both, the loss, its gradient, the update; numbers stay on the device.
-    fn update(&mut self, positive: &Tensor, negative: &Tensor, chain_grad_norm: &Tensor) {
-        let s = &mut self.state;
-        s.streams.network.arm();
-        let live = LiveEnergy::new(&s.network, Mode::Train, self.kernel.temperature());
-        let (energy_pos, energy_neg) = (live.energy(positive), live.energy(negative));
-        let out = self.objective.loss(&energy_pos, &energy_neg);
-        s.optimizer.zero_grad();
-        out.loss.backward();
-        let norm = s.optimizer.clip();
-        s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
-        if let Some(ema) = &mut s.ema {
-            ema.update(s.network.parameters());
-        }
-        s.guard.watch(&energy_pos, &energy_neg, &out.loss, &norm);
-        let age = s
-            .buffer
-            .as_ref()
-            .map_or_else(|| Tensor::zeros_like(&norm), |b| b.stats().mean_age);
-        s.meters.add([
-            &out.energy_pos,
-            &out.energy_neg,
-            &out.loss,
-            &norm,
-            chain_grad_norm,
-            &age,
-        ]);
-    }
-
     /// Reads the guard's flags when they are due, and always before something is kept.
     fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
@@ -389,10 +252,4 @@ impl Trainer {
         self.log_clock = Instant::now();
         self.log_step = self.state.step;
     }
-}
-
-/// Where chains start, and the place in the buffer that they continue from, if any.
-struct Start {
-    x: Tensor,
-    origin: Option<Origin>,
 }
