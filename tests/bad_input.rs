@@ -49,8 +49,8 @@ fn unknown_keys_name_their_nearest_neighbour() {
             ["sampler.grad_clip", "`valeu`", "`value`"],
         ),
         (
-            r#"sampler.noise_schedule={"linear":{"edn":3}}"#,
-            ["sampler.noise_schedule.linear", "`edn`", "`end`"],
+            r#"sampler.noise_schedule={"linear":{"endd":3}}"#,
+            ["sampler.noise_schedule.linear", "`endd`", "`end`"],
         ),
         (
             "objective.negatives=persistant",
