@@ -448,3 +448,21 @@ fn wait_for(path: &Path) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+#[test]
+fn of_two_that_begin_the_same_run_one_goes_on() {
+    let bench = Bench::new();
+    let start = || {
+        let mut command = bench.command("train tiny.yaml --out run --set train.steps=3");
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outs = [start(), start()].map(|child| child.wait_with_output().unwrap());
+    let mut codes = outs.each_ref().map(|o| o.status.code());
+    codes.sort_unstable();
+    let stderr = outs.each_ref().map(|o| text(&o.stderr)).join("\n");
+    assert_eq!(codes, [Some(0), Some(2)], "{stderr}");
+    assert!(stderr.contains("a run is already there"), "{stderr}");
+    assert!(bench.path("run/checkpoints/step-3").exists());
+    std::fs::remove_dir_all(bench.path("run")).unwrap();
+    assert_no_run(&bench);
+}
