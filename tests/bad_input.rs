@@ -49,8 +49,8 @@ fn unknown_keys_name_their_nearest_neighbour() {
             ["sampler.grad_clip", "`valeu`", "`value`"],
         ),
         (
-            r#"sampler.noise_schedule={"linear":{"edn":3}}"#,
-            ["sampler.noise_schedule.linear", "`edn`", "`end`"],
+            r#"sampler.noise_schedule={"linear":{"endd":3}}"#,
+            ["sampler.noise_schedule.linear", "`endd`", "`end`"],
         ),
         (
             "objective.negatives=persistant",
@@ -447,4 +447,22 @@ fn wait_for(path: &Path) {
         assert!(clock.elapsed() < Duration::from_secs(120), "no {}", path.display());
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn of_two_that_begin_the_same_run_one_goes_on() {
+    let bench = Bench::new();
+    let start = || {
+        let mut command = bench.command("train tiny.yaml --out run --set train.steps=3");
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outs = [start(), start()].map(|child| child.wait_with_output().unwrap());
+    let mut codes = outs.each_ref().map(|o| o.status.code());
+    codes.sort_unstable();
+    let stderr = outs.each_ref().map(|o| text(&o.stderr)).join("\n");
+    assert_eq!(codes, [Some(0), Some(2)], "{stderr}");
+    assert!(stderr.contains("a run is already there"), "{stderr}");
+    assert!(bench.path("run/checkpoints/step-3").exists());
+    std::fs::remove_dir_all(bench.path("run")).unwrap();
+    assert_no_run(&bench);
 }

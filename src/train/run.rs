@@ -63,6 +63,8 @@ impl RunDir {
             .and_then(|()| fs::rename(&staged.path, path).map_err(Error::io(path)));
         if made.is_err() {
             let _ = fs::remove_dir_all(&staged.path);
+            // Another process may have made the run in the meantime.
+            Self::ensure_absent(path)?;
         }
         made?;
         files::sync_parent(path)?;

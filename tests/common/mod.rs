@@ -52,6 +52,8 @@ impl Bench {
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebm"));
         command.current_dir(self.dir.path()).args(line.split_whitespace());
+        // What a user sees, whatever the environment of the tests asks for.
+        command.env_remove("RUST_BACKTRACE");
         command
     }
 
