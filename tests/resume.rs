@@ -159,3 +159,17 @@ fn keys_that_alter_the_past_cannot_change() {
     bench.succeeds(&format!("{line} --set train.log_every=2 --set train.keep=1"));
     assert!(bench.path("run/checkpoints/step-12").exists() && !bench.path("run/checkpoints/step-10").exists());
 }
+
+#[test]
+fn training_goes_on_when_its_reader_is_gone() {
+    let bench = Bench::new();
+    let mut child = bench
+        .command("train tiny.yaml --out run")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    assert!(bench.path("run/results.json").exists());
+}

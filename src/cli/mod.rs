@@ -64,9 +64,9 @@ enum Command {
 
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
-    set_signals();
     word_panics();
     let command = Cli::parse().command;
+    set_signals(&command);
     let run = || match command {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
@@ -97,12 +97,16 @@ fn code(status: Status) -> ExitCode {
 }
 
 /// What the system's defaults get wrong for a program of this kind.
-fn set_signals() {
+fn set_signals(command: &Command) {
     use signal_hook::consts::{SIGPIPE, SIGXFSZ};
     // A write beyond the file-size limit then fails like one on a full disk, instead of ending the process.
     let unread = Arc::new(AtomicBool::new(false));
     let _ = signal_hook::flag::register(SIGXFSZ, unread);
-    // A reader that has seen enough (`| head`) ends the program quietly, as it does any other.
+    // A reader that has seen enough (`| head`) ends the program quietly, as it does any other; training goes on
+    // without its reader.
+    if matches!(command, Command::Train(_)) {
+        return;
+    }
     let _ = signal_hook::flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true)));
 }
 

@@ -1,6 +1,6 @@
 //! Progress on stderr: a bar with the quantities that matter on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -52,15 +52,15 @@ impl Progress {
         );
         match &self.bar {
             Some(bar) => bar.set_message(text),
-            None => eprintln!("step {}/{}  {text}", line.step, self.total),
+            None => say(&format!("step {}/{}  {text}", line.step, self.total)),
         }
     }
 
     /// A message that stays, above the bar where there is one.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
 
@@ -70,4 +70,9 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A line on stderr; a reader that has gone away does not matter.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

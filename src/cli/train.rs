@@ -9,6 +9,7 @@ use tch::Device;
 
 use super::check::consistent;
 use super::console::Console;
+use super::progress::say;
 use super::results::{self, Results};
 use super::{Status, device};
 use crate::config::{Experiment, yaml};
@@ -122,13 +123,13 @@ fn prepare(
 ) -> Result<Trainer> {
     let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
     let data = data::open(&experiment.data, experiment.model.input, device)?;
-    eprintln!(
+    say(&format!(
         "data: {} training, {} validation, {} test images on {}",
         data.train.len(),
         data.validation.len(),
         data.test.len(),
-        experiment.device
-    );
+        experiment.device,
+    ));
     results::ensure_outside(&experiment, device)?;
     let mut state = State::new(&experiment, &data, device)?;
     if let Some(source) = &source {
@@ -158,14 +159,14 @@ fn go_on(trainer: &mut Trainer) -> Result<()> {
     let (found, passed_over) = trainer.restore()?;
     say_passed_over(&passed_over);
     match found {
-        true => eprintln!("going on from step {}", trainer.state().step),
-        false => eprintln!("the run has no checkpoint yet: starting again from step 0"),
+        true => say(&format!("going on from step {}", trainer.state().step)),
+        false => say("the run has no checkpoint yet: starting again from step 0"),
     }
     trainer.run_dir().set_experiment(trainer.experiment())
 }
 
 fn say_passed_over(errors: &[Error]) {
-    errors.iter().for_each(|e| eprintln!("warning: passed over: {e}"));
+    errors.iter().for_each(|e| say(&format!("warning: passed over: {e}")));
 }
 
 /// What, beside the configuration, decides a run's numbers.
@@ -210,10 +211,10 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
         run.path().display()
     );
     if outcome.is_err() {
-        eprintln!(
+        say(&format!(
             "stopped at step {}; once that is mended, go on with:\n  {again}",
             trainer.state().step
-        );
+        ));
     }
     match outcome? {
         Outcome::Finished => {
@@ -223,7 +224,10 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
             Ok(Status::Done)
         }
         Outcome::Interrupted => {
-            eprintln!("interrupted at step {}; go on with:\n  {again}", trainer.state().step);
+            say(&format!(
+                "interrupted at step {}; go on with:\n  {again}",
+                trainer.state().step
+            ));
             Ok(Status::Interrupted)
         }
         Outcome::Diverged => {
@@ -256,19 +260,19 @@ fn interrupts() -> std::io::Result<Interrupts> {
 
 fn report_divergence(trainer: &Trainer) {
     let (state, guard) = (trainer.state(), &trainer.experiment().guard);
-    eprintln!(
+    say(&format!(
         "error: training diverged {} times, guard.max_rollbacks allows {}",
         state.divergences.len(),
-        guard.max_rollbacks
-    );
+        guard.max_rollbacks,
+    ));
     for divergence in &state.divergences {
-        eprintln!("  {divergence}");
+        say(&format!("  {divergence}"));
     }
-    eprintln!(
-        "  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps"
+    say(
+        "  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps",
     );
-    eprintln!(
+    say(&format!(
         "  divergence.json, and the last good checkpoint where one was written, are in {}",
         trainer.run_dir().path().display()
-    );
+    ));
 }
