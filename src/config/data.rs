@@ -47,9 +47,9 @@ pub enum Dataset {
     /// A folder of image files; its sub-folders are the labels where every file lies in one.
     Folder(FolderConfig),
     /// A stack of images in NumPy's format.
-    Npy(NpyConfig),
+    Npy(StackConfig),
     /// A stack of images in the format of MNIST.
-    Idx(IdxConfig),
+    Idx(StackConfig),
 }
 
 /// Images drawn by code: label 0 is a stroke, label 1 a disc.
@@ -98,30 +98,13 @@ pub enum FitRule {
     Exact,
 }
 
-/// A `.npy` stack of u8 images, `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`.
+/// A stack of u8 images in one file: `.npy` of `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`, or idx of `[N,H,W]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NpyConfig {
+pub struct StackConfig {
     /// The images.
     pub images: PathBuf,
     /// Their labels, integers `[N]`.
-    #[serde(default)]
-    pub labels: Option<PathBuf>,
-    /// The test images; without them, a tenth of `images`, drawn by `split_seed`, is the test set.
-    #[serde(default)]
-    pub test_images: Option<PathBuf>,
-    /// The labels of the test images.
-    #[serde(default)]
-    pub test_labels: Option<PathBuf>,
-}
-
-/// An idx stack of u8 images, `[N,H,W]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdxConfig {
-    /// The images.
-    pub images: PathBuf,
-    /// Their labels.
     #[serde(default)]
     pub labels: Option<PathBuf>,
     /// The test images; without them, a tenth of `images`, drawn by `split_seed`, is the test set.

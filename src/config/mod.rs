@@ -11,7 +11,7 @@ mod sampler;
 mod train;
 pub mod yaml;
 
-pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, IdxConfig, NpyConfig, StrokesConfig};
+pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig, StrokesConfig};
 pub use experiment::Experiment;
 pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
 pub use objective::{Negatives, ObjectiveConfig};

@@ -8,7 +8,7 @@ use super::named::{self, Named};
 use super::split::SourceRecord;
 use super::stack::{Stack, labelled};
 use super::{Images, hash, idx, npy};
-use crate::config::{Dataset, FolderConfig, IdxConfig, NpyConfig, StrokesConfig};
+use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
 use crate::error::{Error, Result};
 
 /// A data set by the way it is read.
@@ -30,30 +30,8 @@ impl<'a> Source<'a> {
             Dataset::Cifar100 => Self::Named(&named::CIFAR100),
             Dataset::Strokes(cfg) => Self::Strokes(cfg),
             Dataset::Folder(cfg) => Self::Folder(cfg),
-            Dataset::Npy(NpyConfig {
-                images,
-                labels,
-                test_images,
-                test_labels,
-            }) => Self::Stack(StackFiles {
-                images,
-                labels: labels.as_ref(),
-                test_images: test_images.as_ref(),
-                test_labels: test_labels.as_ref(),
-                is_npy: true,
-            }),
-            Dataset::Idx(IdxConfig {
-                images,
-                labels,
-                test_images,
-                test_labels,
-            }) => Self::Stack(StackFiles {
-                images,
-                labels: labels.as_ref(),
-                test_images: test_images.as_ref(),
-                test_labels: test_labels.as_ref(),
-                is_npy: false,
-            }),
+            Dataset::Npy(files) => Self::Stack(StackFiles { files, is_npy: true }),
+            Dataset::Idx(files) => Self::Stack(StackFiles { files, is_npy: false }),
         }
     }
 }
@@ -65,7 +43,7 @@ pub fn name(dataset: &Dataset) -> String {
         Source::Named(set) => set.name.into(),
         Source::Strokes(_) => "strokes".into(),
         Source::Folder(f) => last(&f.path).unwrap_or_else(|| f.path.display().to_string()),
-        Source::Stack(files) => last(files.images).unwrap_or_default(),
+        Source::Stack(files) => last(&files.files.images).unwrap_or_default(),
         Source::None => "none".into(),
     }
 }
@@ -77,10 +55,7 @@ pub(super) fn no_images() -> Error {
 
 /// The four files of a stack, whichever its format.
 pub(super) struct StackFiles<'a> {
-    images: &'a PathBuf,
-    labels: Option<&'a PathBuf>,
-    test_images: Option<&'a PathBuf>,
-    test_labels: Option<&'a PathBuf>,
+    files: &'a StackConfig,
     is_npy: bool,
 }
 
@@ -99,15 +74,15 @@ impl StackFiles<'_> {
 
     /// The shape that all headers agree on.
     pub fn shape(&self, input: [i64; 3]) -> Result<[i64; 3]> {
-        let shape = self.stack(self.images, input)?.shape;
-        if let Some(path) = self.test_images {
+        let shape = self.stack(&self.files.images, input)?.shape;
+        if let Some(path) = &self.files.test_images {
             let test = self.stack(path, input)?.shape;
             if test != shape {
                 return Err(Error::file(
                     path,
                     format!(
                         "the test images are {test:?} (channels, height, width), those of {} are {shape:?}",
-                        self.images.display()
+                        self.files.images.display()
                     ),
                     "give training and test images of one shape",
                 ));
@@ -116,7 +91,7 @@ impl StackFiles<'_> {
         Ok(shape)
     }
 
-    fn read(&self, images: &Path, labels: Option<&PathBuf>, input: [i64; 3], device: Device) -> Result<Images> {
+    fn read(&self, images: &Path, labels: &Option<PathBuf>, input: [i64; 3], device: Device) -> Result<Images> {
         let stack = self.stack(images, input)?;
         let Some(path) = labels else {
             return Ok(Images::unlabelled(stack.read(device)?));
@@ -131,13 +106,14 @@ impl StackFiles<'_> {
 
     /// The training images.
     pub fn read_train(&self, input: [i64; 3], device: Device) -> Result<Images> {
-        self.read(self.images, self.labels, input, device)
+        self.read(&self.files.images, &self.files.labels, input, device)
     }
 
     /// The test images, where they have a file of their own.
     pub fn read_test(&self, input: [i64; 3], device: Device) -> Result<Option<Images>> {
-        self.test_images
-            .map(|images| self.read(images, self.test_labels, input, device))
+        let images = self.files.test_images.as_ref();
+        images
+            .map(|images| self.read(images, &self.files.test_labels, input, device))
             .transpose()
     }
 
@@ -151,7 +127,12 @@ impl StackFiles<'_> {
 
     /// The hashes of all files.
     pub fn records(&self) -> Result<Vec<SourceRecord>> {
-        let files = [Some(self.images), self.labels, self.test_images, self.test_labels];
+        let files = [
+            Some(&self.files.images),
+            self.files.labels.as_ref(),
+            self.files.test_images.as_ref(),
+            self.files.test_labels.as_ref(),
+        ];
         let record = |path: &PathBuf| Ok(SourceRecord::content(path, hash::file(path)?));
         files.into_iter().flatten().map(record).collect()
     }

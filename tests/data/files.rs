@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ebm::config::{Augment, DataConfig, Dataset, FitRule, FolderConfig, IdxConfig, NpyConfig};
+use ebm::config::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig};
 use image::{Rgb, RgbImage};
 use tch::Tensor;
 
@@ -34,7 +34,7 @@ pub fn folder(path: &Path, fit: FitRule) -> DataConfig {
 }
 
 pub fn idx(images: &Path, labels: Option<&Path>) -> DataConfig {
-    config(Dataset::Idx(IdxConfig {
+    config(Dataset::Idx(StackConfig {
         images: images.into(),
         labels: labels.map(Into::into),
         test_images: None,
@@ -43,7 +43,7 @@ pub fn idx(images: &Path, labels: Option<&Path>) -> DataConfig {
 }
 
 pub fn npy(images: &Path, labels: Option<&Path>) -> DataConfig {
-    config(Dataset::Npy(NpyConfig {
+    config(Dataset::Npy(StackConfig {
         images: images.into(),
         labels: labels.map(Into::into),
         test_images: None,
