@@ -53,7 +53,7 @@ fn each_number_alone_trips_it() {
         let mut guard = fresh();
         guard.watch(&energies(0.0), &energies(0.0), &scalar(0.0), &scalar(1.0));
         let weights = vec![("ok".to_owned(), scalar(1.0)), ("w".to_owned(), energies(bad))];
-        assert!(!guard.is_good(&weights));
+        assert!(guard.judge_now(1, &weights).is_some());
         assert_eq!(cause(guard.look(1, &weights)), Cause::Weight);
     }
     for side in [100.1, -100.1] {

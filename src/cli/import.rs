@@ -71,6 +71,13 @@ fn experiment(args: &Args) -> Result<Experiment> {
     let mut tree = yaml::parse(TEMPLATE, Path::new("template"))?;
     tree["model"] = yaml::to_value(&model);
     tree["name"] = args.out.file_name().unwrap_or_default().to_string_lossy().into();
+    if model.reference_std.is_some() && args.sampler.is_none() {
+        return Err(Error::file(
+            &args.model,
+            "has a Gaussian reference, which the temperature of the sampler weighs",
+            "give the model's own sampler by --sampler FILE",
+        ));
+    }
     let mut source = args.out.as_path();
     if let Some(path) = &args.sampler {
         let given = yaml::parse(&yaml::read(path)?, path)?;

@@ -3,6 +3,7 @@
 mod check;
 mod console;
 mod device;
+mod environment;
 mod export;
 mod import;
 mod model;

@@ -4,18 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Serialize;
 use tch::Device;
 
 use super::check::consistent;
 use super::console::Console;
 use super::progress::say;
 use super::results::{self, Results};
-use super::{Status, device};
+use super::{Status, device, environment};
 use crate::config::{Experiment, yaml};
+use crate::data::{self, DataSet};
 use crate::error::{Error, Result};
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
-use crate::{data, ffi, sampling};
+use crate::{ffi, sampling};
+
+/// The record of the data and its split, in the run's folder.
+const DATA: &str = "data.json";
+
+/// What the guard saw, in the folder of a run that gave up.
+const DIVERGENCE: &str = "divergence.json";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,6 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let stored = run.experiment()?;
         experiment.adopt(&stored);
         experiment.check_resume(&stored, &args.experiment)?;
+        ensure_not_given_up(run)?;
     }
     let device = resolve(&mut experiment, &args.experiment)?;
     if existing.is_none() {
@@ -95,8 +102,24 @@ fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     Ok(device)
 }
 
-/// The results of a run that has nothing left to do.
+/// Refuses to go on with a run that gave up: the same steps would end in the same divergence.
+fn ensure_not_given_up(run: &RunDir) -> Result<()> {
+    if !run.path().join(DIVERGENCE).exists() {
+        return Ok(());
+    }
+    Err(Error::file(
+        run.path(),
+        "the run diverged too often and gave up; divergence.json has what was seen",
+        "start another run with --out, --init-from this one, and a lower optimizer.lr or a larger objective.energy_reg; or train anew after removing the folder",
+    ))
+}
+
+/// The results of a run that has nothing left to do, as it is asked for now.
 fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
+    let stored = run.experiment()?;
+    if (&stored.evaluate, &stored.report) != (&experiment.evaluate, &experiment.report) {
+        return Ok(None);
+    }
     let last = checkpoint::steps(run)?.last().copied();
     Ok(last
         .filter(|step| *step >= experiment.train.steps && checkpoint::is_whole(run, *step))
@@ -131,6 +154,9 @@ fn prepare(
         experiment.device,
     ));
     results::ensure_outside(&experiment, device)?;
+    if let Some(run) = &existing {
+        ensure_same_data(run, &data)?;
+    }
     let mut state = State::new(&experiment, &data, device)?;
     if let Some(source) = &source {
         let other = train::load(source, Which::Last, Weights::Ema, device)?;
@@ -139,19 +165,35 @@ fn prepare(
     }
     let run = match existing {
         Some(run) => run,
-        None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment)?,
+        None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment, |staged| {
+            staged.write_json(DATA, &data.record)?;
+            // A run that stops, or diverges, before its first checkpoint must find the weights that it was given.
+            match &source {
+                Some(_) => checkpoint::write(staged, &yaml::to_text(&experiment), &state.contents(), 1).map(drop),
+                None => Ok(()),
+            }
+        })?,
     };
     let mut trainer = Trainer::new(experiment, data, run, device, state)?;
     if args.resume {
         go_on(&mut trainer)?;
     }
-    if source.is_some() {
-        trainer.keep_start()?;
-    }
-    let run = trainer.run_dir();
-    run.write_json("data.json", &trainer.data().record)?;
-    run.write_json("environment.json", &Environment::of(trainer.experiment()))?;
+    environment::note(&trainer, args.init_from.as_deref())?;
     Ok(trainer)
+}
+
+/// Refuses to go on with other images than the run was started with.
+fn ensure_same_data(run: &RunDir, data: &DataSet) -> Result<()> {
+    let stored: Option<serde_json::Value> = run.read_json(DATA);
+    let present = serde_json::to_value(&data.record).expect("records always serialise");
+    if stored.is_none_or(|s| s == present) {
+        return Ok(());
+    }
+    Err(Error::file(
+        &run.path().join(DATA),
+        "the data are not those that the run was started with",
+        "put the images back as they were, or start another run with --out (and --init-from this one)",
+    ))
 }
 
 /// Goes to the last checkpoint; what may change on resume is written down once the run is found to be usable.
@@ -167,35 +209,6 @@ fn go_on(trainer: &mut Trainer) -> Result<()> {
 
 fn say_passed_over(errors: &[Error]) {
     errors.iter().for_each(|e| say(&format!("warning: passed over: {e}")));
-}
-
-/// What, beside the configuration, decides a run's numbers.
-#[derive(Serialize)]
-struct Environment {
-    versions: std::collections::BTreeMap<String, String>,
-    seed: u64,
-    device: String,
-    threads: Option<u32>,
-    processor: String,
-    command: Vec<String>,
-}
-
-impl Environment {
-    fn of(experiment: &Experiment) -> Self {
-        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = info
-            .lines()
-            .find_map(|l| l.strip_prefix("model name"))
-            .map_or("unknown", |l| l.trim_matches([' ', '\t', ':']));
-        Self {
-            versions: checkpoint::versions(),
-            seed: experiment.seed,
-            device: experiment.device.clone(),
-            threads: experiment.threads,
-            processor: processor.to_owned(),
-            command: std::env::args().collect(),
-        }
-    }
 }
 
 fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
@@ -223,7 +236,12 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
             Results::make(trainer)?.print(&run);
             Ok(Status::Done)
         }
-        Outcome::Interrupted => {
+        Outcome::Interrupted { saved } => {
+            if !saved {
+                say(
+                    "this step is not saved, since the divergence guard finds fault with it: the run goes on from its last checkpoint",
+                );
+            }
             say(&format!(
                 "interrupted at step {}; go on with:\n  {again}",
                 trainer.state().step
@@ -231,7 +249,7 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
             Ok(Status::Interrupted)
         }
         Outcome::Diverged => {
-            run.write_json("divergence.json", &trainer.state().divergences)?;
+            run.write_json(DIVERGENCE, &trainer.state().divergences)?;
             report_divergence(trainer);
             Ok(Status::Diverged)
         }

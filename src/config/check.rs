@@ -144,6 +144,13 @@ impl Experiment {
             None => {}
         }
         s.clamp.map_or(Ok(()), |ends| c.interval("sampler.clamp", ends))?;
+        if self.model.reference_std.is_some() && s.noise_scale == Some(0.0) {
+            return c.conflict(
+                "sampler.noise_scale",
+                "0 implies temperature 0, at which the Gaussian reference of the model weighs nothing",
+                "give noise_scale above 0, or null with a temperature",
+            );
+        }
         check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
         check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
     }

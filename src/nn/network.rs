@@ -109,6 +109,30 @@ impl Network {
         Ok(())
     }
 
+    /// Copies a state whose parameters are replaced by averaged ones; what is no parameter of the network is passed over.
+    ///
+    /// The vectors of spectral norm belong to the raw weights, so they are brought close to the averaged weights' own.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_averaged(
+        &self,
+        mut state: BTreeMap<String, Tensor>,
+        averaged: impl IntoIterator<Item = (String, Tensor)>,
+        place: &str,
+    ) -> Result<()> {
+        for (name, tensor) in averaged {
+            if state.contains_key(&name) {
+                state.insert(name, tensor);
+            }
+        }
+        self.load(&state, place)?;
+        for weight in self.plan.spectral_weights() {
+            spectral::settle(&weight, &self.tensors);
+        }
+        Ok(())
+    }
+
     /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
     pub fn frozen(&self, kind: Kind) -> Frozen {
         Frozen::new(self, kind)

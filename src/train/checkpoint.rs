@@ -235,13 +235,13 @@ fn damaged(path: &Path, what: String) -> Error {
     )
 }
 
-/// The newest undamaged checkpoint, and the errors of those that had to be passed over.
+/// The newest undamaged checkpoint of a step below `before`, and the errors of those that had to be passed over.
 ///
 /// # Errors
 /// When there are checkpoints but none can be used.
-pub fn latest<R: serde::de::DeserializeOwned>(run: &RunDir) -> Result<(Option<Contents<R>>, Vec<Error>)> {
+pub fn latest<R: serde::de::DeserializeOwned>(run: &RunDir, before: u64) -> Result<(Option<Contents<R>>, Vec<Error>)> {
     let mut passed_over = Vec::new();
-    for step in steps(run)?.into_iter().rev() {
+    for step in steps(run)?.into_iter().rev().filter(|s| *s < before) {
         match read(&folder(run, step)) {
             Ok(contents) => return Ok((Some(contents), passed_over)),
             Err(e) => passed_over.push(e),
@@ -267,7 +267,7 @@ pub fn pick<R: serde::de::DeserializeOwned>(run: &RunDir, which: Which) -> Resul
     };
     let step = match which {
         Which::Last => {
-            let (found, passed_over) = latest(run)?;
+            let (found, passed_over) = latest(run, u64::MAX)?;
             return found
                 .map(|c| (c, passed_over))
                 .ok_or_else(|| none("the run has no checkpoint yet".into()));

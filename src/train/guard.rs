@@ -120,6 +120,11 @@ impl Guard {
         (self.flags.copy(), &self.state)
     }
 
+    /// Forgets how many looks on end were suspicious: a run that went back starts counting anew.
+    pub fn forgive(&mut self) {
+        self.state.suspicious = 0;
+    }
+
     /// Takes one step's numbers in, on the device; every argument is a tensor that stays there.
     pub fn watch(&mut self, energy_pos: &Tensor, energy_neg: &Tensor, loss: &Tensor, grad_norm: &Tensor) {
         let largest = energy_pos.abs().max().maximum(&energy_neg.abs().max());
@@ -142,9 +147,10 @@ impl Guard {
         cause.map(|cause| Divergence { step, cause, reading })
     }
 
-    /// Whether a look would find nothing wrong; changes nothing, so that a run stopped here goes on as if it had not been.
-    pub fn is_good(&self, parameters: &[(String, Tensor)]) -> bool {
-        self.peek(parameters).1.is_none()
+    /// What a look would find; changes nothing, so that a run stopped here goes on as if it had not been.
+    pub fn judge_now(&self, step: u64, parameters: &[(String, Tensor)]) -> Option<Divergence> {
+        let (reading, cause) = self.peek(parameters);
+        cause.map(|cause| Divergence { step, cause, reading })
     }
 
     fn peek(&self, parameters: &[(String, Tensor)]) -> (Reading, Option<Cause>) {

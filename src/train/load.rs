@@ -46,7 +46,12 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
     let (mut contents, passed_over) = checkpoint::pick::<serde_json::Value>(run, which)?;
     let network = Network::new(&experiment.model, device, &mut Stream::new(experiment.seed, "init"))?;
     let place = format!("{}, checkpoint of step {}", run.path().display(), contents.step);
-    network.load(&chosen(&mut contents, weights, &place)?, &place)?;
+    let missing = || Error::input(&place, "has no weights.safetensors", "use another checkpoint");
+    let raw = contents.tensors.remove("weights").ok_or_else(missing)?;
+    match (weights, contents.tensors.remove("ema")) {
+        (Weights::Ema, Some(ema)) => network.load_averaged(raw, ema, &place)?,
+        _ => network.load(&raw, &place)?,
+    }
     Ok(Trained {
         experiment,
         network,
@@ -68,7 +73,6 @@ pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str
     )?;
     network.load(tensors, place)?;
     let text = yaml::to_text(experiment);
-    let run = RunDir::create(path, &text, experiment)?;
     let weights = network.state().into_iter().collect();
     let contents = Contents {
         step: 0,
@@ -77,28 +81,13 @@ pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str
             imported_from: place.to_owned(),
         },
     };
-    match checkpoint::write(&run, &text, &contents, 1) {
-        Ok(_) => Ok(run),
-        Err(e) => {
-            let _ = std::fs::remove_dir_all(path);
-            Err(e)
-        }
-    }
+    RunDir::create(path, &text, experiment, |staged| {
+        checkpoint::write(staged, &text, &contents, 1).map(drop)
+    })
 }
 
 /// The record of a checkpoint that no training made.
 #[derive(Serialize)]
 struct Imported {
     imported_from: String,
-}
-
-/// The state dict to load: the averaged parameters over the raw ones, whose buffers they share.
-fn chosen(contents: &mut Contents<serde_json::Value>, weights: Weights, place: &str) -> Result<Named> {
-    let missing = || Error::input(place, "has no weights.safetensors", "use another checkpoint");
-    let mut state = contents.tensors.remove("weights").ok_or_else(missing)?;
-    if let (Weights::Ema, Some(ema)) = (weights, contents.tensors.remove("ema")) {
-        let averaged: Named = ema.into_iter().filter(|(name, _)| state.contains_key(name)).collect();
-        state.extend(averaged);
-    }
-    Ok(state)
 }

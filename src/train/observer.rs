@@ -58,8 +58,11 @@ pub trait Observer {
 pub enum Outcome {
     /// All steps were made.
     Finished,
-    /// Somebody asked for a stop; the state was saved.
-    Interrupted,
+    /// Somebody asked for a stop.
+    Interrupted {
+        /// Whether it was: a state that the guard finds fault with is not.
+        saved: bool,
+    },
     /// It diverged more often than `guard.max_rollbacks` allows.
     Diverged,
 }

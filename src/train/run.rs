@@ -45,11 +45,17 @@ impl RunDir {
 
     /// A new run's folder with its configuration: as given, and resolved.
     ///
-    /// The folder appears whole: it is filled under another name and renamed.
+    /// The folder appears whole: it is filled under another name and renamed. `fill` puts in what must be there from
+    /// the beginning, such as the checkpoint of weights that were given.
     ///
     /// # Errors
-    /// When something is there already.
-    pub fn create(path: &Path, given: &str, experiment: &Experiment) -> Result<Self> {
+    /// When something is there already, or `fill` fails; nothing is left behind then.
+    pub fn create(
+        path: &Path,
+        given: &str,
+        experiment: &Experiment,
+        fill: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Self> {
         Self::ensure_absent(path)?;
         files::create_parent(path)?;
         let mut name = std::ffi::OsString::from(".");
@@ -60,6 +66,7 @@ impl RunDir {
         };
         let made = staged
             .fill(given, experiment)
+            .and_then(|()| fill(&staged))
             .and_then(|()| fs::rename(&staged.path, path).map_err(Error::io(path)));
         if made.is_err() {
             let _ = fs::remove_dir_all(&staged.path);

@@ -128,11 +128,11 @@ impl State {
     /// The network as others use it: with averaged weights where an average is kept.
     pub fn averaged(&self, device: Device) -> Result<Network> {
         let copy = Network::new(self.network.config(), device, &mut Stream::new(0, "copy"))?;
-        let mut weights = named(self.network.state());
-        if let Some(ema) = &self.ema {
-            weights.extend(ema.weights());
+        let (weights, place) = (named(self.network.state()), "copy of the network");
+        match &self.ema {
+            Some(ema) => copy.load_averaged(weights, ema.weights(), place)?,
+            None => copy.load(&weights, place)?,
         }
-        copy.load(&weights, "copy of the network")?;
         Ok(copy)
     }
 
@@ -172,7 +172,7 @@ impl State {
     /// Goes back (or on) to a checkpoint.
     ///
     /// # Errors
-    /// When it is of another architecture or configuration; every tensor is checked before it is copied.
+    /// When it is of another architecture or configuration; the state is not to be used then.
     pub fn restore(&mut self, contents: &Contents<Record>) -> Result<()> {
         let place = format!("checkpoint of step {}", contents.step);
         self.network.load(part(contents, "weights")?, &place)?;

@@ -34,12 +34,18 @@ impl Trainer {
         Ok(())
     }
 
-    /// A batch of data, augmented, with its noise.
+    /// A batch of data, augmented, with its noise, inside the interval that the chains are clamped to.
+    ///
+    /// Noise may not carry data where no chain can follow: the network would tell them apart by that alone.
     fn positive(&mut self) -> Tensor {
         let rng = &mut self.state.streams.data;
         let index = self.state.batches.next_indices();
         let x = self.data.train.augmented(&index, &self.experiment.data.augment, rng);
-        data::add_noise(&x, self.experiment.objective.data_noise, rng)
+        let mut x = data::add_noise(&x, self.experiment.objective.data_noise, rng);
+        if let Some([low, high]) = self.experiment.sampler.clamp {
+            let _ = x.clamp_(low, high);
+        }
+        x
     }
 
     /// Where this step's chains start.

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use tch::Device;
 
-use super::checkpoint::{self, Best};
+use super::checkpoint::{self, Best, Contents};
 use super::guard::Divergence;
 use super::meters;
 use super::observer::{Event, LogLine, Observer, Outcome};
 use super::run::{Lock, RunDir};
-use super::state::State;
+use super::state::{Record, State};
 use crate::config::{Experiment, yaml};
 use crate::data::DataSet;
 use crate::energy::FrozenEnergy;
@@ -32,7 +32,8 @@ pub struct Trainer {
     pub(super) objective: MaximumLikelihood,
     pub(super) schedule: Schedule,
     saved_at: Option<u64>,
-    log_clock: Instant,
+    log_seconds: f64,
+    went_back_to: Option<u64>,
     log_step: u64,
 }
 
@@ -49,7 +50,8 @@ impl Trainer {
             objective: MaximumLikelihood::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
-            log_clock: Instant::now(),
+            log_seconds: 0.0,
+            went_back_to: None,
             log_step: 0,
             _lock: run.lock()?,
             experiment,
@@ -90,20 +92,19 @@ impl Trainer {
     ///
     /// Returns whether there was one, and the errors of those passed over.
     pub fn restore(&mut self) -> Result<(bool, Vec<Error>)> {
-        let (found, passed_over) = checkpoint::latest(&self.run)?;
+        let (found, passed_over) = checkpoint::latest(&self.run, u64::MAX)?;
+        Ok((self.take(found)?, passed_over))
+    }
+
+    /// Takes over a checkpoint, or the first step where there is none; returns whether there was one.
+    fn take(&mut self, found: Option<Contents<Record>>) -> Result<bool> {
         match &found {
             Some(contents) => self.state.restore(contents)?,
             None => self.state = State::new(&self.experiment, &self.data, self.device)?,
         }
         self.saved_at = found.as_ref().map(|c| c.step);
         self.restart_clock();
-        Ok((found.is_some(), passed_over))
-    }
-
-    /// Keeps the first step as a checkpoint: a run that stops, or diverges, before its next one then finds the weights
-    /// that it was given again.
-    pub fn keep_start(&mut self) -> Result<()> {
-        self.write_checkpoint()
+        Ok(found.is_some())
     }
 
     /// Trains to the last step, or until `stop` is set.
@@ -115,15 +116,17 @@ impl Trainer {
             }
             let clock = Instant::now();
             self.step()?;
+            let divergence = self.guarded();
             self.state.seconds += clock.elapsed().as_secs_f64();
             observer.stepped(self.state.step);
-            if let Some(divergence) = self.guarded() {
-                if !self.roll_back(divergence, observer)? {
-                    return Ok(Outcome::Diverged);
+            match divergence {
+                None => self.routine(observer)?,
+                Some(divergence) => {
+                    if !self.roll_back(divergence, observer)? {
+                        return Ok(Outcome::Diverged);
+                    }
                 }
-                continue;
             }
-            self.routine(observer)?;
         }
         self.save(observer)?;
         Ok(Outcome::Finished)
@@ -133,13 +136,19 @@ impl Trainer {
     fn routine(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let last = step == train.steps;
-        let save = step.is_multiple_of(train.checkpoint_every);
-        if step.is_multiple_of(train.log_every) || last {
-            let line = self.line();
-            observer.logged(&line)?;
+        let (log, save) = (
+            step.is_multiple_of(train.log_every),
+            step.is_multiple_of(train.checkpoint_every),
+        );
+        if log {
+            self.log(observer)?;
         }
         if save || last {
             self.save(observer)?;
+        }
+        // After the checkpoint: a longer run would not have emptied the sums here.
+        if last && !log {
+            self.log(observer)?;
         }
         if let Some((metric, value)) = observer.inspect(self)? {
             self.keep_if_best(observer, metric, value)?;
@@ -147,14 +156,24 @@ impl Trainer {
         Ok(())
     }
 
-    /// Reads the guard's flags when they are due, and always before something is kept.
+    fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let line = self.line();
+        observer.logged(&line)
+    }
+
+    /// Reads the guard's flags when they are due; before something is kept they are judged, but left as they are.
     fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
-        let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
-        if !kept && !self.state.guard.is_due(step) {
-            return None;
+        let parameters = self.state.network.parameters();
+        if self.state.guard.is_due(step) {
+            return self.state.guard.look(step, parameters);
         }
-        self.state.guard.look(step, self.state.network.parameters())
+        let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
+        if kept {
+            self.state.guard.judge_now(step, parameters)
+        } else {
+            None
+        }
     }
 
     /// Goes back to the last good checkpoint with another sampler seed and a lower learning rate; false when that was tried too often.
@@ -168,10 +187,18 @@ impl Trainer {
             observer.happened(&Event::GaveUp { divergence })?;
             return Ok(false);
         }
-        let (_, passed_over) = self.restore()?;
+        // What diverged again from the same checkpoint goes back behind it.
+        let before = self.went_back_to.filter(|s| Some(*s) == self.saved_at && *s > 0);
+        let (mut found, passed_over) = checkpoint::latest(&self.run, before.unwrap_or(u64::MAX))?;
+        if found.is_none() && before.is_some() {
+            found = checkpoint::latest(&self.run, u64::MAX)?.0;
+        }
         for error in passed_over {
             observer.happened(&Event::PassedOver(error))?;
         }
+        self.take(found)?;
+        self.went_back_to = self.saved_at;
+        self.state.guard.forgive();
         self.state.divergences = divergences;
         self.state.lr_scale = lr_scale;
         self.state.streams.sampler = self.state.streams.sampler.derive(tries.into());
@@ -185,10 +212,20 @@ impl Trainer {
 
     fn interrupted(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         // A divergence that is not yet due for reading must not be saved as a good state.
-        if self.state.guard.is_good(self.state.network.parameters()) {
+        let good = self.is_good();
+        if good {
             self.save(observer)?;
         }
-        Ok(Outcome::Interrupted)
+        Ok(Outcome::Interrupted { saved: good })
+    }
+
+    /// Whether the guard would find nothing wrong now.
+    fn is_good(&self) -> bool {
+        let judged = self
+            .state
+            .guard
+            .judge_now(self.state.step, self.state.network.parameters());
+        judged.is_none()
     }
 
     /// Writes a checkpoint unless this step has one.
@@ -197,21 +234,16 @@ impl Trainer {
         if self.saved_at == Some(step) {
             return Ok(());
         }
-        self.write_checkpoint()?;
-        observer.happened(&Event::Saved { step })
-    }
-
-    fn write_checkpoint(&mut self) -> Result<()> {
         let config = yaml::to_text(&self.experiment);
         checkpoint::write(&self.run, &config, &self.state.contents(), self.experiment.train.keep)?;
-        self.saved_at = Some(self.state.step);
-        Ok(())
+        self.saved_at = Some(step);
+        observer.happened(&Event::Saved { step })
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
         let better = !value.is_nan() && checkpoint::best(&self.run).is_none_or(|b| value > b.value);
         // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
-        if !better || !self.state.guard.is_good(self.state.network.parameters()) {
+        if !better || !self.is_good() {
             return Ok(());
         }
         self.save(observer)?;
@@ -238,7 +270,7 @@ impl Trainer {
             * (self.experiment.train.batch_size * self.experiment.sampler.n_steps) as u64;
         values.push((
             "images_x_steps_per_second",
-            work as f64 / self.log_clock.elapsed().as_secs_f64(),
+            work as f64 / (self.state.seconds - self.log_seconds),
         ));
         values.push(("seconds", self.state.seconds));
         self.restart_clock();
@@ -249,7 +281,7 @@ impl Trainer {
     }
 
     fn restart_clock(&mut self) {
-        self.log_clock = Instant::now();
+        self.log_seconds = self.state.seconds;
         self.log_step = self.state.step;
     }
 }
