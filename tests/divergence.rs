@@ -244,3 +244,11 @@ fn a_divergence_survives_being_written_down() {
         assert_eq!(format!("{back:?}"), format!("{seen:?}"));
     }
 }
+
+#[test]
+fn a_run_that_gave_up_is_not_gone_on_with() {
+    let bench = Bench::new();
+    let line = "train tiny.yaml --out run --set optimizer.lr=1e9 --set optimizer.schedule=constant --set guard.every=1 --set optimizer.grad_clip=null --set guard.max_rollbacks=1";
+    bench.fails(line, 3, &["diverged"]);
+    bench.fails(&format!("{line} --resume"), 2, &["gave up", "--init-from"]);
+}

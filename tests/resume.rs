@@ -173,3 +173,35 @@ fn training_goes_on_when_its_reader_is_gone() {
     assert!(child.wait().unwrap().success());
     assert!(bench.path("run/results.json").exists());
 }
+
+#[test]
+fn a_length_that_fits_no_interval_can_be_extended_too() {
+    let bench = Bench::new();
+    // 23 is a multiple of neither the log, the guard nor the checkpoint interval.
+    let flat = "--set optimizer.schedule=constant --set guard.every=4";
+    bench.succeeds(&format!("train tiny.yaml --out whole {flat}"));
+    bench.succeeds(&format!("train tiny.yaml --out parts {flat} --set train.steps=23"));
+    bench.succeeds(&format!("train tiny.yaml --out parts {flat} --resume"));
+    assert_same(&bench, "whole", "parts", 40);
+}
+
+#[test]
+fn other_data_are_refused() {
+    let bench = Bench::new();
+    bench.succeeds("train tiny.yaml --out run --set train.steps=10");
+    let record = bench.path("run/data.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    let split = text.find("validation_sha256").expect("the split is recorded");
+    let digit = text[split..].find(": \"").unwrap() + split + 3;
+    let other = if &text[digit..=digit] == "0" { "1" } else { "0" };
+    std::fs::write(&record, format!("{}{other}{}", &text[..digit], &text[digit + 1..])).unwrap();
+    bench.fails("train tiny.yaml --out run --resume", 2, &["data.json", "not those"]);
+}
+
+#[test]
+fn other_questions_to_a_finished_run_are_answered_anew() {
+    let bench = Bench::new();
+    bench.succeeds("train tiny.yaml --out run");
+    let again = bench.succeeds("train tiny.yaml --out run --resume --set evaluate.ood=[uniform,flipped]");
+    assert!(again.contains("upside down"), "{again}");
+}
