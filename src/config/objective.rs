@@ -10,7 +10,7 @@ pub struct ObjectiveConfig {
     pub negatives: Negatives,
     /// Weight of the squared energies (Du & Mordatch 2019).
     pub energy_reg: f64,
-    /// Standard deviation of the normal noise added to images of the data.
+    /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,
 }
 
