@@ -6,6 +6,7 @@ use rand::RngExt;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::{BufferConfig, Replacement, Storage};
+use crate::data;
 use crate::error::Result;
 use crate::files::{self, Named};
 use crate::rng::Stream;
@@ -242,7 +243,7 @@ fn to_levels(x: &Tensor, rng: &mut Stream) -> Tensor {
 /// Chains as f32, whatever they are stored as.
 fn from_storage(chains: &Tensor) -> Tensor {
     match chains.kind() {
-        Kind::Uint8 => chains.to_kind(Kind::Float).g_div_scalar_(127.5).g_add_scalar_(-1.0),
+        Kind::Uint8 => data::to_unit(chains),
         _ => chains.shallow_clone(),
     }
 }

@@ -78,15 +78,22 @@ fn gradient_of_every_shipped_model_by_finite_differences() {
         let x = images(&model, 3, &mut rng);
         let grad = energy_and_grad(&energy, &x).grad;
         let norm = grad.norm_scalaropt_dim(2.0, [1, 2, 3], true);
+        let unit = |d: Tensor| &d / d.norm_scalaropt_dim(2.0, [1, 2, 3], true);
         let along = &grad / &norm;
+        // Half of the second direction is random: an error at right angles to the gradient shows there.
+        let aslant = unit(&along + unit(rng.normal(&x.size(), x.device())));
         let eps = 0.001 * (x.numel() as f64 / 3.0).sqrt();
-        let quotient = (energy.energy(&(&x + &along * eps)).to_kind(Kind::Double)
-            - energy.energy(&(&x - &along * eps)).to_kind(Kind::Double))
-            / (2.0 * eps);
-        let norm = norm.view([-1]).to_kind(Kind::Double);
-        println!("{}: |grad| {norm}, quotient {quotient}", file.display());
         assert!(norm.min().double_value(&[]) > 0.0);
-        assert!(max_abs(&((quotient - &norm) / &norm)) < 0.02, "{}", file.display());
+        for direction in [along, aslant] {
+            let quotient = (energy.energy(&(&x + &direction * eps)).to_kind(Kind::Double)
+                - energy.energy(&(&x - &direction * eps)).to_kind(Kind::Double))
+                / (2.0 * eps);
+            let dot = [1i64, 2, 3];
+            let expected = (&grad * &direction).sum_dim_intlist(&dot[..], false, Kind::Double);
+            println!("{}: expected {expected}, quotient {quotient}", file.display());
+            let error = (quotient - expected) / norm.view([-1]).to_kind(Kind::Double);
+            assert!(max_abs(&error) < 0.02, "{}", file.display());
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::Status;
 use crate::config::{Experiment, ModelConfig, yaml};
+use crate::data;
 use crate::error::{Error, Result};
+use crate::nn::{self, thousands};
 use crate::sampling::Langevin;
-use crate::{data, nn};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -72,29 +73,7 @@ fn inside_model(error: Error) -> Error {
 fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     let [c, h, w] = model.input;
     println!("{}: {c}x{h}x{w} -> one {}\n", model.name, output_word(model));
-    println!(
-        "{:<22} {:<34} {:<16} {:>12} {:>16}",
-        "name", "layer", "output", "parameters", "MACs"
-    );
-    for row in &summary.rows {
-        let shape = row.output.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-        println!(
-            "{:<22} {:<34} {:<16} {:>12} {:>16}",
-            row.name,
-            row.what,
-            shape,
-            grouped(row.params),
-            grouped(row.macs)
-        );
-    }
-    println!(
-        "{:<22} {:<34} {:<16} {:>12} {:>16}",
-        "total",
-        "",
-        "",
-        grouped(summary.params),
-        grouped(summary.macs)
-    );
+    print!("{summary}");
 }
 
 fn output_word(model: &ModelConfig) -> &'static str {
@@ -110,9 +89,9 @@ fn print_experiment(e: &Experiment) {
     println!(
         "\n{}: {} steps of batch {} ({} images)",
         e.name,
-        grouped(e.train.steps),
+        thousands(e.train.steps),
         e.train.batch_size,
-        grouped(images)
+        thousands(images)
     );
     println!(
         "chain: {} steps of step_size {} and noise_scale {:.4e}, that is temperature {:.4e}",
@@ -122,16 +101,4 @@ fn print_experiment(e: &Experiment) {
         kernel.temperature()
     );
     println!("accepted");
-}
-
-/// 1234567 as 1,234,567.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<_> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(String::from_utf8_lossy)
-        .collect();
-    groups.join(",")
 }

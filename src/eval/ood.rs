@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use super::auroc;
+use crate::data;
 use crate::error::Result;
 use crate::report;
 use crate::rng::Stream;
@@ -18,7 +19,7 @@ pub fn energies(energy: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usiz
     for from in (0..count).step_by(batch.max(1)) {
         let chunk = images.narrow(0, from, (batch.max(1) as i64).min(count - from));
         let unit = match chunk.kind() {
-            Kind::Uint8 => chunk.to_kind(Kind::Float) / 127.5 - 1.0,
+            Kind::Uint8 => data::to_unit(&chunk),
             _ => chunk.to_kind(Kind::Float),
         };
         parts.push(energy(&unit).to_kind(Kind::Float));

@@ -16,4 +16,4 @@ mod summary;
 
 pub use frozen::Frozen;
 pub use network::{Mode, Network};
-pub use summary::{Row, Summary, describe};
+pub use summary::{Row, Summary, describe, thousands};

@@ -99,7 +99,7 @@ impl fmt::Display for Summary {
 }
 
 /// A count with commas between thousands.
-fn thousands(n: u64) -> String {
+pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

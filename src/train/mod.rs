@@ -1,5 +1,6 @@
 //! Training: the loop, its state, checkpoints, and the divergence guard.
 
+mod archive;
 pub mod checkpoint;
 mod guard;
 mod load;
