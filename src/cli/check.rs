@@ -72,14 +72,15 @@ fn inside_model(error: Error) -> Error {
 
 fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     let [c, h, w] = model.input;
-    println!("{}: {c}x{h}x{w} -> one {}\n", model.name, output_word(model));
+    println!("{}: {c}x{h}x{w} -> {}\n", model.name, output_word(model));
     print!("{summary}");
 }
 
 fn output_word(model: &ModelConfig) -> &'static str {
     match model.output {
-        crate::config::Output::Energy => "energy E(x), low = likely",
-        crate::config::Output::NegativeEnergy => "number f(x) = -E(x), high = likely",
+        crate::config::Output::Energy => "one energy E(x), low = likely",
+        crate::config::Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
+        crate::config::Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
     }
 }
 

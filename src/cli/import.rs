@@ -63,10 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 fn experiment(args: &Args) -> Result<Experiment> {
     let mut model: ModelConfig = yaml::load(&args.model)?;
     if args.negate {
-        model.output = match model.output {
-            Output::Energy => Output::NegativeEnergy,
-            Output::NegativeEnergy => Output::Energy,
-        };
+        model.output = negated(model.output, &args.model)?;
     }
     let mut tree = yaml::parse(TEMPLATE, Path::new("template"))?;
     tree["model"] = yaml::to_value(&model);
@@ -87,6 +84,19 @@ fn experiment(args: &Args) -> Result<Experiment> {
     let experiment: Experiment = yaml::typed(tree, source)?;
     experiment.check(source)?;
     Ok(experiment)
+}
+
+/// The same output read with the other sign.
+fn negated(output: Output, model: &Path) -> Result<Output> {
+    match output {
+        Output::Energy => Ok(Output::NegativeEnergy),
+        Output::NegativeEnergy => Ok(Output::Energy),
+        Output::Logits => Err(Error::file(
+            model,
+            "gives logits, whose sign --negate cannot turn: E(x) = -logsumexp f(x)",
+            "leave --negate out",
+        )),
+    }
 }
 
 /// The tensors under the prefix, by the network's names, in single precision.

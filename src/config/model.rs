@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A network from images to one number each.
+/// A network from images to one number each, or to a number a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
@@ -10,7 +10,7 @@ pub struct ModelConfig {
     pub name: String,
     /// Channels, height and width of an image.
     pub input: [i64; 3],
-    /// What the last layer's number is.
+    /// What the last layer gives.
     #[serde(default)]
     pub output: Output,
     /// Standard deviation of a Gaussian reference N(0, s^2 I) that the energy is measured against (Xie et al. 2016); null has none.
@@ -23,7 +23,7 @@ pub struct ModelConfig {
     pub layers: Vec<Layer>,
 }
 
-/// What the network's last number is.
+/// What the network's last layer gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
@@ -32,6 +32,8 @@ pub enum Output {
     Energy,
     /// f(x) = -E(x): high is likely.
     NegativeEnergy,
+    /// f(x)[y], a number a class: E(x,y) = -f(x)[y] and E(x) = -logsumexp_y f(x)[y] (Grathwohl et al. 2020).
+    Logits,
 }
 
 /// One layer. A layer without parameters to set is a word, any other a word with a mapping.

@@ -4,7 +4,7 @@ mod compose;
 mod network;
 
 pub use compose::{GaussianReference, Sum, Tempered};
-pub use network::{FrozenEnergy, LiveEnergy};
+pub use network::{ClassEnergy, FrozenEnergy, LiveEnergy, joint, marginal};
 
 use tch::Tensor;
 

@@ -6,7 +6,7 @@ use super::{Energy, GaussianReference};
 use crate::config::{ModelConfig, Output};
 use crate::nn::{Frozen, Mode, Network};
 
-/// How a network's number becomes an energy.
+/// How a network's output becomes an energy.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     output: Output,
@@ -23,12 +23,18 @@ impl Head {
         }
     }
 
-    /// The sign, and the reference: a term of E/T, hence T times it here.
+    /// E(x) from the raw output.
     fn energy(&self, raw: Tensor, x: &Tensor) -> Tensor {
         let energy = match self.output {
             Output::Energy => raw,
             Output::NegativeEnergy => raw.neg(),
+            Output::Logits => marginal(&raw),
         };
+        self.with_reference(energy, x)
+    }
+
+    /// The reference is a term of E/T, hence T times it here.
+    fn with_reference(&self, energy: Tensor, x: &Tensor) -> Tensor {
         match &self.reference {
             Some(reference) => energy + reference.energy(x) * self.temperature,
             None => energy,
@@ -36,7 +42,17 @@ impl Head {
     }
 }
 
-/// The energy of a frozen copy of a network, in evaluation mode: what chains run on.
+/// E(x) = -logsumexp_y f(x)[y] of logits `[B,K]`, `[B]` (Grathwohl et al. 2020).
+pub fn marginal(logits: &Tensor) -> Tensor {
+    logits.logsumexp(1, false).neg()
+}
+
+/// E(x,y) = -f(x)[y] of logits `[B,K]` and classes `[B]` (i64), `[B]`.
+pub fn joint(logits: &Tensor, classes: &Tensor) -> Tensor {
+    logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1).neg()
+}
+
+/// The energy of a frozen copy of a network: what chains run on, and what scores are made of.
 #[derive(Debug)]
 pub struct FrozenEnergy {
     network: Frozen,
@@ -45,11 +61,22 @@ pub struct FrozenEnergy {
 
 impl FrozenEnergy {
     /// Copies a network, in f32 or bf16; `temperature` is the run's T, which weighs a Gaussian reference.
+    ///
+    /// It computes in evaluation mode unless [`in_mode`](Self::in_mode) says otherwise.
     pub fn new(network: &Network, kind: Kind, temperature: f64) -> Self {
         Self {
             head: Head::new(network.config(), temperature),
             network: network.frozen(kind),
         }
+    }
+
+    /// The same copy, computing in another mode.
+    ///
+    /// # Panics
+    /// For [`Mode::Train`]: a frozen copy records nothing.
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        self.network = self.network.in_mode(mode);
+        self
     }
 
     /// Takes over the network's present weights, into the memory that is there.
@@ -59,6 +86,25 @@ impl FrozenEnergy {
     pub fn refresh(&mut self, network: &Network) {
         self.network.refresh(network);
     }
+
+    /// The network itself: its raw output, its features.
+    pub fn network(&self) -> &Frozen {
+        &self.network
+    }
+
+    /// E(x) from the raw output at `x`, for those who need both from one pass.
+    pub fn energy_of(&self, raw: Tensor, x: &Tensor) -> Tensor {
+        self.head.energy(raw, x)
+    }
+
+    /// E(x,y) for one class an image, `[B]`, i64: what class-conditional chains run on.
+    ///
+    /// # Panics
+    /// If the network gives no logits.
+    pub fn of_classes<'a>(&'a self, classes: &'a Tensor) -> ClassEnergy<'a> {
+        assert!(self.network.classes().is_some(), "a network without classes has no E(x,y)");
+        ClassEnergy { frozen: self, classes }
+    }
 }
 
 impl Energy for FrozenEnergy {
@@ -67,11 +113,26 @@ impl Energy for FrozenEnergy {
     }
 }
 
+/// E(x,y) = -f(x)[y] of a frozen classifier, each image with a class of its own.
+#[derive(Debug)]
+pub struct ClassEnergy<'a> {
+    frozen: &'a FrozenEnergy,
+    classes: &'a Tensor,
+}
+
+impl Energy for ClassEnergy<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let energy = joint(&self.frozen.network.forward(x), self.classes);
+        self.frozen.head.with_reference(energy, x)
+    }
+}
+
 /// The energy of a live network, differentiable in its parameters.
 #[derive(Debug)]
 pub struct LiveEnergy<'a> {
     network: &'a Network,
     mode: Mode,
+    kind: Kind,
     head: Head,
 }
 
@@ -81,13 +142,35 @@ impl<'a> LiveEnergy<'a> {
         Self {
             network,
             mode,
+            kind: Kind::Float,
             head: Head::new(network.config(), temperature),
         }
+    }
+
+    /// The same with layers that compute in `kind`, f32 or bf16.
+    pub fn in_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The network's raw output: `[B]`, or logits `[B,K]`.
+    pub fn raw(&self, x: &Tensor) -> Tensor {
+        self.network.forward_as(x, self.mode, self.kind)
+    }
+
+    /// E(x) from the raw output at `x`, `[B]`.
+    pub fn energy_of(&self, raw: Tensor, x: &Tensor) -> Tensor {
+        self.head.energy(raw, x)
+    }
+
+    /// E(x,y) from logits `[B,K]` at `x` and classes `[B]`, `[B]`.
+    pub fn joint_of(&self, logits: &Tensor, classes: &Tensor, x: &Tensor) -> Tensor {
+        self.head.with_reference(joint(logits, classes), x)
     }
 }
 
 impl Energy for LiveEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.head.energy(self.network.forward(x, self.mode), x)
+        self.head.energy(self.raw(x), x)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::plan::{Activation, Node, Op, Plan, PoolBy, Slot};
-use crate::config::{Init, Layer, ModelConfig, yaml};
+use crate::config::{Init, Layer, ModelConfig, Output, yaml};
 use crate::error::{Error, Result};
 
 impl Plan {
@@ -23,17 +23,7 @@ impl Plan {
             name: String::new(),
         };
         let nodes = builder.stack(&model.layers, &place, model.input.to_vec())?;
-        let output = &nodes.last().expect("checked not to be empty").output;
-        if output.iter().product::<i64>() != 1 {
-            return Err(builder.fault(
-                &format!("layers[{}]", nodes.len() - 1),
-                format!(
-                    "the network ends in {} an image; expected a single number",
-                    shape_text(output)
-                ),
-                "end with `linear: {out: 1}`, a convolution that leaves one number, or `sum_features`",
-            ));
-        }
+        builder.check_output(model.output, &nodes)?;
         Ok(Plan {
             input: model.input,
             nodes,
@@ -119,6 +109,34 @@ impl Builder<'_> {
             "an empty list",
             "at least one layer",
         )
+    }
+
+    /// An energy is one number an image, logits are a row of two or more.
+    fn check_output(&self, output: Output, nodes: &[Node]) -> Result<()> {
+        let shape = &nodes.last().expect("checked not to be empty").output;
+        let (fits, expected, remedy) = match output {
+            Output::Logits => (
+                shape.len() == 1 && shape[0] >= 2,
+                "a row of two or more numbers, one a class",
+                "end with `linear: {out: CLASSES}`",
+            ),
+            Output::Energy | Output::NegativeEnergy => (
+                shape.iter().product::<i64>() == 1,
+                "a single number",
+                "end with `linear: {out: 1}`, a convolution that leaves one number, or `sum_features`; a classifier has `output: logits`",
+            ),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(self.fault(
+            &format!("layers[{}]", nodes.len() - 1),
+            format!(
+                "the network ends in {} an image; expected {expected}",
+                shape_text(shape)
+            ),
+            remedy,
+        ))
     }
 
     pub fn check_rule(&self, init: Init, key: &str) -> Result<()> {

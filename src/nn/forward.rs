@@ -54,7 +54,7 @@ fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
             bias,
         } => x.group_norm(*groups, Some(&t[*weight]), Some(&t[*bias]), *eps, true),
         Op::BatchNorm { norm, first } => batch_norm(*norm, &t[*first..*first + 5], &x, mode),
-        Op::Dropout { p } => x.dropout(*p, mode == Mode::Train),
+        Op::Dropout { p } => x.dropout(*p, mode != Mode::Eval),
     }
 }
 
@@ -72,23 +72,23 @@ fn activate(activation: Activation, mut x: Tensor, owns_input: bool) -> Tensor {
     }
 }
 
-/// Normalises by the batch's statistics in training, by the running ones otherwise.
+/// Normalises by the batch's statistics in training, and records them where the mode does; else by the running ones.
 fn batch_norm(norm: Norm, tensors: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
     let [weight, bias, mean, var, seen] = tensors else {
         unreachable!("the plan lays out five tensors a batch norm");
     };
-    let train = mode == Mode::Train;
-    if train {
+    if mode == Mode::Train {
         let _guard = tch::no_grad_guard();
         let _ = seen.shallow_clone().g_add_scalar_(1);
     }
     let (weight, bias) = (Some(weight), Some(bias));
+    let running = mode != Mode::TrainUnrecorded;
     x.batch_norm(
         weight,
         bias,
-        Some(mean),
-        Some(var),
-        train,
+        running.then_some(mean),
+        running.then_some(var),
+        mode != Mode::Eval,
         norm.momentum,
         norm.eps,
         true,

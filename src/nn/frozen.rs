@@ -2,16 +2,19 @@
 
 use tch::{Kind, Tensor};
 
-use super::network::{Mode, Network};
+use super::network::{Mode, Network, shaped};
 use super::plan::{Plan, Weight};
 use super::{forward, spectral};
 use crate::config::{Layer, ModelConfig};
 
-/// A network in evaluation mode whose tensors never require gradients; spectral norm is folded into plain weights.
+/// A network whose tensors never require gradients; spectral norm is folded into plain weights.
+///
+/// It computes in evaluation mode unless [`in_mode`](Self::in_mode) says otherwise.
 #[derive(Debug)]
 pub struct Frozen {
     config: ModelConfig,
     kind: Kind,
+    mode: Mode,
     plan: Plan,
     tensors: Vec<Tensor>,
     /// Where each tensor comes from in the live network.
@@ -36,6 +39,7 @@ impl Frozen {
         let mut frozen = Frozen {
             config,
             kind,
+            mode: Mode::Eval,
             plan,
             tensors,
             sources,
@@ -59,11 +63,47 @@ impl Frozen {
         }
     }
 
-    /// The network's raw number for each image: `[B,C,H,W]` f32 to `[B]` f32, differentiable in the image alone.
+    /// The same copy, computing in another mode: JEM++ samples with the batch's own statistics, IGEBM with dropout.
+    ///
+    /// # Panics
+    /// For [`Mode::Train`]: a frozen copy records nothing.
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        assert!(mode != Mode::Train, "a frozen copy records nothing");
+        self.mode = mode;
+        self
+    }
+
+    /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
+    /// differentiable in the image alone.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let x = x.to_kind(self.kind);
-        let out = forward::run(&self.plan.nodes, x, &self.tensors, Mode::Eval);
-        out.reshape([-1]).to_kind(Kind::Float)
+        let out = forward::run(&self.plan.nodes, x.to_kind(self.kind), &self.tensors, self.mode);
+        shaped(out.to_kind(Kind::Float), &self.config)
+    }
+
+    /// What the last layer is given, `[B,D]` f32: the features of an image.
+    pub fn features(&self, x: &Tensor) -> Tensor {
+        let (_, body) = self.plan.nodes.split_last().expect("a plan has a layer");
+        let out = forward::run(body, x.to_kind(self.kind), &self.tensors, self.mode);
+        out.flatten(1, -1).to_kind(Kind::Float)
+    }
+
+    /// What the first layer gives, in f32, whatever its shape.
+    pub fn first(&self, x: &Tensor) -> Tensor {
+        let first = &self.plan.nodes[..1];
+        forward::run(first, x.to_kind(self.kind), &self.tensors, self.mode).to_kind(Kind::Float)
+    }
+
+    /// The raw output from what [`first`](Self::first) gave.
+    pub fn rest(&self, h: &Tensor) -> Tensor {
+        // A copy: the second layer may take its input's place in memory.
+        let h = h.to_kind(self.kind) * 1.0;
+        let out = forward::run(&self.plan.nodes[1..], h, &self.tensors, self.mode);
+        shaped(out.to_kind(Kind::Float), &self.config)
+    }
+
+    /// How many classes a classifier tells apart; none for an energy without classes.
+    pub fn classes(&self) -> Option<i64> {
+        self.plan.classes(self.config.output)
     }
 
     /// The architecture of the live network.

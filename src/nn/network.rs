@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::plan::Plan;
 use super::{Frozen, forward, init, spectral, strict};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Output};
 use crate::error::Result;
 use crate::rng::Stream;
 
@@ -16,6 +16,8 @@ use crate::rng::Stream;
 pub enum Mode {
     /// Dropout zeroes, batch norm uses and records the batch's statistics, spectral norm iterates.
     Train,
+    /// As in training, but nothing is recorded: running statistics and spectral norm's vectors stay as they are.
+    TrainUnrecorded,
     /// A fixed function of the image; no buffer changes.
     Eval,
 }
@@ -75,13 +77,41 @@ impl Network {
         self.device
     }
 
-    /// The network's raw number for each image: `[B,C,H,W]` f32 to `[B]` f32, the sign of
-    /// [`Output`](crate::config::Output) not applied. Differentiable in the image and in the parameters.
+    /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
+    /// the sign of [`Output`](crate::config::Output) is not applied. Differentiable in the image and in the parameters.
     ///
     /// In training, dropout draws from torch's global generator: call [`Stream::arm`] before a pass that is to be
     /// repeatable.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        forward::run(&self.plan.nodes, x.shallow_clone(), &self.tensors, mode).reshape([-1])
+        self.forward_as(x, mode, Kind::Float)
+    }
+
+    /// The same with layers that compute in `kind` (f32 or bf16); parameters, and their gradients, stay f32.
+    pub fn forward_as(&self, x: &Tensor, mode: Mode, kind: Kind) -> Tensor {
+        let out = match kind {
+            Kind::Float => forward::run(&self.plan.nodes, x.shallow_clone(), &self.tensors, mode),
+            _ => forward::run(&self.plan.nodes, x.to_kind(kind), &self.reduced(kind), mode).to_kind(Kind::Float),
+        };
+        shaped(out, &self.config)
+    }
+
+    /// The tensors with those that may be reduced in `kind`, differentiable in the parameters.
+    fn reduced(&self, kind: Kind) -> Vec<Tensor> {
+        let pairs = self.plan.slots.iter().zip(&self.tensors);
+        pairs
+            .map(|(slot, t)| {
+                if slot.reducible {
+                    t.to_kind(kind)
+                } else {
+                    t.shallow_clone()
+                }
+            })
+            .collect()
+    }
+
+    /// How many classes a classifier tells apart; none for an energy without classes.
+    pub fn classes(&self) -> Option<i64> {
+        self.plan.classes(self.config.output)
     }
 
     /// What training changes, in the order and with the names of PyTorch's `named_parameters`.
@@ -136,5 +166,13 @@ impl Network {
     /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
     pub fn frozen(&self, kind: Kind) -> Frozen {
         Frozen::new(self, kind)
+    }
+}
+
+/// The last layer's output as callers see it: a number an image, or a row of logits.
+pub(super) fn shaped(out: Tensor, model: &ModelConfig) -> Tensor {
+    match model.output {
+        Output::Logits => out,
+        Output::Energy | Output::NegativeEnergy => out.reshape([-1]),
     }
 }

@@ -2,7 +2,7 @@
 
 use tch::Kind;
 
-use crate::config::{Init, Norm, SpectralNorm};
+use crate::config::{Init, Norm, Output, SpectralNorm};
 
 /// A checked architecture; built by [`Plan::new`](super::build).
 #[derive(Debug)]
@@ -153,6 +153,12 @@ impl Plan {
     /// The position of a tensor by its name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.slots.iter().position(|s| s.name == name)
+    }
+
+    /// How many classes the last layer's logits tell apart.
+    pub fn classes(&self, output: Output) -> Option<i64> {
+        let last = self.nodes.last().filter(|_| output == Output::Logits);
+        last.map(|n| n.output[0])
     }
 
     /// Every weight under spectral normalisation.
