@@ -23,9 +23,15 @@ pub struct DataConfig {
     /// over the sorted files, so that every class is among them.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// Uses only so many labels of each class, drawn by `split_seed`; the other images count as unlabelled. null: all.
+    #[serde(default)]
+    pub labels_per_class: Option<usize>,
     /// Random changes made to each training batch.
     #[serde(default)]
     pub augment: Augment,
+    /// The same for labelled batches; null means `augment`.
+    #[serde(default)]
+    pub labelled_augment: Option<Augment>,
 }
 
 /// Where images come from.
