@@ -14,7 +14,9 @@ pub mod yaml;
 
 pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig, StrokesConfig};
 pub use experiment::Experiment;
-pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
+pub use model::{
+    Conv, Init, Layer, Linear, ModelConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+};
 pub use objective::{Chains, Negatives, ObjectiveConfig, Statistics};
 pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
 pub use resume::MAY_CHANGE;
