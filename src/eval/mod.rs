@@ -1,7 +1,19 @@
-//! How well the energy tells images of the data from others.
+//! How well a model tells images of the data from others, tells their classes, and makes images like them.
 
 mod auroc;
+mod calibration;
+mod classification;
+mod detection;
+mod frechet;
+mod inception;
+mod manifold;
 mod ood;
 
 pub use auroc::auroc;
+pub use calibration::{BINS, Bin, ece};
+pub use classification::{Classification, Classifications};
+pub use detection::{Detection, Intervals, detection, threshold};
+pub use frechet::{Moments, frechet_distance};
+pub use inception::{InceptionScore, inception_score};
+pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
 pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};
