@@ -1,11 +1,14 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 
 mod check;
+mod classes;
+mod conditional;
 mod console;
 mod device;
 mod environment;
 mod export;
 mod import;
+mod judge;
 mod model;
 mod progress;
 mod results;

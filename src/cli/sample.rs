@@ -6,9 +6,10 @@ use clap::ValueEnum;
 use tch::{Device, Kind, Tensor};
 
 use super::Status;
+use super::conditional::{Conditional, Request};
 use super::model::Choice;
 use super::progress::Progress;
-use super::synthesis;
+use super::synthesis::{self, Target};
 use crate::buffer::ReplayBuffer;
 use crate::config::InitialDistribution;
 use crate::error::{Error, Result};
@@ -32,9 +33,9 @@ const FILMED: i64 = 16;
 pub struct Args {
     /// The folder of a run
     run: PathBuf,
-    /// How many images
-    #[arg(short, default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..=MOST))]
-    n: i64,
+    /// How many images; 64 unless given, 8 of a class with --classes and --interpolate
+    #[arg(short, value_parser = clap::value_parser!(i64).range(1..=MOST))]
+    n: Option<i64>,
     /// Steps of the chains; report.sample_steps of the run unless given
     #[arg(long)]
     steps: Option<usize>,
@@ -50,6 +51,8 @@ pub struct Args {
     /// Decides the starts and the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    conditional: Conditional,
     #[command(flatten)]
     choice: Choice,
 }
@@ -69,26 +72,31 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let out = args.out.clone().unwrap_or_else(|| run.samples().join("sample.png"));
     let form = Form::of(&out)?;
     let (trained, device) = args.choice.load(&run)?;
-    let mut rng = Stream::new(args.seed, "sample");
-    let starts = starts(args, &trained, device, &mut rng)?;
-    let (images, frames) = chains(args, &trained, &starts, &mut rng);
-    write(&images, form, &out)?;
-    println!("{}", out.display());
-    if args.trace {
-        for path in film(&frames, &out)? {
-            println!("{}", path.display());
-        }
+    let request = args.conditional.request(&run, &trained, args.n, device)?;
+    if request.images > MOST {
+        let what = format!("{} images were asked for, {MOST} are the most", request.images);
+        return Err(Error::input("-n", what, "ask for fewer of each class").into());
     }
+    let mut rng = Stream::new(args.seed, "sample");
+    let starts = starts(args, &trained, request.images, device, &mut rng)?;
+    let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng);
+    write(&images, &request, form, &out)?;
+    println!("{}", out.display());
+    let reels = Reel::of(args, &request.target, steps(args, &trained));
+    for path in films(&reels, &frames, &out)? {
+        println!("{}", path.display());
+    }
+    request.judge(&trained, &images)?;
     Ok(Status::Done)
 }
 
-fn starts(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> Result<Tensor> {
+fn starts(args: &Args, trained: &Trained, n: i64, device: Device, rng: &mut Stream) -> Result<Tensor> {
     let e = &trained.experiment;
     let shape = e.model.input;
     let init = match args.from {
         From::Noise => e.sampler.init,
         From::Data => InitialDistribution::Data,
-        From::Buffer => return buffered(args, trained, device, rng),
+        From::Buffer => return buffered(args, trained, n, device, rng),
     };
     let needs_data = matches!(init, InitialDistribution::Data | InitialDistribution::NoisyData { .. });
     let images = if needs_data {
@@ -97,11 +105,11 @@ fn starts(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> R
         None
     };
     let source = images.as_ref().map(|i| i as &dyn sampling::ImageSource);
-    sampling::start(&init, args.n, shape, source, device, rng)
+    sampling::start(&init, n, shape, source, device, rng)
 }
 
 /// Distinct chains of the checkpoint's buffer.
-fn buffered(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> Result<Tensor> {
+fn buffered(args: &Args, trained: &Trained, n: i64, device: Device, rng: &mut Stream) -> Result<Tensor> {
     let place = args.run.display().to_string();
     let named = trained.buffer.as_ref().ok_or_else(|| {
         Error::input(
@@ -112,10 +120,10 @@ fn buffered(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) ->
     })?;
     let e = &trained.experiment;
     let size = e.buffer.size as i64;
-    if size < args.n {
+    if size < n {
         return Err(Error::input(
             place,
-            format!("the buffer holds {size} chains, {} were asked for", args.n),
+            format!("the buffer holds {size} chains, {n} were asked for"),
             "ask for fewer with -n",
         ));
     }
@@ -123,25 +131,82 @@ fn buffered(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) ->
     let empty = Tensor::zeros([size, c, h, w], (Kind::Float, device));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
     buffer.load_state(named, &place)?;
-    Ok(buffer.peek(args.n, rng))
+    Ok(buffer.peek(n, rng))
 }
 
-/// Runs the chains with a progress bar; returns u8 images, and the first chains' frames if they are filmed.
-fn chains(args: &Args, trained: &Trained, starts: &Tensor, rng: &mut Stream) -> (Tensor, Vec<Tensor>) {
+/// Runs the chains with a progress bar; returns u8 images, and the first chains' frames that films are made of, each
+/// with the step after which it was taken.
+fn chains(
+    args: &Args,
+    trained: &Trained,
+    target: &Target,
+    starts: &Tensor,
+    rng: &mut Stream,
+) -> (Tensor, Vec<(usize, Tensor)>) {
     let e = &trained.experiment;
-    let steps = args.steps.unwrap_or_else(|| e.sample_steps());
+    let steps = steps(args, trained);
     let progress = Progress::new(steps as u64, 0);
-    let stride = steps.div_ceil(FRAMES).max(1);
+    let wanted = Reel::of(args, target, steps);
     let mut frames = Vec::new();
     let mut watch = |first: i64, k: usize, x: &Tensor| {
         progress.at(k as u64);
-        if args.trace && first == 0 && (k.is_multiple_of(stride) || k == steps) {
-            frames.push(data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED))));
+        if first == 0 && wanted.iter().any(|reel| reel.takes(k)) {
+            frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
         }
     };
-    let x = synthesis::synthesize(&trained.network, &e.sampler, starts, steps, rng, &mut watch);
+    let x = synthesis::synthesize_by(&trained.network, &e.sampler, target, starts, steps, rng, &mut watch);
     progress.finish();
     (data::to_u8(&x), frames)
+}
+
+fn steps(args: &Args, trained: &Trained) -> usize {
+    args.steps.unwrap_or_else(|| trained.experiment.sample_steps())
+}
+
+/// After which steps of a chain a frame is taken: evenly from a first to the last.
+struct Reel {
+    ends: Ends,
+    first: usize,
+    last: usize,
+    stride: usize,
+}
+
+/// What a reel is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Ends {
+    /// The film and the strip of whole chains.
+    Film,
+    /// The way from one class to another.
+    Interpolation,
+}
+
+impl Reel {
+    /// The reels that the options ask for.
+    fn of(args: &Args, target: &Target, steps: usize) -> Vec<Self> {
+        let film = args.trace.then(|| Self::new(Ends::Film, 0, steps, FRAMES));
+        let between = matches!(target, Target::Between { .. });
+        let way = between.then(|| Self::new(Ends::Interpolation, synthesis::halfway(steps), steps, COLUMNS - 1));
+        film.into_iter().chain(way).collect()
+    }
+
+    fn new(ends: Ends, first: usize, last: usize, frames: usize) -> Self {
+        let stride = (last - first).div_ceil(frames).max(1);
+        Self {
+            ends,
+            first,
+            last,
+            stride,
+        }
+    }
+
+    fn takes(&self, k: usize) -> bool {
+        k >= self.first && ((k - self.first).is_multiple_of(self.stride) || k == self.last)
+    }
+
+    fn select(&self, frames: &[(usize, Tensor)]) -> Vec<Tensor> {
+        let own = frames.iter().filter(|(k, _)| self.takes(*k));
+        own.map(|(_, frame)| frame.shallow_clone()).collect()
+    }
 }
 
 /// How images are written.
@@ -174,21 +239,35 @@ impl Form {
 }
 
 /// Writes images in the form that was chosen, and the folder that they go into where it is missing.
-fn write(images: &Tensor, form: Form, out: &Path) -> Result<()> {
+fn write(images: &Tensor, request: &Request, form: Form, out: &Path) -> Result<()> {
     files::create_parent(out)?;
+    let wide = request.columns.unwrap_or_else(|| columns(images.size()[0]));
     match form {
-        Form::Grid => report::grid(images, columns(images.size()[0]), out),
+        Form::Grid => report::grid(images, wide, out),
         Form::Npy => report::npy(images, out),
         Form::Folder => report::images_to_folder(images, out),
     }
 }
 
-/// The film beside the output: `NAME.film.gif` and `NAME.strip.png`.
-fn film(frames: &[Tensor], out: &Path) -> Result<[PathBuf; 2]> {
-    let paths = [out.with_extension("film.gif"), out.with_extension("strip.png")];
-    let shown = frames.first().map_or(1, |f| f.size()[0]);
-    report::film(frames, columns(shown), &paths[0])?;
-    report::strip(frames, COLUMNS, &paths[1])?;
+/// What the frames are made into, beside the output: with --trace `NAME.film.gif` and `NAME.strip.png` of the whole
+/// chains, and `NAME.interpolation.png` of their second half where they go from one class to another.
+fn films(reels: &[Reel], frames: &[(usize, Tensor)], out: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for reel in reels {
+        let own = reel.select(frames);
+        if reel.ends == Ends::Film {
+            let path = out.with_extension("film.gif");
+            report::film(&own, columns(own.first().map_or(1, |f| f.size()[0])), &path)?;
+            paths.push(path);
+        }
+        let name = match reel.ends {
+            Ends::Film => "strip.png",
+            Ends::Interpolation => "interpolation.png",
+        };
+        let path = out.with_extension(name);
+        report::strip(&own, COLUMNS, &path)?;
+        paths.push(path);
+    }
     Ok(paths)
 }
 

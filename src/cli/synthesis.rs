@@ -6,16 +6,69 @@ use crate::config::SamplerConfig;
 use crate::energy::FrozenEnergy;
 use crate::nn::Network;
 use crate::rng::Stream;
-use crate::sampling::{self, Langevin};
+use crate::sampling::{self, ChainOutput, Langevin};
 
 /// Chains that run side by side.
 const BATCH: i64 = 250;
 
-/// Runs a chain of `steps` from each start; `watch` is called before each batch's first step and after every step
-/// with the number of the batch's first image, the step, and the states. Returns images of the same shape.
+/// What chains move by; classes are `[N]`, i64, one a chain.
+pub enum Target {
+    /// E(x)
+    Any,
+    /// E(x,y)
+    Classes(Tensor),
+    /// From E(x,a) to E(x,b): (1 - w) E(x,a) + w E(x,b) with the w of [`weight_at`].
+    Between {
+        /// a
+        from: Tensor,
+        /// b
+        to: Tensor,
+    },
+}
+
+impl Target {
+    /// The target of the chains from number `first` on, `n` of them.
+    fn part(&self, first: i64, n: i64) -> Self {
+        match self {
+            Self::Any => Self::Any,
+            Self::Classes(classes) => Self::Classes(classes.narrow(0, first, n)),
+            Self::Between { from, to } => Self::Between {
+                from: from.narrow(0, first, n),
+                to: to.narrow(0, first, n),
+            },
+        }
+    }
+}
+
+/// The last step, counted from 1, of a chain of `steps` that moves by E(x,a) alone: the half of them, rounded down.
+pub fn halfway(steps: usize) -> usize {
+    steps / 2
+}
+
+/// The w of step `k` of `steps`, counted from 1: 0 over the first half, from there linear, 1 at the last step.
+pub fn weight_at(k: usize, steps: usize) -> f64 {
+    let half = halfway(steps);
+    k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
+}
+
+/// Runs a chain of `steps` by E(x) from each start; `watch` is called before each batch's first step and after every
+/// step with the number of the batch's first image, the step, and the states. Returns images of the same shape.
 pub fn synthesize(
     network: &Network,
     sampler: &SamplerConfig,
+    starts: &Tensor,
+    steps: usize,
+    rng: &mut Stream,
+    watch: &mut dyn FnMut(i64, usize, &Tensor),
+) -> Tensor {
+    synthesize_by(network, sampler, &Target::Any, starts, steps, rng, watch)
+}
+
+/// The same by another energy of the network.
+pub fn synthesize_by(
+    network: &Network,
+    sampler: &SamplerConfig,
+    target: &Target,
     starts: &Tensor,
     steps: usize,
     rng: &mut Stream,
@@ -28,9 +81,39 @@ pub fn synthesize(
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {
         let count = start.size()[0];
-        let chain = sampling::run_chain_watched(&kernel, &energy, start, steps, rng, &mut |k, x| watch(first, k, x));
+        let part = target.part(first, count);
+        let chain = run(&kernel, &energy, &part, start, steps, rng, &mut |k, x| {
+            watch(first, k, x)
+        });
         ends.push(chain.x);
         first += count;
     }
     Tensor::cat(&ends, 0)
+}
+
+/// One batch of chains.
+fn run(
+    kernel: &Langevin,
+    energy: &FrozenEnergy,
+    target: &Target,
+    start: Tensor,
+    steps: usize,
+    rng: &mut Stream,
+    watch: &mut dyn FnMut(usize, &Tensor),
+) -> ChainOutput {
+    match target {
+        Target::Any => sampling::run_chain_watched(kernel, energy, start, steps, rng, watch),
+        Target::Classes(classes) => {
+            let energy = energy.of_classes(classes);
+            sampling::run_chain_watched(kernel, &energy, start, steps, rng, watch)
+        }
+        Target::Between { from, to } => {
+            let energy = energy.between_classes(from, to);
+            // Seen after step k, the weight is set for the step that follows.
+            sampling::run_chain_watched(kernel, &energy, start, steps, rng, &mut |k, x| {
+                energy.set_weight(weight_at(k + 1, steps));
+                watch(k, x);
+            })
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod compose;
 mod network;
 
 pub use compose::{GaussianReference, Sum, Tempered};
-pub use network::{ClassEnergy, FrozenEnergy, LiveEnergy, joint, marginal};
+pub use network::{BetweenClasses, ClassEnergy, FrozenEnergy, LiveEnergy, joint, marginal};
 
 use tch::Tensor;
 
@@ -26,7 +26,7 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
     }
 }
 
-/// Energies of a batch and their gradients, cut off from any graph.
+/// Energies of a batch and their gradients.
 #[derive(Debug)]
 pub struct EnergyGrad {
     /// `[B]`
@@ -50,5 +50,23 @@ pub fn energy_and_grad(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGra
             energy: e.detach(),
             grad,
         }
+    })
+}
+
+/// The same, in a graph: energies and gradients can themselves be differentiated, with respect to `x` and whatever it
+/// was made from.
+///
+/// An attack goes this way through a defence that moves images by Langevin steps. The graph of a chain holds every
+/// step's activations, so memory grows with its length.
+pub fn energy_and_grad_with_graph(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
+    tch::with_grad(|| {
+        let x = match x.requires_grad() {
+            true => x.shallow_clone(),
+            false => x.detach().set_requires_grad(true),
+        };
+        let e = energy.energy(&x);
+        let total = e.sum(e.kind());
+        let grad = Tensor::run_backward(&[&total], &[&x], true, true).remove(0);
+        EnergyGrad { energy: e, grad }
     })
 }

@@ -1,5 +1,7 @@
 //! Networks as energies: a frozen one for chains, a live one for training.
 
+use std::cell::Cell;
+
 use tch::{Kind, Tensor};
 
 use super::{Energy, GaussianReference};
@@ -108,6 +110,23 @@ impl FrozenEnergy {
         );
         ClassEnergy { frozen: self, classes }
     }
+
+    /// (1 - w) E(x,a) + w E(x,b) for two classes an image, `[B]` each, i64; w is 0 until it is set.
+    ///
+    /// # Panics
+    /// If the network gives no logits.
+    pub fn between_classes<'a>(&'a self, from: &'a Tensor, to: &'a Tensor) -> BetweenClasses<'a> {
+        assert!(
+            self.network.classes().is_some(),
+            "a network without classes has no E(x,y)"
+        );
+        BetweenClasses {
+            frozen: self,
+            from,
+            to,
+            weight: Cell::new(0.0),
+        }
+    }
 }
 
 impl Energy for FrozenEnergy {
@@ -126,6 +145,30 @@ pub struct ClassEnergy<'a> {
 impl Energy for ClassEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         let energy = joint(&self.frozen.network.forward(x), self.classes);
+        self.frozen.head.with_reference(energy, x)
+    }
+}
+
+/// (1 - w) E(x,a) + w E(x,b) of a frozen classifier: a way from one class to another, in one pass of the network.
+#[derive(Debug)]
+pub struct BetweenClasses<'a> {
+    frozen: &'a FrozenEnergy,
+    from: &'a Tensor,
+    to: &'a Tensor,
+    weight: Cell<f64>,
+}
+
+impl BetweenClasses<'_> {
+    /// Sets w, from 0 (all of E(x,a)) to 1 (all of E(x,b)), for the energies that follow.
+    pub fn set_weight(&self, weight: f64) {
+        self.weight.set(weight);
+    }
+}
+
+impl Energy for BetweenClasses<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let (logits, w) = (self.frozen.network.forward(x), self.weight.get());
+        let energy = joint(&logits, self.from) * (1.0 - w) + joint(&logits, self.to) * w;
         self.frozen.head.with_reference(energy, x)
     }
 }

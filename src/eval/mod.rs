@@ -1,19 +1,29 @@
-//! How well a model tells images of the data from others, tells their classes, and makes images like them.
+//! How well a model tells images of the data from others, tells their classes, makes images like them, and withstands attacks.
 
+mod agreement;
+mod attack;
 mod auroc;
 mod calibration;
 mod classification;
+mod defence;
 mod detection;
 mod frechet;
 mod inception;
 mod manifold;
 mod ood;
+mod passes;
+mod robustness;
 
+pub use agreement::{Agreement, ClassAgreement};
+pub use attack::{Attack, Attacked, Norm, Through, attack};
 pub use auroc::auroc;
 pub use calibration::{BINS, Bin, ece};
 pub use classification::{Classification, Classifications};
+pub use defence::Defence;
 pub use detection::{Detection, Intervals, detection, threshold};
 pub use frechet::{Moments, frechet_distance};
 pub use inception::{InceptionScore, inception_score};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
 pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};
+pub use passes::outputs;
+pub use robustness::{RobustCurve, RobustPoint};

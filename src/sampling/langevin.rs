@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::kernel::{ChainState, Kernel, StepInfo};
 use crate::config::{ChainSchedule, GradClip, SamplerConfig, StepPart};
-use crate::energy::{Energy, energy_and_grad};
+use crate::energy::{Energy, energy_and_grad, energy_and_grad_with_graph};
 use crate::rng::Stream;
 
 /// x' = x - step_size * clip(grad E(x)) + noise_scale * z, without a Metropolis test (Roberts & Tweedie 1996).
@@ -82,6 +82,44 @@ impl Langevin {
         match self.noise {
             Noise::Scale(scale) => scale * factor,
             Noise::Temperature(t) => (2.0 * self.step_size_at(k) * t).sqrt() * factor,
+        }
+    }
+
+    /// Step `k` (from 0) of chains at `x`, `[B,C,H,W]`, in a graph: what comes out can be differentiated with respect to
+    /// `x`, through the gradient of the energy, its clipping and the clamp. The same numbers as [`step`](Kernel::step).
+    pub fn step_with_graph(&self, energy: &dyn Energy, x: &Tensor, k: usize, rng: &mut Stream) -> Tensor {
+        self.order.iter().fold(x.shallow_clone(), |x, part| match part {
+            StepPart::Gradient => {
+                let grad = energy_and_grad_with_graph(energy, &x).grad;
+                x + self.clipped(grad) * -self.step_size_at(k)
+            }
+            StepPart::Noise if self.noise_scale_at(k) > 0.0 => {
+                let mut noise = x.detach().empty_like();
+                rng.arm();
+                let _ = noise.normal_(0.0, self.noise_scale_at(k));
+                x + noise
+            }
+            StepPart::Noise => x,
+            StepPart::Clamp => {
+                let [low, high] = self.clamp.expect("a clamp in the order comes with its interval");
+                x.clamp(low, high)
+            }
+        })
+    }
+
+    /// The gradient as a step uses it, differentiable.
+    fn clipped(&self, grad: Tensor) -> Tensor {
+        match self.grad_clip {
+            None => grad,
+            Some(GradClip::Value(limit)) => grad.clamp(-limit, limit),
+            Some(GradClip::Norm(limit)) => {
+                // The root has no slope at 0: a gradient that small is below the limit whatever it is.
+                let norm = grad
+                    .square()
+                    .sum_dim_intlist([1i64, 2, 3].as_slice(), true, grad.kind());
+                let norm = norm.clamp_min(f64::from(f32::MIN_POSITIVE)).sqrt();
+                &grad * (norm.reciprocal() * limit).clamp_max(1.0)
+            }
         }
     }
 

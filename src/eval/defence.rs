@@ -1,0 +1,92 @@
+//! A classifier as it is used on images that may be attacked: alone, or after Langevin steps that pull images back.
+
+use tch::{Kind, Tensor};
+
+use crate::config::SamplerConfig;
+use crate::data;
+use crate::energy::FrozenEnergy;
+use crate::rng::Stream;
+use crate::sampling::{Langevin, run_chain};
+
+/// JEM-k (Grathwohl et al. 2020): images move by k Langevin steps on E(x) before they are classified.
+///
+/// Every image is taken `chains` times, noise is added to each copy, each moves by `refine` steps, and the logits are
+/// averaged over the copies. With no noise and no step this is the classifier itself.
+#[derive(Debug)]
+pub struct Defence<'a> {
+    energy: &'a FrozenEnergy,
+    kernel: Langevin,
+    refine: usize,
+    chains: i64,
+    noise: f64,
+}
+
+impl<'a> Defence<'a> {
+    /// A defence of `refine` steps of the kernel that `sampler` describes; `noise` is the standard deviation that is
+    /// added to images in [-1, 1].
+    ///
+    /// # Panics
+    /// If the network gives no logits, or there is no chain.
+    pub fn new(energy: &'a FrozenEnergy, sampler: &SamplerConfig, refine: usize, chains: i64, noise: f64) -> Self {
+        assert!(
+            energy.network().classes().is_some(),
+            "only a classifier can be defended"
+        );
+        assert!(chains > 0, "a defence needs a chain");
+        Self {
+            energy,
+            // The first steps of a chain of the run: its schedules go over the run's own length.
+            kernel: Langevin::new(sampler, sampler.n_steps.max(refine)),
+            refine,
+            chains,
+            noise,
+        }
+    }
+
+    /// Whether the same image may get other logits the next time.
+    pub fn is_random(&self) -> bool {
+        self.noise > 0.0 || (0..self.refine).any(|k| self.kernel.noise_scale_at(k) > 0.0)
+    }
+
+    /// Logits `[B,K]` of images `[B,C,H,W]`, without a graph.
+    pub fn logits(&self, x: &Tensor, rng: &mut Stream) -> Tensor {
+        let _guard = tch::no_grad_guard();
+        let copies = self.copies(x, rng);
+        let refined = match self.refine {
+            0 => copies,
+            k => run_chain(&self.kernel, self.energy, copies, k, rng).x,
+        };
+        self.mean_logits(&refined)
+    }
+
+    /// The same numbers, differentiable with respect to the images, through every step.
+    pub fn logits_with_graph(&self, x: &Tensor, rng: &mut Stream) -> Tensor {
+        let copies = self.copies(x, rng);
+        let refined = (0..self.refine).fold(copies, |x, k| self.kernel.step_with_graph(self.energy, &x, k, rng));
+        self.mean_logits(&refined)
+    }
+
+    /// The logits of the classifier alone, differentiable.
+    pub fn plain_logits(&self, x: &Tensor) -> Tensor {
+        self.energy.network().forward(x)
+    }
+
+    /// The copies of an image stand one after another.
+    fn copies(&self, x: &Tensor, rng: &mut Stream) -> Tensor {
+        let copies = match self.chains {
+            1 => x.shallow_clone(),
+            n => x.repeat_interleave_self_int(n, 0, None),
+        };
+        data::add_noise(&copies, self.noise, rng)
+    }
+
+    fn mean_logits(&self, copies: &Tensor) -> Tensor {
+        let logits = self.energy.network().forward(copies);
+        let [n, classes] = logits.size()[..] else {
+            unreachable!("a classifier gives a row of logits an image")
+        };
+        logits
+            .view([n / self.chains, self.chains, classes])
+            .mean_dim([1i64].as_slice(), false, Kind::Float)
+    }
+}
