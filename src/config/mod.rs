@@ -15,7 +15,7 @@ pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig,
 pub use experiment::Experiment;
 pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
 pub use objective::{Negatives, ObjectiveConfig};
-pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
+pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 pub use resume::MAY_CHANGE;
 pub use sampler::{
     BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
