@@ -274,6 +274,7 @@ impl Experiment {
             LrSchedule::Cosine { end } => c.share("optimizer.schedule.cosine.end", *end)?,
         }
         self.check_clip(c)?;
+        o.sam.map_or(Ok(()), |s| c.positive("optimizer.sam.rho", s.rho))?;
         o.ema.map_or(Ok(()), |v| c.decay("optimizer.ema", v))
     }
 

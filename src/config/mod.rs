@@ -18,7 +18,7 @@ pub use model::{
     Conv, Init, Layer, Linear, ModelConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
 };
 pub use objective::{Chains, Negatives, ObjectiveConfig, Statistics};
-pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
+pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 pub use resume::MAY_CHANGE;
 pub use sampler::{
     BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
