@@ -7,6 +7,7 @@ mod folder;
 mod hash;
 mod idx;
 mod images;
+mod mat;
 mod named;
 mod npy;
 mod open;
@@ -17,6 +18,7 @@ mod source;
 mod split;
 mod stack;
 mod strokes;
+mod svhn;
 
 pub use augment::augment;
 pub use batches::{Batches, BatchesState};

@@ -28,6 +28,7 @@ impl<'a> Source<'a> {
             Dataset::FashionMnist => Self::Named(&named::FASHION_MNIST),
             Dataset::Cifar10 => Self::Named(&named::CIFAR10),
             Dataset::Cifar100 => Self::Named(&named::CIFAR100),
+            Dataset::Svhn => Self::Named(&named::SVHN),
             Dataset::Strokes(cfg) => Self::Strokes(cfg),
             Dataset::Folder(cfg) => Self::Folder(cfg),
             Dataset::Npy(files) => Self::Stack(StackFiles { files, is_npy: true }),
