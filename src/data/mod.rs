@@ -26,5 +26,5 @@ pub use images::Images;
 pub use open::{DataSet, check_shape, declared_shape, open, test_images};
 pub use pixels::{add_noise, convert_channels, to_u8, to_unit};
 pub use score::{ScoreBatch, ScoreInput, ScoreItem};
-pub use source::name;
+pub use source::{dataset_at, name};
 pub use split::{Digest, SourceRecord, SplitRecord};

@@ -65,6 +65,11 @@ impl<'a> Judge<'a> {
         self
     }
 
+    /// The mean given to [`with_typical`](Self::with_typical).
+    pub fn typical(&self) -> Option<f64> {
+        self.typical
+    }
+
     /// The scores of `images`, u8 or f32 in [-1, 1], `[N,C,H,W]` on the network's device, `batch` at a time.
     ///
     /// All come from one pass; only [`Score::GradNorm`] also goes backward. `rng` is for the noise alone.
