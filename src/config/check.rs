@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Measure, Output,
+    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Measure, OodSet, Output,
     ParamClip, StepPart, Storage, yaml,
 };
 use crate::error::Result;
@@ -327,6 +327,13 @@ impl Experiment {
             "evaluate.limit",
             0,
             "a whole number of 1 or more, or null",
+        )?;
+        let [_, h, w] = self.model.input;
+        c.ensure(
+            h == w || !self.evaluate.ood.contains(&OodSet::Rotated),
+            "evaluate.ood",
+            format!("`rotated`, of a model for {h} x {w} pixels,"),
+            "it to square images only: a quarter turn changes the shape of others",
         )?;
         c.ensure(
             self.evaluate.images >= 2,

@@ -48,6 +48,8 @@ pub enum Dataset {
     Cifar10,
     /// 50,000 + 10,000 photographs of a hundred classes, 3x32x32.
     Cifar100,
+    /// 73,257 + 26,032 photographs of house numbers, a digit each, 3x32x32.
+    Svhn,
     /// Strokes and discs drawn by the program itself, with labels.
     Strokes(StrokesConfig),
     /// A folder of image files; its sub-folders are the labels where every file lies in one.

@@ -90,16 +90,31 @@ pub struct Evaluate {
     pub limit: Option<usize>,
 }
 
-/// What is out of distribution.
+/// What is out of distribution. A set that is drawn by code has as many images as the set it is told apart from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
-    /// The test images of another data set (grey and colour are converted, sizes must agree).
+    /// The test images of another data set, brought to the model's shape: grey and colour are converted, then another
+    /// size is fitted by the rule `crop` (a folder's by its own).
     Data(Dataset),
     /// Pixels uniform in [-1, 1].
     Uniform,
+    /// Pixels N(0, 1), clamped to [-1, 1].
+    Gaussian,
+    /// One random level (grey) or colour an image.
+    Constant,
+    /// Means of two test images each.
+    Interpolated,
+    /// The test images turned by 90 degrees against the clock; they must be square.
+    Rotated,
     /// The test images upside down.
     Flipped,
+    /// The negatives of the test images, -x.
+    Inverted,
+    /// The test images under a Gaussian blur whose standard deviation is a sixteenth of the shorter side.
+    Blurred,
+    /// Waves, stripes, checkers and smooth noise, each in two random colours.
+    Textures,
 }
 
 /// What the quality monitor measures.

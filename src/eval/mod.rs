@@ -1,5 +1,3 @@
-//! How well a model tells images of the data from others, tells their classes, makes images like them, and withstands attacks.
-
 mod agreement;
 mod attack;
 mod auroc;
@@ -9,10 +7,13 @@ mod defence;
 mod detection;
 mod frechet;
 mod inception;
+mod judge;
 mod manifold;
 mod ood;
+pub mod outliers;
 mod passes;
 mod robustness;
+mod scores;
 
 pub use agreement::{Agreement, ClassAgreement};
 pub use attack::{Attack, Attacked, Norm, Through, attack};
@@ -23,7 +24,9 @@ pub use defence::Defence;
 pub use detection::{Detection, Intervals, detection, threshold};
 pub use frechet::{Moments, frechet_distance};
 pub use inception::{InceptionScore, inception_score};
+pub use judge::{Judge, Judged};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
-pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};
+pub use ood::{OodRow, OodTable};
 pub use passes::outputs;
 pub use robustness::{RobustCurve, RobustPoint};
+pub use scores::Score;
