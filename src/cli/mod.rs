@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod judge;
 mod model;
+mod monitor;
 mod progress;
 mod results;
 mod sample;

@@ -23,6 +23,9 @@ impl Trainer {
         self.state.optimizer.zero_grad();
         let pass = self.pass(batch, Mode::Train);
         pass.out.loss.backward();
+        if self.state.sam.is_some() {
+            self.sharpen(batch);
+        }
         let s = &mut self.state;
         let norm = s.optimizer.clip();
         s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
@@ -31,6 +34,18 @@ impl Trainer {
         }
         s.guard.watch(&pass.energies, &pass.out.loss, &norm);
         self.note(batch, pass.out, norm);
+    }
+
+    /// Replaces the gradient by that at the worst weights nearby: a second pass on the same batch that records nothing.
+    fn sharpen(&mut self, batch: &Batch) {
+        if let Some(sam) = &mut self.state.sam {
+            sam.climb();
+        }
+        self.state.optimizer.zero_grad();
+        self.pass(batch, Mode::TrainUnrecorded).out.loss.backward();
+        if let Some(sam) = &mut self.state.sam {
+            sam.descend();
+        }
     }
 
     /// One pass over everything that the objective uses.
