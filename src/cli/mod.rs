@@ -7,6 +7,7 @@ mod environment;
 mod export;
 mod import;
 mod model;
+mod names;
 mod progress;
 mod results;
 mod sample;
