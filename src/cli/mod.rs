@@ -11,6 +11,7 @@ mod import;
 mod judge;
 mod model;
 mod monitor;
+mod names;
 mod progress;
 mod results;
 mod sample;
