@@ -141,6 +141,9 @@ fn values_out_of_range() {
             r#"optimizer.schedule={"exponential":{"gamma":0}}"#,
             "optimizer.schedule.exponential.gamma",
         ),
+        (r#"sampler.inner={"steps":0,"step_size":0.2}"#, "sampler.inner.steps"),
+        (r#"sampler.inner={"steps":5,"step_size":0}"#, "sampler.inner.step_size"),
+        ("sampler.step_size=0", "sampler.step_size"),
         (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);

@@ -47,6 +47,7 @@ fn config(step_size: f64) -> SamplerConfig {
     SamplerConfig {
         n_steps: 1,
         step_size,
+        inner: None,
         noise_scale: None,
         temperature: None,
         grad_clip: None,

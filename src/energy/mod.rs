@@ -2,9 +2,11 @@
 
 mod compose;
 mod network;
+mod stages;
 
 pub use compose::{GaussianReference, Sum, Tempered};
 pub use network::{ClassEnergy, FrozenEnergy, LiveEnergy, joint, marginal};
+pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 
 use tch::Tensor;
 
@@ -12,17 +14,30 @@ use tch::Tensor;
 pub trait Energy {
     /// Energies `[B]`, f32, of images `[B,C,H,W]`, f32; differentiable in the images.
     fn energy(&self, x: &Tensor) -> Tensor;
+
+    /// The same energy cut behind its first layer, where it is a function of that layer's output alone.
+    fn stages(&self) -> Option<&dyn Stages> {
+        None
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for &E {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
     }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        (**self).stages()
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Box<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
+    }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        (**self).stages()
     }
 }
 

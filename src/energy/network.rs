@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Energy, GaussianReference};
+use super::{Energy, GaussianReference, Stages};
 use crate::config::{ModelConfig, Output};
 use crate::nn::{Frozen, Mode, Network};
 
@@ -25,12 +25,16 @@ impl Head {
 
     /// E(x) from the raw output.
     fn energy(&self, raw: Tensor, x: &Tensor) -> Tensor {
-        let energy = match self.output {
+        self.with_reference(self.of_network(raw), x)
+    }
+
+    /// What the network itself adds to E(x).
+    fn of_network(&self, raw: Tensor) -> Tensor {
+        match self.output {
             Output::Energy => raw,
             Output::NegativeEnergy => raw.neg(),
             Output::Logits => marginal(&raw),
-        };
-        self.with_reference(energy, x)
+        }
     }
 
     /// The reference is a term of E/T, hence T times it here.
@@ -114,6 +118,20 @@ impl Energy for FrozenEnergy {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.head.energy(self.network.forward(x), x)
     }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        self.head.reference.is_none().then_some(self)
+    }
+}
+
+impl Stages for FrozenEnergy {
+    fn first(&self, x: &Tensor) -> Tensor {
+        self.network.first(x)
+    }
+
+    fn rest(&self, h: &Tensor) -> Tensor {
+        self.head.of_network(self.network.rest(h))
+    }
 }
 
 /// E(x,y) = -f(x)[y] of a frozen classifier, each image with a class of its own.
@@ -127,6 +145,20 @@ impl Energy for ClassEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         let energy = joint(&self.frozen.network.forward(x), self.classes);
         self.frozen.head.with_reference(energy, x)
+    }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        self.frozen.head.reference.is_none().then_some(self)
+    }
+}
+
+impl Stages for ClassEnergy<'_> {
+    fn first(&self, x: &Tensor) -> Tensor {
+        self.frozen.network.first(x)
+    }
+
+    fn rest(&self, h: &Tensor) -> Tensor {
+        joint(&self.frozen.network.rest(h), self.classes)
     }
 }
 

@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::kernel::{ChainState, Kernel, StepInfo};
-use crate::config::{ChainSchedule, GradClip, SamplerConfig, StepPart};
-use crate::energy::{Energy, energy_and_grad};
+use crate::config::{ChainSchedule, GradClip, InnerConfig, SamplerConfig, StepPart};
+use crate::energy::{Energy, energy_and_grad, pull_back, staged_energy_and_grad};
 use crate::rng::Stream;
 
 /// x' = x - step_size * clip(grad E(x)) + noise_scale * z, without a Metropolis test (Roberts & Tweedie 1996).
@@ -15,9 +15,14 @@ use crate::rng::Stream;
 /// so that every step is a right one at temperature T whatever `step_schedule` does; the factor of `noise_schedule`
 /// multiplies it on top and anneals the temperature by its square. A `noise_scale` that is given follows
 /// `noise_schedule` alone.
+///
+/// With [`InnerConfig`] a gradient step goes on through the network's first layer alone. To first order its N inner steps
+/// add N times their size to the step size, which is what the noise of a temperature, and the temperature of a noise,
+/// then count with.
 #[derive(Debug, Clone)]
 pub struct Langevin {
     step_size: f64,
+    inner: Option<InnerConfig>,
     noise: Noise,
     step_schedule: ChainSchedule,
     noise_schedule: ChainSchedule,
@@ -44,6 +49,7 @@ impl Langevin {
         };
         Self {
             step_size: cfg.step_size,
+            inner: cfg.inner,
             noise: match cfg.noise_scale {
                 Some(scale) => Noise::Scale(scale),
                 None => Noise::Temperature(cfg.temperature.unwrap_or(1.0)),
@@ -66,7 +72,7 @@ impl Langevin {
     /// without clipping and clamping); 0 for a chain without noise.
     pub fn temperature(&self) -> f64 {
         match self.noise {
-            Noise::Scale(scale) => scale * scale / (2.0 * self.step_size),
+            Noise::Scale(scale) => scale * scale / (2.0 * self.whole_step()),
             Noise::Temperature(t) => t,
         }
     }
@@ -81,15 +87,44 @@ impl Langevin {
         let factor = self.noise_schedule.factor(k, self.n_steps);
         match self.noise {
             Noise::Scale(scale) => scale * factor,
-            Noise::Temperature(t) => (2.0 * self.step_size_at(k) * t).sqrt() * factor,
+            Noise::Temperature(t) => {
+                let step = self.whole_step() * self.step_schedule.factor(k, self.n_steps);
+                (2.0 * step * t).sqrt() * factor
+            }
         }
     }
 
-    /// Moves `x` against the clipped gradient; returns the norms before clipping.
+    /// The first step's size, inner steps included.
+    fn whole_step(&self) -> f64 {
+        self.step_size + self.inner.map_or(0.0, |i| i.steps as f64 * i.step_size)
+    }
+
+    /// Moves `x` against the clipped gradient, then by the inner steps, if any; returns the norms before clipping.
     fn descend(&self, energy: &dyn Energy, s: &mut ChainState) -> Tensor {
-        let grad = energy_and_grad(energy, &s.x).grad;
-        let norm = grad.norm_scalaropt_dim(2.0, [1, 2, 3], false);
-        let step = self.step_size_at(s.step);
+        let Some(inner) = self.inner else {
+            let grad = energy_and_grad(energy, &s.x).grad;
+            let norm = norms(&grad);
+            self.move_against(&grad, &norm, self.step_size_at(s.step), s);
+            return norm;
+        };
+        let stages = energy.stages().expect("inner steps are for energies in two stages");
+        let found = staged_energy_and_grad(stages, &s.x);
+        let norm = norms(&found.whole.grad);
+        if self.step_size > 0.0 {
+            self.move_against(&found.whole.grad, &norm, self.step_size_at(s.step), s);
+            self.clamp(s);
+        }
+        let step = inner.step_size * self.step_schedule.factor(s.step, self.n_steps);
+        for _ in 0..inner.steps {
+            let grad = pull_back(stages, &s.x, &found.upstream);
+            self.move_against(&grad, &norms(&grad), step, s);
+            self.clamp(s);
+        }
+        norm
+    }
+
+    /// x -= step * clip(grad), where `norm` is the norm of each image's gradient, `[B]`.
+    fn move_against(&self, grad: &Tensor, norm: &Tensor, step: f64, s: &mut ChainState) {
         match self.grad_clip {
             None => {
                 let _ = grad.mul_scalar_out(&s.scratch, -step);
@@ -103,10 +138,16 @@ impl Langevin {
             Some(GradClip::Norm(limit)) => {
                 // A zero gradient gives infinity here, which the upper limit turns into 1.
                 let factor = (norm.reciprocal() * limit).clamp_max_(1.0).g_mul_scalar_(-step);
-                let _ = s.x.addcmul_(&grad, &factor.view([-1, 1, 1, 1]));
+                let _ = s.x.addcmul_(grad, &factor.view([-1, 1, 1, 1]));
             }
         }
-        norm
+    }
+
+    /// Keeps `x` in the interval, where one is given.
+    fn clamp(&self, s: &mut ChainState) {
+        if let Some([low, high]) = self.clamp {
+            let _ = s.x.clamp_(low, high);
+        }
     }
 
     /// Adds the noise of this step; draws nothing where there is none.
@@ -120,17 +161,21 @@ impl Langevin {
     }
 }
 
+/// The Euclidean norm of each image's gradient, `[B]`.
+fn norms(grad: &Tensor) -> Tensor {
+    grad.norm_scalaropt_dim(2.0, [1, 2, 3], false)
+}
+
 impl Kernel for Langevin {
+    /// # Panics
+    /// With inner steps, for an energy without [`stages`](Energy::stages).
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
         let mut grad_norm = None;
         for part in &self.order {
             match part {
                 StepPart::Gradient => grad_norm = Some(self.descend(energy, &mut s)),
                 StepPart::Noise => self.diffuse(&mut s, rng),
-                StepPart::Clamp => {
-                    let [low, high] = self.clamp.expect("a clamp in the order comes with its interval");
-                    let _ = s.x.clamp_(low, high);
-                }
+                StepPart::Clamp => self.clamp(&mut s),
             }
         }
         s.step += 1;
