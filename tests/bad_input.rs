@@ -56,6 +56,10 @@ fn unknown_keys_name_their_nearest_neighbour() {
             "objective.negatives=persistant",
             ["objective.negatives", "`persistant`", "`persistent`"],
         ),
+        (
+            "sampler.network_mode=trianing",
+            ["sampler.network_mode", "`trianing`", "`training`"],
+        ),
         ("evaluate.ood=[unifrom]", ["evaluate.ood[0]", "`unifrom`", "`uniform`"]),
         ("trian.steps=3", ["tiny.yaml", "`trian`", "`train`"]),
     ] {

@@ -38,9 +38,23 @@ pub struct SamplerConfig {
     /// In which precision the network is evaluated along the chain; the state stays f32.
     #[serde(default)]
     pub precision: Precision,
+    /// How the network computes along the chain.
+    #[serde(default)]
+    pub network_mode: NetworkMode,
     /// Where fresh chains start.
     #[serde(default)]
     pub init: InitialDistribution,
+}
+
+/// How the network computes along the chain; either way nothing is recorded in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// A fixed function of each image: running statistics, no dropout.
+    #[default]
+    Evaluation,
+    /// Batch norm by the statistics of the batch of chains (JEM++), dropout active (IGEBM's large network).
+    Training,
 }
 
 /// The inner steps of the proximal sampler PYLD (JEM++, Yang & Ji 2021), after the YOPO of Zhang et al. (2019).

@@ -19,6 +19,11 @@ pub trait Energy {
     fn stages(&self) -> Option<&dyn Stages> {
         None
     }
+
+    /// Whether a pass draws from torch's global generator, which is to be [armed](crate::rng::Stream::arm) before it.
+    fn draws(&self) -> bool {
+        false
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for &E {
@@ -29,6 +34,10 @@ impl<E: Energy + ?Sized> Energy for &E {
     fn stages(&self) -> Option<&dyn Stages> {
         (**self).stages()
     }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Box<E> {
@@ -38,6 +47,10 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
 
     fn stages(&self) -> Option<&dyn Stages> {
         (**self).stages()
+    }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
     }
 }
 

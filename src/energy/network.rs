@@ -122,6 +122,10 @@ impl Energy for FrozenEnergy {
     fn stages(&self) -> Option<&dyn Stages> {
         self.head.reference.is_none().then_some(self)
     }
+
+    fn draws(&self) -> bool {
+        self.network.draws()
+    }
 }
 
 impl Stages for FrozenEnergy {
@@ -149,6 +153,10 @@ impl Energy for ClassEnergy<'_> {
 
     fn stages(&self) -> Option<&dyn Stages> {
         self.frozen.head.reference.is_none().then_some(self)
+    }
+
+    fn draws(&self) -> bool {
+        self.frozen.draws()
     }
 }
 
@@ -207,5 +215,9 @@ impl<'a> LiveEnergy<'a> {
 impl Energy for LiveEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.head.energy(self.raw(x), x)
+    }
+
+    fn draws(&self) -> bool {
+        self.network.draws(self.mode)
     }
 }

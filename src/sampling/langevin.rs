@@ -100,7 +100,11 @@ impl Langevin {
     }
 
     /// Moves `x` against the clipped gradient, then by the inner steps, if any; returns the norms before clipping.
-    fn descend(&self, energy: &dyn Energy, s: &mut ChainState) -> Tensor {
+    ///
+    /// An energy that draws in a pass has `rng` armed before each one, so that a chain can be repeated.
+    fn descend(&self, energy: &dyn Energy, s: &mut ChainState, rng: &mut Stream) -> Tensor {
+        let mut arm = || energy.draws().then(|| rng.arm());
+        arm();
         let Some(inner) = self.inner else {
             let grad = energy_and_grad(energy, &s.x).grad;
             let norm = norms(&grad);
@@ -116,6 +120,7 @@ impl Langevin {
         }
         let step = inner.step_size * self.step_schedule.factor(s.step, self.n_steps);
         for _ in 0..inner.steps {
+            arm();
             let grad = pull_back(stages, &s.x, &found.upstream);
             self.move_against(&grad, &norms(&grad), step, s);
             self.clamp(s);
@@ -173,7 +178,7 @@ impl Kernel for Langevin {
         let mut grad_norm = None;
         for part in &self.order {
             match part {
-                StepPart::Gradient => grad_norm = Some(self.descend(energy, &mut s)),
+                StepPart::Gradient => grad_norm = Some(self.descend(energy, &mut s, rng)),
                 StepPart::Noise => self.diffuse(&mut s, rng),
                 StepPart::Clamp => self.clamp(&mut s),
             }

@@ -10,5 +10,5 @@ mod start;
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
-pub use precision::{kind_of, resolve_precision};
+pub use precision::{kind_of, mode_of, resolve_precision};
 pub use start::{ImageSource, start};
