@@ -54,7 +54,7 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
     }
 }
 
-/// Energies of a batch and their gradients, cut off from any graph.
+/// Energies of a batch and their gradients; cut off from any graph where the function that gives them does not say else.
 #[derive(Debug)]
 pub struct EnergyGrad {
     /// `[B]`
@@ -78,5 +78,18 @@ pub fn energy_and_grad(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGra
             energy: e.detach(),
             grad,
         }
+    })
+}
+
+/// The same with a graph behind both: they stay differentiable in the energy's parameters, though not in `x`'s past.
+///
+/// Improved contrastive divergence differentiates through the last step of a chain so (Du et al. 2021).
+pub fn energy_and_grad_with_graph(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
+    tch::with_grad(|| {
+        let x = x.detach().set_requires_grad(true);
+        let energy = energy.energy(&x);
+        let total = energy.sum(energy.kind());
+        let grad = Tensor::run_backward(&[total], &[x], true, true).remove(0);
+        EnergyGrad { energy, grad }
     })
 }

@@ -22,14 +22,14 @@ use crate::rng::Stream;
 #[derive(Debug, Clone)]
 pub struct Langevin {
     step_size: f64,
-    inner: Option<InnerConfig>,
+    pub(super) inner: Option<InnerConfig>,
     noise: Noise,
     step_schedule: ChainSchedule,
     noise_schedule: ChainSchedule,
     n_steps: usize,
-    grad_clip: Option<GradClip>,
-    clamp: Option<[f64; 2]>,
-    order: Vec<StepPart>,
+    pub(super) grad_clip: Option<GradClip>,
+    pub(super) clamp: Option<[f64; 2]>,
+    pub(super) order: Vec<StepPart>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +167,7 @@ impl Langevin {
 }
 
 /// The Euclidean norm of each image's gradient, `[B]`.
-fn norms(grad: &Tensor) -> Tensor {
+pub(super) fn norms(grad: &Tensor) -> Tensor {
     grad.norm_scalaropt_dim(2.0, [1, 2, 3], false)
 }
 

@@ -3,6 +3,7 @@
 mod chain;
 mod kernel;
 mod langevin;
+mod last_step;
 mod precision;
 mod schedule;
 mod start;
@@ -10,5 +11,6 @@ mod start;
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
+pub use last_step::last_step;
 pub use precision::{kind_of, mode_of, resolve_precision};
 pub use start::{ImageSource, start};
