@@ -56,6 +56,10 @@ fn unknown_keys_name_their_nearest_neighbour() {
             "objective.negatives=persistant",
             ["objective.negatives", "`persistant`", "`persistent`"],
         ),
+        (
+            "sampler.network_mode=trianing",
+            ["sampler.network_mode", "`trianing`", "`training`"],
+        ),
         ("evaluate.ood=[unifrom]", ["evaluate.ood[0]", "`unifrom`", "`uniform`"]),
         ("trian.steps=3", ["tiny.yaml", "`trian`", "`train`"]),
     ] {
@@ -141,6 +145,9 @@ fn values_out_of_range() {
             r#"optimizer.schedule={"exponential":{"gamma":0}}"#,
             "optimizer.schedule.exponential.gamma",
         ),
+        (r#"sampler.inner={"steps":0,"step_size":0.2}"#, "sampler.inner.steps"),
+        (r#"sampler.inner={"steps":5,"step_size":0}"#, "sampler.inner.step_size"),
+        ("sampler.step_size=0", "sampler.step_size"),
         (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);

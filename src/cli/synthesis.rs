@@ -76,7 +76,8 @@ pub fn synthesize_by(
 ) -> Tensor {
     let kernel = Langevin::new(sampler, steps);
     let precision = sampling::resolve_precision(sampler.precision, starts.device());
-    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature());
+    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature())
+        .in_mode(sampling::mode_of(sampler.network_mode));
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {
