@@ -121,7 +121,10 @@ impl FrozenEnergy {
     /// # Panics
     /// If the network gives no logits.
     pub fn of_classes<'a>(&'a self, classes: &'a Tensor) -> ClassEnergy<'a> {
-        assert!(self.network.classes().is_some(), "a network without classes has no E(x,y)");
+        assert!(
+            self.network.classes().is_some(),
+            "a network without classes has no E(x,y)"
+        );
         ClassEnergy { frozen: self, classes }
     }
 }

@@ -28,7 +28,7 @@ pub fn auroc(in_scores: &Tensor, out_scores: &Tensor) -> Result<f64> {
 }
 
 /// The scores as a row of f64, which holds every narrower float exactly.
-fn scores(given: &Tensor, place: &str) -> Result<Tensor> {
+pub(super) fn scores(given: &Tensor, place: &str) -> Result<Tensor> {
     let row = given.detach().to_kind(Kind::Double).reshape(-1);
     let bad = row.isnan().sum(Kind::Int64).f_int64_value(&[])?;
     if row.numel() == 0 || bad > 0 {
