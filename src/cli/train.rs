@@ -18,7 +18,7 @@ use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkp
 use crate::{ffi, sampling};
 
 /// The record of the data and its split, in the run's folder.
-const DATA: &str = "data.json";
+pub const DATA: &str = "data.json";
 
 /// What the guard saw, in the folder of a run that gave up.
 const DIVERGENCE: &str = "divergence.json";
