@@ -23,10 +23,10 @@ use crate::{files, report};
 pub struct Args {
     /// The folder of a run
     run: PathBuf,
-    /// A set that is out of distribution (may be repeated): mnist, fashion-mnist, cifar10, cifar100, svhn, a folder of
+    /// Sets that are out of distribution: mnist, fashion-mnist, cifar10, cifar100, svhn, a folder of
     /// pictures, a .npy or idx stack, or uniform, gaussian, constant, textures, interpolated, rotated, flipped, inverted,
     /// blurred, or what evaluate.ood takes. Unless given: the run's evaluate.ood, else all that are made without files
-    #[arg(long, value_name = "SET", value_delimiter = ' ', num_args = 1..)]
+    #[arg(long, value_name = "SET", num_args = 1..)]
     against: Vec<String>,
     /// The data set that is in distribution; the test images of the run's data unless given
     #[arg(long = "in", value_name = "SET")]
