@@ -13,7 +13,7 @@ pub mod outliers;
 mod scores;
 
 pub use auroc::auroc;
-pub use calibration::{BINS, Bin, ece};
+pub use calibration::{BINS, ece};
 pub use classification::{Classification, Classifications};
 pub use detection::{Detection, Intervals, detection, threshold};
 pub use frechet::{Moments, frechet_distance};
