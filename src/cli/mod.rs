@@ -14,6 +14,7 @@ mod progress;
 mod results;
 mod sample;
 mod score;
+mod starts;
 mod synthesis;
 mod train;
 

@@ -1,4 +1,4 @@
-//! How well a model tells images of the data from others, tells their classes, makes images like them, and withstands attacks.
+//! How well a model tells images from others, tells their classes, makes images like them, and withstands attacks.
 
 mod agreement;
 mod attack;
@@ -7,11 +7,13 @@ mod calibration;
 mod classification;
 mod defence;
 mod detection;
+mod features;
 mod frechet;
 mod inception;
 mod manifold;
 mod ood;
 mod passes;
+mod quality;
 mod robustness;
 
 pub use agreement::{Agreement, ClassAgreement};
@@ -21,9 +23,11 @@ pub use calibration::{BINS, Bin, ece};
 pub use classification::{Classification, Classifications};
 pub use defence::Defence;
 pub use detection::{Detection, Intervals, detection, threshold};
+pub use features::{Features, ScriptInput};
 pub use frechet::{Moments, frechet_distance};
 pub use inception::{InceptionScore, inception_score};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
 pub use ood::{OodRow, OodTable, energies, flipped, uniform_noise};
 pub use passes::outputs;
+pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};
 pub use robustness::{RobustCurve, RobustPoint};
