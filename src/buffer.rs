@@ -32,6 +32,8 @@ pub struct ReplayBuffer {
 pub struct Drawn {
     /// Where they are, `[n,C,H,W]`, f32; memory of its own.
     pub x: Tensor,
+    /// The class that each has and keeps, `[n]`, i64, where they were drawn by class.
+    pub classes: Option<Tensor>,
     /// What [`ReplayBuffer::put`] needs to take them back.
     pub origin: Origin,
 }
@@ -113,12 +115,67 @@ impl ReplayBuffer {
     ) -> Result<Drawn> {
         assert!(n <= self.len(), "a draw of {n} from {} slots", self.len());
         let slots = rng.permutation(self.len(), self.device()).narrow(0, 0, n).copy();
+        let afresh = self.count_afresh(n, rng);
+        self.take(slots, afresh, None, |rng| fresh(afresh, rng), rng)
+    }
+
+    /// Draws `n` chains from distinct slots of `classes` classes, as many of each as of any other (give or take one);
+    /// slots are split evenly over the classes, and those that start afresh start from what `fresh` gives for their
+    /// classes, `[m]`, i64.
+    ///
+    /// # Errors
+    /// Those of `fresh`.
+    ///
+    /// # Panics
+    /// If a class has fewer slots than chains to draw.
+    pub fn draw_by_class(
+        &self,
+        n: i64,
+        classes: i64,
+        fresh: impl FnOnce(&Tensor, &mut Stream) -> Result<Tensor>,
+        rng: &mut Stream,
+    ) -> Result<Drawn> {
+        let (slots, classes) = self.slots_by_class(n, classes, rng);
+        let afresh = self.count_afresh(n, rng);
+        let of_fresh = classes.narrow(0, n - afresh, afresh);
+        self.take(slots, afresh, Some(classes), |rng| fresh(&of_fresh, rng), rng)
+    }
+
+    /// Distinct slots `[n]` in random order and their classes `[n]`.
+    fn slots_by_class(&self, n: i64, classes: i64, rng: &mut Stream) -> (Tensor, Tensor) {
+        let (per_class, most) = (self.len() / classes, (n + classes - 1) / classes);
+        assert!(most <= per_class, "a draw of {most} from {per_class} slots of a class");
+        let device = self.device();
+        let keys = rng.uniform(&[classes, per_class], 0.0, 1.0, device);
+        let (_, within) = keys.topk(most, 1, true, false);
+        // Whose turn it is to have one more differs from draw to draw.
+        let turn = rng.permutation(classes, device);
+        let place = rng.permutation(n, device);
+        let class = turn.index_select(0, &place.remainder(classes));
+        let rank = place.floor_divide_scalar(classes);
+        let slots = &class * per_class + within.flatten(0, 1).index_select(0, &(&class * most + rank));
+        (slots, class)
+    }
+
+    /// How many of `n` chains start afresh.
+    fn count_afresh(&self, n: i64, rng: &mut Stream) -> i64 {
         let mut host = rng.host();
-        let afresh = (0..n).filter(|_| host.random_bool(self.cfg.reinit_prob)).count() as i64;
-        let kept = slots.narrow(0, 0, n - afresh);
+        (0..n).filter(|_| host.random_bool(self.cfg.reinit_prob)).count() as i64
+    }
+
+    /// The chains of `slots`, the last `afresh` of them started anew.
+    fn take(
+        &self,
+        slots: Tensor,
+        afresh: i64,
+        classes: Option<Tensor>,
+        fresh: impl FnOnce(&mut Stream) -> Result<Tensor>,
+        rng: &mut Stream,
+    ) -> Result<Drawn> {
+        let kept = slots.narrow(0, 0, slots.size()[0] - afresh);
         let mut x = from_storage(&self.chains.index_select(0, &kept));
         if afresh > 0 {
-            x = Tensor::cat(&[x, fresh(afresh, rng)?.detach()], 0);
+            x = Tensor::cat(&[x, fresh(rng)?.detach()], 0);
         }
         let none = Tensor::zeros(afresh, (Kind::Int64, self.device()));
         let age = Tensor::cat(&[&self.age.index_select(0, &kept), &none], 0);
@@ -129,7 +186,7 @@ impl ReplayBuffer {
             age,
             reuse,
         };
-        Ok(Drawn { x, origin })
+        Ok(Drawn { x, classes, origin })
     }
 
     /// Takes chains back after `n_steps` more steps: into their own slots, or into random ones, as the configuration
@@ -198,6 +255,29 @@ impl ReplayBuffer {
         let slots = rng.permutation(self.len(), self.device());
         let slots = slots.narrow(0, 0, n.min(self.len()));
         from_storage(&self.chains.index_select(0, &slots))
+    }
+
+    /// `n` different chains of each of `classes` classes at random, `[classes * n,C,H,W]`, f32, class after class.
+    ///
+    /// # Panics
+    /// If a class has fewer slots.
+    pub fn peek_by_class(&self, n: i64, classes: i64, rng: &mut Stream) -> Tensor {
+        let (slots, class) = self.slots_by_class(n * classes, classes, rng);
+        let order = class.argsort(0, false);
+        from_storage(&self.chains.index_select(0, &slots.index_select(0, &order)))
+    }
+
+    /// The mean age of each class's chains, `[classes]`, f32, on the device.
+    pub fn age_by_class(&self, classes: i64) -> Tensor {
+        let per_class = self.len() / classes;
+        let ages = self.age.narrow(0, 0, classes * per_class).view([classes, per_class]);
+        ages.mean_dim(1, false, Kind::Float)
+    }
+
+    /// The class that each slot belongs to, `[len]`, i64; slots that do not divide evenly go to the last class.
+    pub fn classes_of_slots(len: i64, classes: i64, device: Device) -> Tensor {
+        let slots = Tensor::arange(len, (Kind::Int64, device));
+        slots.floor_divide_scalar((len / classes).max(1)).clamp_max(classes - 1)
     }
 
     /// Everything that a checkpoint needs, by name; the tensors are the buffer's own memory.

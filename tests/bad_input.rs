@@ -141,6 +141,7 @@ fn values_out_of_range() {
             r#"optimizer.schedule={"exponential":{"gamma":0}}"#,
             "optimizer.schedule.exponential.gamma",
         ),
+        (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);
     }

@@ -33,7 +33,7 @@ fn weights() -> Vec<(String, Tensor)> {
 
 /// One step with these numbers, and a look.
 fn step(guard: &mut Guard, pos: f64, neg: f64, loss: f64, norm: f64) -> Option<Divergence> {
-    guard.watch(&energies(pos), &energies(neg), &scalar(loss), &scalar(norm));
+    guard.watch(&[energies(pos), energies(neg)], &scalar(loss), &scalar(norm));
     guard.look(1, &weights())
 }
 
@@ -51,7 +51,7 @@ fn each_number_alone_trips_it() {
         assert_eq!(cause(step(&mut fresh(), 0.0, 0.0, bad, 1.0)), Cause::Loss);
         assert_eq!(cause(step(&mut fresh(), 0.0, 0.0, 0.0, bad.abs())), Cause::Gradient);
         let mut guard = fresh();
-        guard.watch(&energies(0.0), &energies(0.0), &scalar(0.0), &scalar(1.0));
+        guard.watch(&[energies(0.0), energies(0.0)], &scalar(0.0), &scalar(1.0));
         let weights = vec![("ok".to_owned(), scalar(1.0)), ("w".to_owned(), energies(bad))];
         assert!(guard.judge_now(1, &weights).is_some());
         assert_eq!(cause(guard.look(1, &weights)), Cause::Weight);
@@ -67,7 +67,7 @@ fn each_number_alone_trips_it() {
 fn one_bad_step_marks_the_whole_interval_and_only_that() {
     let mut guard = Guard::new(&config(), Device::Cpu);
     for bad in [0.0, f64::NAN, 0.0, 0.0] {
-        guard.watch(&energies(bad), &energies(0.0), &scalar(0.0), &scalar(1.0));
+        guard.watch(&[energies(bad), energies(0.0)], &scalar(0.0), &scalar(1.0));
     }
     assert_eq!(
         guard.look(4, &weights()).map(|d| (d.step, d.cause)),
@@ -112,7 +112,7 @@ fn a_restored_history_judges_the_same() {
     assert_eq!(healthy(&mut guard, 50.0), None);
     assert_eq!(healthy(&mut guard, 50.0), None);
     // Saved amid an interval, with a step that no look has read yet.
-    guard.watch(&energies(0.0), &energies(0.0), &scalar(0.0), &scalar(50.0));
+    guard.watch(&[energies(0.0), energies(0.0)], &scalar(0.0), &scalar(50.0));
     let (flags, state) = guard.state();
     let text = serde_json::to_string(state).unwrap();
     let mut other = Guard::new(&config(), Device::Cpu);

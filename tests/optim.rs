@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ebm::config::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
-use ebm::optim::{Ema, Optimizer, Schedule};
+use ebm::config::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
+use ebm::optim::{Ema, Optimizer, Sam, Schedule};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -45,6 +45,7 @@ fn config(algorithm: Algorithm) -> OptimizerConfig {
         schedule: LrSchedule::Constant,
         grad_clip: None,
         ema: None,
+        sam: None,
     }
 }
 
@@ -317,4 +318,109 @@ fn an_average_of_other_weights_is_refused() {
     state.remove("0.weight");
     let error = average.load_state(&state, "ema.safetensors").unwrap_err().to_string();
     assert!(error.contains("`0.weight` is missing"), "{error}");
+}
+
+/// The loss of the script's `uphill`: its gradient depends on where the weights are.
+fn set_uphill_gradients(params: &[(String, Tensor)], t: i64) {
+    let waves = params
+        .iter()
+        .enumerate()
+        .map(|(i, (_, p))| (p.sin() * filled(t, i)).sum(Kind::Float));
+    let sum = params
+        .iter()
+        .map(|(_, p)| p.sum(Kind::Float))
+        .reduce(|a, b| a + b)
+        .unwrap();
+    (waves.reduce(|a, b| a + b).unwrap() + sum.square() * 0.25).backward();
+}
+
+/// One step of sharpness-aware SGD; returns where it climbed to, and whether it came back to the very same weights.
+fn sam_step(sam: &mut Sam, optimizer: &mut Optimizer, params: &[(String, Tensor)], t: i64) -> Vec<Tensor> {
+    let copies = || -> Vec<Tensor> { params.iter().map(|(_, p)| p.detach().copy()).collect() };
+    let before = copies();
+    optimizer.zero_grad();
+    set_uphill_gradients(params, t);
+    sam.climb();
+    let climbed = copies();
+    optimizer.zero_grad();
+    set_uphill_gradients(params, t);
+    sam.descend();
+    assert_eq!(before, copies(), "the weights come back bit for bit");
+    optimizer.step(0.01);
+    climbed
+}
+
+#[test]
+fn sharpness_aware_steps_are_pytorchs() {
+    for (case, rho, adaptive) in [("plain", 0.05, false), ("adaptive", 0.5, true)] {
+        let golden = &golden()["sam"][case];
+        let mut cfg = sgd(0.9, true);
+        cfg.weight_decay = 0.02;
+        let params = parameters();
+        let mut optimizer = Optimizer::new(&cfg, &params);
+        let mut sam = Sam::new(&SamConfig { rho, adaptive }, &params);
+        let mut compared = 0;
+        for t in 1..=100 {
+            let climbed = sam_step(&mut sam, &mut optimizer, &params, t);
+            for ((name, p), at) in params.iter().zip(&climbed) {
+                let Some(expected) = golden[t.to_string()].as_object() else {
+                    continue;
+                };
+                assert_close(
+                    &values(at),
+                    &expected[&format!("{name}.climbed")],
+                    &format!("{case}, climb {t}, {name}"),
+                );
+                assert_close(&values(p), &expected[name], &format!("{case}, step {t}, {name}"));
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 8);
+    }
+}
+
+/// At w with gradient g: |e| = rho, along g; adaptive, | e / |w| | = rho.
+#[test]
+fn the_climb_has_the_length_that_was_asked_for() {
+    for adaptive in [false, true] {
+        let params = parameters();
+        let mut sam = Sam::new(&SamConfig { rho: 0.3, adaptive }, &params);
+        set_gradients(&params, 5);
+        sam.climb();
+        let squares = params.iter().enumerate().map(|(i, (_, p))| {
+            let (w, e) = (filled(1000, i), p.detach() - filled(1000, i));
+            // A weight of 0 does not move in the adaptive climb.
+            let e = if adaptive {
+                (&e / &w).nan_to_num(0.0, 0.0, 0.0)
+            } else {
+                e
+            };
+            e.square().sum(Kind::Double).double_value(&[])
+        });
+        let length = squares.sum::<f64>().sqrt();
+        assert!((length - 0.3).abs() < 1e-6, "{length}");
+    }
+}
+
+#[test]
+fn a_climb_without_gradients_stays_where_it_is() {
+    let params = parameters();
+    let mut sam = Sam::new(
+        &SamConfig {
+            rho: 0.3,
+            adaptive: false,
+        },
+        &params,
+    );
+    sam.climb();
+    assert_eq!(params[0].1, filled(1000, 0));
+    params[0].1.sum(Kind::Float).backward();
+    sam.climb();
+    assert_ne!(params[0].1, filled(1000, 0));
+    assert_eq!(params[1].1, filled(1000, 1), "no gradient, no move");
+    // A gradient of 0 everywhere moves nothing, and does not divide by 0.
+    sam.descend();
+    params.iter().for_each(|(_, p)| p.shallow_clone().zero_grad());
+    sam.climb();
+    assert_eq!(params[0].1, filled(1000, 0));
 }

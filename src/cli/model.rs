@@ -30,6 +30,14 @@ enum Weights {
 }
 
 impl Choice {
+    /// The weights as they are named on the command line.
+    pub fn weights_word(&self) -> &'static str {
+        match self.weights {
+            Weights::Ema => "ema",
+            Weights::Raw => "raw",
+        }
+    }
+
     /// Loads the chosen network onto the chosen device; damaged checkpoints are told of on stderr.
     pub fn load(&self, run: &RunDir) -> Result<(Trained, Device)> {
         let device = device::parse(&self.device)?;

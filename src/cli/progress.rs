@@ -6,6 +6,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::train::LogLine;
 
+/// What matters on a line: the metric, what stands before its value, decimals, what stands after.
+const SHOWN: [(&str, &str, usize, &str); 10] = [
+    ("energy_pos", "E+ ", 4, ""),
+    ("energy_neg", "E- ", 4, ""),
+    ("energy_gap", "gap ", 4, ""),
+    ("loss", "loss ", 4, ""),
+    ("cross_entropy", "CE ", 4, ""),
+    ("accuracy", "accuracy ", 3, ""),
+    ("grad_norm", "|grad| ", 3, ""),
+    ("chain_grad_norm", "chain ", 3, ""),
+    ("images_x_steps_per_second", "", 0, " images x steps/s"),
+    ("images_per_second", "", 0, " images/s"),
+];
+
 /// Progress of a task with a known number of steps.
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -34,22 +48,11 @@ impl Progress {
 
     /// Shows a line of metrics: beside the bar, or as a line of its own.
     pub fn show(&self, line: &LogLine) {
-        let value = |name| {
-            line.values
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map_or(f64::NAN, |(_, v)| *v)
+        let shown = |(name, before, decimals, after): &(&str, &str, usize, &str)| {
+            let (_, value) = line.values.iter().find(|(n, _)| n == name)?;
+            Some(format!("{before}{value:.decimals$}{after}"))
         };
-        let text = format!(
-            "E+ {:.4} E- {:.4} gap {:.4} loss {:.4} |grad| {:.3} chain {:.3} {:.0} images x steps/s",
-            value("energy_pos"),
-            value("energy_neg"),
-            value("energy_gap"),
-            value("loss"),
-            value("grad_norm"),
-            value("chain_grad_norm"),
-            value("images_x_steps_per_second"),
-        );
+        let text = SHOWN.iter().filter_map(shown).collect::<Vec<_>>().join(" ");
         match &self.bar {
             Some(bar) => bar.set_message(text),
             None => say(&format!("step {}/{}  {text}", line.step, self.total)),

@@ -8,9 +8,10 @@ use super::sample::columns;
 use super::synthesis::synthesize;
 use crate::config::{Experiment, OodSet};
 use crate::data::{self, Images};
-use crate::energy::{Energy, FrozenEnergy};
+use crate::energy::FrozenEnergy;
 use crate::error::Result;
-use crate::eval::{self, OodTable};
+use crate::eval::outliers::{self, OutlierSource};
+use crate::eval::{Judge, OodTable, Score};
 use crate::nn::Network;
 use crate::report;
 use crate::rng::Stream;
@@ -116,44 +117,29 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images) -> Resul
         Kind::Float,
         Langevin::new(&e.sampler, e.sampler.n_steps).temperature(),
     );
-    let energies = |levels: &Tensor| eval::energies(&|x| frozen.energy(x), levels, BATCH);
+    let judge = Judge::new(&frozen);
+    let rng = Stream::new(e.seed, "ood");
+    let energies = |images: &Tensor| -> Result<Tensor> {
+        let mut judged = judge.judge(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
+        Ok(judged.scores.remove(0))
+    };
     let limit = e.evaluate.limit.map_or(i64::MAX, |n| n as i64);
-    let inside = inside.first(limit.min(inside.len()));
-    let mut rng = Stream::new(e.seed, "ood");
-    let mut sets = Vec::new();
-    for set in &e.evaluate.ood {
-        let (name, levels) = outside(set, e, &inside, trainer.device(), &mut rng)?;
-        sets.push((name, energies(&levels)));
-    }
-    OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels), &sets)
+    let inside = inside.first(limit);
+    let source = OutlierSource {
+        inside: &inside,
+        root: &e.data.root,
+        limit: e.evaluate.limit,
+        device: trainer.device(),
+    };
+    let row = |set: &OodSet| Ok((outliers::set_name(set), energies(&source.images(set, &rng)?)?));
+    let sets = e.evaluate.ood.iter().map(row).collect::<Result<Vec<_>>>()?;
+    OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels)?, &sets)
 }
 
-/// Refuses sets that a table would find missing, or of another size, only after training.
+/// Refuses sets that a table would find missing, or unusable, only after training.
 pub fn ensure_outside(e: &Experiment, device: Device) -> Result<()> {
     e.evaluate.ood.iter().try_for_each(|set| match set {
         OodSet::Data(d) => data::test_images(d, &e.data.root, e.model.input, device, e.evaluate.limit).map(drop),
-        OodSet::Uniform | OodSet::Flipped => Ok(()),
-    })
-}
-
-/// One set's images, u8, with its name.
-fn outside(
-    set: &OodSet,
-    e: &Experiment,
-    inside: &Images,
-    device: Device,
-    rng: &mut Stream,
-) -> Result<(String, Tensor)> {
-    Ok(match set {
-        OodSet::Data(dataset) => {
-            let images = data::test_images(dataset, &e.data.root, e.model.input, device, e.evaluate.limit)?;
-            (data::name(dataset), images.pixels)
-        }
-        OodSet::Uniform => {
-            let [c, h, w] = inside.shape();
-            let noise = eval::uniform_noise([inside.len(), c, h, w], device, rng);
-            ("uniform noise".into(), noise)
-        }
-        OodSet::Flipped => ("upside down".into(), eval::flipped(&inside.pixels)),
+        _ => Ok(()),
     })
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Negatives, ParamClip,
-    StepPart, Storage, yaml,
+    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Measure, OodSet, Output,
+    ParamClip, StepPart, Storage, yaml,
 };
 use crate::error::Result;
 
@@ -12,12 +12,12 @@ use crate::error::Result;
 const MOST_THREADS: u32 = 1024;
 
 /// Collects what a check needs to word its error.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     file: &'a Path,
 }
 
 impl Checker<'_> {
-    fn ensure(&self, holds: bool, key: &str, found: impl std::fmt::Display, expected: &str) -> Result<()> {
+    pub fn ensure(&self, holds: bool, key: &str, found: impl std::fmt::Display, expected: &str) -> Result<()> {
         if holds {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Checker<'_> {
         self.ensure(value > 0.0 && value.is_finite(), key, value, "a number above 0")
     }
 
-    fn non_negative(&self, key: &str, value: f64) -> Result<()> {
+    pub fn non_negative(&self, key: &str, value: f64) -> Result<()> {
         self.ensure(value >= 0.0 && value.is_finite(), key, value, "a number of 0 or more")
     }
 
@@ -58,11 +58,11 @@ impl Checker<'_> {
         self.ensure((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
     }
 
-    fn at_least_one(&self, key: &str, value: u64) -> Result<()> {
+    pub fn at_least_one(&self, key: &str, value: u64) -> Result<()> {
         self.ensure(value >= 1, key, value, "a whole number of 1 or more")
     }
 
-    fn conflict(&self, key: &str, what: &str, remedy: &str) -> Result<()> {
+    pub fn conflict(&self, key: &str, what: &str, remedy: &str) -> Result<()> {
         Err(yaml::config(self.file, key, what, remedy))
     }
 }
@@ -79,6 +79,7 @@ impl Experiment {
         self.check_sampler(&c)?;
         self.check_order(&c)?;
         self.check_init(&c)?;
+        self.check_objective(&c)?;
         self.check_buffer(&c)?;
         self.check_optimizer(&c)?;
         self.check_train(&c)
@@ -121,6 +122,19 @@ impl Experiment {
             "data.augment.pad_crop",
             self.data.augment.pad_crop,
             "less than the side of an image",
+        )?;
+        let labelled = self.data.labelled_augment.as_ref().map_or(0, |a| a.pad_crop);
+        c.ensure(
+            (labelled as i64) < smallest,
+            "data.labelled_augment.pad_crop",
+            labelled,
+            "less than the side of an image",
+        )?;
+        c.ensure(
+            self.data.labels_per_class != Some(0),
+            "data.labels_per_class",
+            0,
+            "a whole number of 1 or more, or null",
         )
     }
 
@@ -191,9 +205,7 @@ impl Experiment {
 
     fn check_buffer(&self, c: &Checker) -> Result<()> {
         c.share("buffer.reinit_prob", self.buffer.reinit_prob)?;
-        c.non_negative("objective.energy_reg", self.objective.energy_reg)?;
-        c.non_negative("objective.data_noise", self.objective.data_noise)?;
-        if self.objective.negatives == Negatives::Persistent {
+        if self.objective.uses_buffer() {
             c.ensure(
                 self.buffer.size >= self.train.batch_size,
                 "buffer.size",
@@ -262,6 +274,7 @@ impl Experiment {
             LrSchedule::Cosine { end } => c.share("optimizer.schedule.cosine.end", *end)?,
         }
         self.check_clip(c)?;
+        o.sam.map_or(Ok(()), |s| c.positive("optimizer.sam.rho", s.rho))?;
         o.ema.map_or(Ok(()), |v| c.decay("optimizer.ema", v))
     }
 
@@ -289,6 +302,7 @@ impl Experiment {
         let (t, g) = (&self.train, &self.guard);
         c.at_least_one("train.steps", t.steps)?;
         c.at_least_one("train.batch_size", t.batch_size as u64)?;
+        c.at_least_one("train.labelled_batch_size", t.labelled_batch_size.unwrap_or(1) as u64)?;
         c.at_least_one("train.log_every", t.log_every)?;
         c.at_least_one("train.checkpoint_every", t.checkpoint_every)?;
         c.at_least_one("train.keep", t.keep as u64)?;
@@ -314,18 +328,42 @@ impl Experiment {
             0,
             "a whole number of 1 or more, or null",
         )?;
+        let [_, h, w] = self.model.input;
         c.ensure(
-            self.evaluate.every == 0 || !self.evaluate.ood.is_empty(),
-            "evaluate.every",
-            self.evaluate.every,
-            "evaluate.ood, the sets to evaluate against, with it",
+            h == w || !self.evaluate.ood.contains(&OodSet::Rotated),
+            "evaluate.ood",
+            format!("`rotated`, of a model for {h} x {w} pixels,"),
+            "it to square images only: a quarter turn changes the shape of others",
         )?;
+        c.ensure(
+            self.evaluate.images >= 2,
+            "evaluate.images",
+            self.evaluate.images,
+            "a whole number of 2 or more",
+        )?;
+        self.check_best(c)?;
         c.ensure(
             self.evaluate.every == 0 || self.data.validation > 0,
             "evaluate.every",
             self.evaluate.every,
             "data.validation above 0 with it: training must not be steered by test images",
         )
+    }
+
+    /// The measure by which the best checkpoint is kept must be one that is taken.
+    fn check_best(&self, c: &Checker) -> Result<()> {
+        let (missing, remedy) = match self.evaluate.best {
+            Some(Measure::Accuracy) if self.model.output != Output::Logits => (
+                "is of classifiers, and the network gives one energy an image",
+                "choose frechet or auroc",
+            ),
+            Some(Measure::Frechet) if !self.objective.uses_chains() => (
+                "is of synthesised images, and this objective runs no chains",
+                "choose accuracy or auroc",
+            ),
+            _ => return Ok(()),
+        };
+        c.conflict("evaluate.best", missing, remedy)
     }
 }
 

@@ -23,9 +23,15 @@ pub struct DataConfig {
     /// over the sorted files, so that every class is among them.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// Uses only so many labels of each class, drawn by `split_seed`; the other images count as unlabelled. null: all.
+    #[serde(default)]
+    pub labels_per_class: Option<usize>,
     /// Random changes made to each training batch.
     #[serde(default)]
     pub augment: Augment,
+    /// The same for labelled batches; null means `augment`.
+    #[serde(default)]
+    pub labelled_augment: Option<Augment>,
 }
 
 /// Where images come from.
@@ -42,6 +48,8 @@ pub enum Dataset {
     Cifar10,
     /// 50,000 + 10,000 photographs of a hundred classes, 3x32x32.
     Cifar100,
+    /// 73,257 + 26,032 photographs of house numbers, a digit each, 3x32x32.
+    Svhn,
     /// Strokes and discs drawn by the program itself, with labels.
     Strokes(StrokesConfig),
     /// A folder of image files; its sub-folders are the labels where every file lies in one.

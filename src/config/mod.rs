@@ -1,6 +1,7 @@
 //! What a user writes: experiment and architecture files as plain types, and the checks that need no tensor.
 
 mod check;
+mod check_objective;
 mod data;
 mod experiment;
 mod model;
@@ -13,12 +14,14 @@ pub mod yaml;
 
 pub use data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig, StrokesConfig};
 pub use experiment::Experiment;
-pub use model::{Conv, Init, Layer, Linear, ModelConfig, Norm, Output, Pool, Residual, SpectralNorm};
-pub use objective::{Negatives, ObjectiveConfig};
-pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
+pub use model::{
+    Conv, Init, Layer, Linear, ModelConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+};
+pub use objective::{Chains, Negatives, ObjectiveConfig, Statistics};
+pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 pub use resume::MAY_CHANGE;
 pub use sampler::{
     BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
     Storage,
 };
-pub use train::{Evaluate, GuardConfig, OodSet, ReportConfig, TrainConfig};
+pub use train::{Evaluate, GuardConfig, Measure, OodSet, ReportConfig, TrainConfig, TrainPrecision};

@@ -13,6 +13,9 @@ pub struct ModelConfig {
     /// What the last layer gives.
     #[serde(default)]
     pub output: Output,
+    /// What is done to images before the first layer; null leaves them in [-1, 1].
+    #[serde(default)]
+    pub normalize: Option<Normalize>,
     /// Standard deviation of a Gaussian reference N(0, s^2 I) that the energy is measured against (Xie et al. 2016); null has none.
     #[serde(default)]
     pub reference_std: Option<f64>,
@@ -21,6 +24,16 @@ pub struct ModelConfig {
     pub init: Init,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
+}
+
+/// (image - mean) / std a channel, in units of images in [0, 1], as torchvision's `Normalize` has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalize {
+    /// What is taken off each channel.
+    pub mean: Vec<f64>,
+    /// What each channel is divided by.
+    pub std: Vec<f64>,
 }
 
 /// What the network's last layer gives.
@@ -72,8 +85,12 @@ pub enum Layer {
     Flatten,
     /// Sum over everything that an image has: `[B,...]` to `[B,1]`.
     SumFeatures,
+    /// The pixels at every stride, with channels of zeroes added: the shortcut without parameters of He et al. 2016 (option A).
+    Subsample(Subsample),
     /// branch(x) + shortcut(x)
     Residual(Residual),
+    /// Layers several times over, named as if they were written out.
+    Repeat(Repeat),
     /// Normalises each group of channels of each image (Wu & He 2018).
     GroupNorm {
         /// How many groups.
@@ -155,6 +172,28 @@ pub struct Residual {
     /// The layers of the shortcut; none is the identity, one is named `shortcut`, several `shortcut.0`, ...
     #[serde(default)]
     pub shortcut: Vec<Layer>,
+}
+
+/// Layers that stand several times one after another, each time with tensors of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// How many times.
+    pub times: usize,
+    /// The layers.
+    pub layers: Vec<Layer>,
+}
+
+/// Pixels and channels of a shortcut that has no parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subsample {
+    /// Output channels, at least as many as come in. Half of the added ones stand before those that come in and half
+    /// after; of an odd number the last stands after.
+    pub out: i64,
+    /// Step between the pixels that are taken, from the first on.
+    #[serde(default = "one")]
+    pub stride: i64,
 }
 
 /// A pooling window; the stride is the size unless given.

@@ -2,16 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Maximum likelihood: mean E(x+) - mean E(x-) + energy_reg (mean E(x+)^2 + mean E(x-)^2).
+/// What training minimises: a weighted sum of minus log p(x), minus log p(y|x) and minus log p(x,y), and what keeps it stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
     /// Where the chains of the negative phase start.
     pub negatives: Negatives,
-    /// Weight of the squared energies (Du & Mordatch 2019).
+    /// Whether a chain has a class.
+    pub chains: Chains,
+    /// Weight of minus log p(x): mean E(x+) - mean E(x-) + energy_reg (mean E(x+)^2 + mean E(x-)^2).
+    pub p_x_weight: f64,
+    /// Weight of minus log p(y|x), the cross entropy of labelled images.
+    pub p_y_given_x_weight: f64,
+    /// Weight of minus log p(x,y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains by class.
+    pub p_x_y_weight: f64,
+    /// Weight of the squared energies (Du & Mordatch 2019), inside the first term.
     pub energy_reg: f64,
     /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,
+    /// The same for labelled images; null means `data_noise`.
+    pub labelled_noise: Option<f64>,
+    /// The share of a label that is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// Which passes record the running statistics of batch norm.
+    pub statistics: Statistics,
+    /// Weight of the energy that the last step of a chain reaches, differentiated through that step (Du et al. 2021).
+    pub kl_weight: f64,
+    /// Weight of minus the mean log distance of a chain's end to its nearest neighbour in the buffer (Du et al. 2021).
+    pub entropy_weight: f64,
 }
 
 /// Where the chains of the negative phase start.
@@ -27,12 +45,65 @@ pub enum Negatives {
     Noise,
 }
 
+/// Whether a chain has a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chains {
+    /// It has none and follows E(x).
+    #[default]
+    Joint,
+    /// It keeps the class that it starts with and follows E(x,y); each class has as many chains as any other.
+    ByClass,
+}
+
+/// Which passes of training record the running statistics of batch norm, and iterate spectral norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Statistics {
+    /// All, those of synthesised images among them (JEM++).
+    #[default]
+    All,
+    /// Those of images of the data alone.
+    Data,
+}
+
 impl Default for ObjectiveConfig {
     fn default() -> Self {
         Self {
-            negatives: Negatives::Persistent,
+            negatives: Negatives::default(),
+            chains: Chains::default(),
+            p_x_weight: 1.0,
+            p_y_given_x_weight: 0.0,
+            p_x_y_weight: 0.0,
             energy_reg: 0.0,
             data_noise: 0.0,
+            labelled_noise: None,
+            label_smoothing: 0.0,
+            statistics: Statistics::default(),
+            kl_weight: 0.0,
+            entropy_weight: 0.0,
         }
+    }
+}
+
+impl ObjectiveConfig {
+    /// Whether labelled images are drawn.
+    pub fn uses_labels(&self) -> bool {
+        self.p_y_given_x_weight > 0.0 || self.p_x_y_weight > 0.0
+    }
+
+    /// Whether images are synthesised; a plain classifier needs none.
+    pub fn uses_chains(&self) -> bool {
+        self.p_x_weight > 0.0 || self.p_x_y_weight > 0.0
+    }
+
+    /// Whether a term reaches the parameters through the last step of the chains.
+    pub fn differentiates_chains(&self) -> bool {
+        self.kl_weight > 0.0 || self.entropy_weight > 0.0
+    }
+
+    /// Whether chains persist between steps.
+    pub fn uses_buffer(&self) -> bool {
+        self.uses_chains() && self.negatives == Negatives::Persistent
     }
 }

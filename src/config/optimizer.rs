@@ -26,6 +26,20 @@ pub struct OptimizerConfig {
     /// first: min(ema, (1 + n) / (10 + n)) after n updates.
     #[serde(default)]
     pub ema: Option<f64>,
+    /// Takes the gradient where the loss is near its worst close by, instead of here; null does not.
+    #[serde(default)]
+    pub sam: Option<SamConfig>,
+}
+
+/// Sharpness-aware minimisation (Foret et al. 2021): the gradient of a step is that at w + e, where e climbs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamConfig {
+    /// How far e climbs: the Euclidean norm of e over all parameters, or of e / |w| if adaptive.
+    pub rho: f64,
+    /// Measures e against the size of each weight, so that scaling a layer changes nothing (Kwon et al. 2021).
+    #[serde(default)]
+    pub adaptive: bool,
 }
 
 /// The rule of an optimiser.

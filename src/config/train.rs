@@ -12,6 +12,12 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Images of data, and chains, a step.
     pub batch_size: usize,
+    /// Labelled images a step, drawn apart from the others, where the objective uses labels; null means `batch_size`.
+    #[serde(default)]
+    pub labelled_batch_size: Option<usize>,
+    /// In which precision the passes that are differentiated in the parameters compute.
+    #[serde(default)]
+    pub precision: TrainPrecision,
     /// Steps between two lines of metrics.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
@@ -21,6 +27,19 @@ pub struct TrainConfig {
     /// How many checkpoints are kept, the best one not counted.
     #[serde(default = "default_keep")]
     pub keep: usize,
+}
+
+/// Arithmetic of the passes that train the network; parameters and their gradients are f32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPrecision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Single precision whose products CUDA may round to ten bits of mantissa; f32 on a CPU.
+    Tf32,
+    /// Layers compute with eight bits of mantissa; normalisation and losses stay f32.
+    Bf16,
 }
 
 /// When a run has diverged, and what is done about it.
@@ -55,28 +74,71 @@ pub struct ReportConfig {
     pub tensorboard: bool,
 }
 
-/// Out-of-distribution tables, at the end and along the way.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Out-of-distribution tables at the end, and the quality monitor along the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
     /// The sets that test images are told apart from, by energy.
     pub ood: Vec<OodSet>,
-    /// Steps between two evaluations on the validation images; the best mean AUROC is kept as a checkpoint. 0: only at the end.
+    /// Steps between two looks of the quality monitor, on validation images; the best checkpoint is kept. 0: never.
     pub every: u64,
+    /// Fresh chains, and chains of the buffer, that the monitor looks at.
+    pub images: usize,
+    /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised, else accuracy.
+    pub best: Option<Measure>,
     /// At most so many images of each set; null means all.
     pub limit: Option<usize>,
 }
 
-/// What is out of distribution.
+/// What is out of distribution. A set that is drawn by code has as many images as the set it is told apart from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
-    /// The test images of another data set (grey and colour are converted, sizes must agree).
+    /// The test images of another data set, brought to the model's shape: grey and colour are converted, then another
+    /// size is fitted by the rule `crop` (a folder's by its own).
     Data(Dataset),
     /// Pixels uniform in [-1, 1].
     Uniform,
+    /// Pixels N(0, 1), clamped to [-1, 1].
+    Gaussian,
+    /// One random level (grey) or colour an image.
+    Constant,
+    /// Means of two test images each.
+    Interpolated,
+    /// The test images turned by 90 degrees against the clock; they must be square.
+    Rotated,
     /// The test images upside down.
     Flipped,
+    /// The negatives of the test images, -x.
+    Inverted,
+    /// The test images under a Gaussian blur whose standard deviation is a sixteenth of the shorter side.
+    Blurred,
+    /// Waves, stripes, checkers and smooth noise, each in two random colours.
+    Textures,
+}
+
+/// What the quality monitor measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// The Frechet distance between fresh chains and validation images; low is good.
+    Frechet,
+    /// The share of validation images that are classified right.
+    Accuracy,
+    /// The mean AUROC between validation images and each of `ood`, or uniform noise where that is empty, by energy.
+    Auroc,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self {
+            ood: Vec::new(),
+            every: 0,
+            images: 256,
+            best: None,
+            limit: None,
+        }
+    }
 }
 
 impl Default for GuardConfig {

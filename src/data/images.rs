@@ -72,6 +72,15 @@ impl Images {
         self.map(|t| t.narrow(0, 0, n).copy())
     }
 
+    /// At most `n` images, spread evenly over all.
+    pub fn spread(&self, n: i64) -> Self {
+        let count = self.len();
+        if n >= count {
+            return self.shallow_clone();
+        }
+        self.select(&Tensor::from_slice(&(0..n).map(|i| i * count / n).collect::<Vec<_>>()))
+    }
+
     /// f32 `[n,C,H,W]` in [-1, 1] of the images at the indices `at` (i64 `[n]`, on the images' device).
     pub fn normalized(&self, at: &Tensor) -> Tensor {
         to_unit(&self.pixels.index_select(0, at))

@@ -6,7 +6,7 @@ use tch::Device;
 
 use super::split::SourceRecord;
 use super::stack::labelled;
-use super::{Images, cifar, hash, idx};
+use super::{Images, cifar, hash, idx, svhn};
 use crate::error::{Error, Result};
 
 /// A file and the SHA-256 of the official one, where it is pinned.
@@ -29,6 +29,8 @@ enum Format {
     /// The images' file, then the labels'.
     Idx,
     Cifar(cifar::Format),
+    /// One file with images and labels.
+    Svhn,
 }
 
 impl Named {
@@ -56,6 +58,7 @@ impl Named {
                 labelled(pixels, &paths[0], (&paths[1], labels), Some(self.classes))?
             }
             Format::Cifar(format) => cifar::read(&paths, format, self.classes, device)?,
+            Format::Svhn => svhn::read(&paths[0], self.classes, device)?,
         };
         Ok((images, records))
     }
@@ -77,12 +80,14 @@ impl Named {
     }
 }
 
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
 pub(super) static MNIST: Named = Named {
     name: "MNIST",
     folder: "mnist",
     shape: [1, 28, 28],
     format: Format::Idx,
-    classes: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    classes: &DIGITS,
     train: &[
         (
             "train-images-idx3-ubyte",
@@ -201,6 +206,17 @@ pub(super) static CIFAR100: Named = Named {
     train: &[("train.bin", None)],
     test: &[("test.bin", None)],
     remedy: "unpack train.bin and test.bin of the official cifar-100-binary.tar.gz into that folder",
+};
+
+pub(super) static SVHN: Named = Named {
+    name: "SVHN",
+    folder: "svhn",
+    shape: [3, 32, 32],
+    format: Format::Svhn,
+    classes: &DIGITS,
+    train: &[("train_32x32.mat", None)],
+    test: &[("test_32x32.mat", None)],
+    remedy: "put train_32x32.mat and test_32x32.mat of SVHN's cropped digits (format 2) into that folder",
 };
 
 #[rustfmt::skip]

@@ -5,9 +5,9 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::folder::Listing;
-use super::source::{Source, no_images};
+use super::source::{Source, name, no_images};
 use super::split::{SourceRecord, Split, SplitRecord};
-use super::{Images, convert_channels, picture, strokes};
+use super::{Images, picture, strokes};
 use crate::config::{DataConfig, Dataset, FitRule, FolderConfig};
 use crate::error::{Error, Result};
 
@@ -101,11 +101,11 @@ pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet
 
 /// The test images of another set for out-of-distribution tests, at most `limit`.
 ///
-/// Grey and colour are converted; a folder is brought to `input` by its fit rule, any other set must have its size.
-/// A folder or stack without test images of its own gives all it has.
+/// Grey and colour are converted, then another size is fitted to `input`: of a folder by its own rule, of any other
+/// set by [`FitRule::Crop`]. A folder or stack without test images of its own gives all it has.
 ///
 /// # Errors
-/// Those of [`open`], and a size that is not the model's.
+/// Those of [`open`], and channels that no rule leads to the model's.
 pub fn test_images(
     dataset: &Dataset,
     root: &Path,
@@ -125,13 +125,11 @@ pub fn test_images(
         }
     };
     let images = limited(images, limit);
-    let found = images.shape();
-    let pixels = convert_channels(&images.pixels, input[0]).filter(|_| found[1..] == input[1..]);
-    let pixels = pixels.ok_or_else(|| {
+    let pixels = picture::fit_stack(&images.pixels, input, FitRule::Crop).map_err(|what| {
         Error::input(
-            "evaluate.ood",
-            format!("the images are {found:?} (channels, height, width), the model's input is {input:?}"),
-            "choose images of the same height and width",
+            format!("out-of-distribution set {}", name(dataset)),
+            what,
+            "choose images with the model's channels, or grey or colour ones for a grey or colour model",
         )
     })?;
     Ok(Images { pixels, ..images })

@@ -5,9 +5,9 @@ use std::path::Path;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Luma, Pixel, Rgb, RgbaImage};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::pixels::LUMA;
+use super::pixels::{LUMA, convert_channels};
 use super::stack::missing;
 use crate::config::FitRule;
 use crate::error::{Error, Result};
@@ -101,6 +101,21 @@ pub(super) fn fit_tensor(levels: Tensor, input: [i64; 3], rule: FitRule) -> std:
     let picture = ImageBuffer::from_raw(w, h, bytes).expect("as many bytes as the sizes say");
     let bytes = fit(&DynamicImage::ImageRgb8(picture), input, rule)?;
     Ok(Tensor::from_data_size(&bytes, &input, Kind::Uint8))
+}
+
+/// u8 `[N,C,H,W]` brought to the shape `input`: colours on the device, another size image by image on the host.
+pub(super) fn fit_stack(levels: &Tensor, input: [i64; 3], rule: FitRule) -> std::result::Result<Tensor, String> {
+    let [c, h, w] = input;
+    let size = levels.size();
+    if size[2..] == input[1..] {
+        let unknown = || format!("expected {c} channels, found {}", size[1]);
+        return convert_channels(levels, c).ok_or_else(unknown);
+    }
+    let mut fitted = vec![Tensor::zeros([0, c, h, w], (Kind::Uint8, Device::Cpu))];
+    for image in levels.to_device(Device::Cpu).split(1, 0) {
+        fitted.push(fit_tensor(image.squeeze_dim(0), input, rule)?.unsqueeze(0));
+    }
+    Ok(Tensor::cat(&fitted, 0).to_device(levels.device()))
 }
 
 /// Colours first, then the size; the bytes are `[C,H,W]`.

@@ -6,9 +6,9 @@ use tch::Device;
 
 use super::named::{self, Named};
 use super::split::SourceRecord;
-use super::stack::{Stack, labelled};
+use super::stack::{self, Stack, labelled};
 use super::{Images, hash, idx, npy};
-use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
+use crate::config::{Dataset, FitRule, FolderConfig, StackConfig, StrokesConfig};
 use crate::error::{Error, Result};
 
 /// A data set by the way it is read.
@@ -28,6 +28,7 @@ impl<'a> Source<'a> {
             Dataset::FashionMnist => Self::Named(&named::FASHION_MNIST),
             Dataset::Cifar10 => Self::Named(&named::CIFAR10),
             Dataset::Cifar100 => Self::Named(&named::CIFAR100),
+            Dataset::Svhn => Self::Named(&named::SVHN),
             Dataset::Strokes(cfg) => Self::Strokes(cfg),
             Dataset::Folder(cfg) => Self::Folder(cfg),
             Dataset::Npy(files) => Self::Stack(StackFiles { files, is_npy: true }),
@@ -45,6 +46,38 @@ pub fn name(dataset: &Dataset) -> String {
         Source::Folder(f) => last(&f.path).unwrap_or_else(|| f.path.display().to_string()),
         Source::Stack(files) => last(&files.files.images).unwrap_or_default(),
         Source::None => "none".into(),
+    }
+}
+
+/// The data set that lies at a path: a folder of pictures, or a stack by what its file begins with.
+///
+/// # Errors
+/// There is nothing, or a file that is no stack.
+pub fn dataset_at(path: &Path) -> Result<Dataset> {
+    if path.is_dir() {
+        return Ok(Dataset::Folder(FolderConfig {
+            path: path.into(),
+            test: None,
+            fit: FitRule::default(),
+        }));
+    }
+    let files = StackConfig {
+        images: path.into(),
+        labels: None,
+        test_images: None,
+        test_labels: None,
+    };
+    let start = stack::head(path, 6)?;
+    if start.starts_with(npy::MAGIC) {
+        Ok(Dataset::Npy(files))
+    } else if start.starts_with(&[0, 0, 8]) {
+        Ok(Dataset::Idx(files))
+    } else {
+        Err(Error::file(
+            path,
+            "is neither a folder nor a stack of u8 images (.npy, idx)",
+            "name a folder of pictures, or a stack",
+        ))
     }
 }
 

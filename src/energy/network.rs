@@ -35,6 +35,14 @@ impl Head {
         self.with_reference(energy, x)
     }
 
+    /// -T' logsumexp_y f(x)[y]/T' of logits, at another temperature T' than the run's; E(x) of any other output.
+    fn energy_at(&self, raw: Tensor, temperature: f64, x: &Tensor) -> Tensor {
+        match self.output {
+            Output::Logits => self.with_reference(marginal(&(raw / temperature)) * temperature, x),
+            Output::Energy | Output::NegativeEnergy => self.energy(raw, x),
+        }
+    }
+
     /// The reference is a term of E/T, hence T times it here.
     fn with_reference(&self, energy: Tensor, x: &Tensor) -> Tensor {
         match &self.reference {
@@ -99,6 +107,17 @@ impl FrozenEnergy {
         self.head.energy(raw, x)
     }
 
+    /// The energy at a temperature T that the logits are divided by, -T logsumexp_y f(x)[y]/T (Liu et al. 2020);
+    /// E(x), which is that at T = 1, where the network gives no logits.
+    pub fn energy_at(&self, raw: Tensor, temperature: f64, x: &Tensor) -> Tensor {
+        self.head.energy_at(raw, temperature, x)
+    }
+
+    /// E(x,y) from logits `[B,K]` at `x` and classes `[B]` (i64), `[B]`.
+    pub fn joint_of(&self, logits: &Tensor, classes: &Tensor, x: &Tensor) -> Tensor {
+        self.head.with_reference(joint(logits, classes), x)
+    }
+
     /// E(x,y) for one class an image, `[B]`, i64: what class-conditional chains run on.
     ///
     /// # Panics
@@ -144,8 +163,7 @@ pub struct ClassEnergy<'a> {
 
 impl Energy for ClassEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let energy = joint(&self.frozen.network.forward(x), self.classes);
-        self.frozen.head.with_reference(energy, x)
+        self.frozen.joint_of(&self.frozen.network.forward(x), self.classes, x)
     }
 }
 

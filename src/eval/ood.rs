@@ -1,41 +1,11 @@
-//! Out-of-distribution detection by energy: the sets, their scores, the table.
+//! The table of how well the energy tells the data from other sets.
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::Tensor;
 
 use super::auroc;
-use crate::data;
 use crate::error::Result;
 use crate::report;
-use crate::rng::Stream;
-
-/// The energies `[N]` (f32) of `images` `[N,C,H,W]`, u8 or f32 in [-1, 1], `batch` at a time, without gradients.
-///
-/// `energy` maps f32 images `[B,C,H,W]` in [-1, 1] to energies `[B]`.
-pub fn energies(energy: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usize) -> Tensor {
-    let _guard = no_grad_guard();
-    let count = images.size()[0];
-    let mut parts = vec![Tensor::zeros([0], (Kind::Float, images.device()))];
-    for from in (0..count).step_by(batch.max(1)) {
-        let chunk = images.narrow(0, from, (batch.max(1) as i64).min(count - from));
-        let unit = match chunk.kind() {
-            Kind::Uint8 => data::to_unit(&chunk),
-            _ => chunk.to_kind(Kind::Float),
-        };
-        parts.push(energy(&unit).to_kind(Kind::Float));
-    }
-    Tensor::cat(&parts, 0)
-}
-
-/// Images `[N,C,H,W]` whose pixels are f32, uniform in [-1, 1).
-pub fn uniform_noise(size: [i64; 4], device: Device, rng: &mut Stream) -> Tensor {
-    rng.uniform(&size, -1.0, 1.0, device)
-}
-
-/// The images `[N,C,H,W]` upside down: the order of their rows is reversed.
-pub fn flipped(images: &Tensor) -> Tensor {
-    images.flip([2])
-}
 
 /// One set that is out of distribution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

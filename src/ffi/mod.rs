@@ -3,6 +3,9 @@
 unsafe extern "C" {
     fn ebm_set_deterministic(on: bool);
     fn ebm_is_deterministic() -> bool;
+    fn ebm_set_tf32(on: bool);
+    fn ebm_matmul_tf32() -> bool;
+    fn ebm_conv_tf32() -> bool;
 }
 
 /// Lets LibTorch use only algorithms that repeat bit for bit, on the whole process.
@@ -18,4 +21,20 @@ pub fn set_deterministic(on: bool) {
 pub fn is_deterministic() -> bool {
     // SAFETY: reads a flag.
     unsafe { ebm_is_deterministic() }
+}
+
+/// Whether CUDA computes f32 matrix products and convolutions in TF32: 10 bits of mantissa, several times faster.
+///
+/// For the whole process, from the next operation on. LibTorch itself starts with it off for products and on for
+/// convolutions. A CPU computes as before, and the flag may be set where there is no CUDA.
+pub fn set_tf32(on: bool) {
+    // SAFETY: takes a plain value and sets process-wide flags that exist in every flavour of LibTorch; throws nothing,
+    // and is called from the main thread while no operation runs.
+    unsafe { ebm_set_tf32(on) }
+}
+
+/// Whether TF32 is on, for matrix products and for convolutions.
+pub fn tf32() -> [bool; 2] {
+    // SAFETY: reads flags; both kinds of them agree, since `set_tf32` alone changes them, so neither reader throws.
+    unsafe { [ebm_matmul_tf32(), ebm_conv_tf32()] }
 }

@@ -17,3 +17,19 @@ extern "C" void ebm_set_deterministic(bool on) {
 extern "C" bool ebm_is_deterministic() {
   return at::globalContext().deterministicAlgorithms();
 }
+
+// These two keep LibTorch's older flags and its newer per-backend precision in step; setting one kind alone makes the
+// other's readers throw. They are plain flags, there without CUDA too.
+extern "C" void ebm_set_tf32(bool on) {
+  auto& context = at::globalContext();
+  context.setAllowTF32CuBLAS(on);
+  context.setAllowTF32CuDNN(on);
+}
+
+extern "C" bool ebm_matmul_tf32() {
+  return at::globalContext().allowTF32CuBLAS();
+}
+
+extern "C" bool ebm_conv_tf32() {
+  return at::globalContext().allowTF32CuDNN();
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::plan::{Activation, Node, Op, Plan, PoolBy, Slot};
+use super::repeat::Written;
 use crate::config::{Init, Layer, ModelConfig, Output, yaml};
 use crate::error::{Error, Result};
 
@@ -18,12 +19,10 @@ impl Plan {
             slots: Vec::new(),
         };
         builder.check_model(model)?;
-        let place = Place {
-            key: "layers".into(),
-            name: String::new(),
-        };
-        let nodes = builder.stack(&model.layers, &place, model.input.to_vec())?;
-        builder.check_output(model.output, &nodes)?;
+        let layers = builder.written_out(&model.layers, "layers")?;
+        let nodes = builder.stack(&layers, "", model.input.to_vec())?;
+        let last = &layers.last().expect("checked not to be empty").key;
+        builder.check_output(model.output, &nodes, last)?;
         Ok(Plan {
             input: model.input,
             nodes,
@@ -102,6 +101,7 @@ impl Builder<'_> {
                 "a number above 0, or null",
             )?;
         }
+        self.check_normalize(model)?;
         self.check_rule(model.init, "init")?;
         self.ensure(
             !model.layers.is_empty(),
@@ -112,7 +112,7 @@ impl Builder<'_> {
     }
 
     /// An energy is one number an image, logits are a row of two or more.
-    fn check_output(&self, output: Output, nodes: &[Node]) -> Result<()> {
+    fn check_output(&self, output: Output, nodes: &[Node], last: &str) -> Result<()> {
         let shape = &nodes.last().expect("checked not to be empty").output;
         let (fits, expected, remedy) = match output {
             Output::Logits => (
@@ -130,7 +130,7 @@ impl Builder<'_> {
             return Ok(());
         }
         Err(self.fault(
-            &format!("layers[{}]", nodes.len() - 1),
+            last,
             format!(
                 "the network ends in {} an image; expected {expected}",
                 shape_text(shape)
@@ -158,24 +158,23 @@ impl Builder<'_> {
     }
 
     /// Layers one after another, named by their positions.
-    pub fn stack(&mut self, layers: &[Layer], at: &Place, input: Vec<i64>) -> Result<Vec<Node>> {
+    pub fn stack(&mut self, layers: &[Written], name: &str, input: Vec<i64>) -> Result<Vec<Node>> {
         let mut nodes: Vec<Node> = Vec::with_capacity(layers.len());
-        for (i, layer) in layers.iter().enumerate() {
+        for (i, written) in layers.iter().enumerate() {
             let input = nodes.last().map_or(&input, |n| &n.output).clone();
-            let dot = if at.name.is_empty() { "" } else { "." };
-            let place = Place {
-                key: format!("{}[{i}].{}", at.key, word(layer)),
-                name: format!("{}{dot}{i}", at.name),
-            };
+            let dot = if name.is_empty() { "" } else { "." };
+            // What a stack itself is given may be read elsewhere, by a shortcut or by the caller.
             let owns_input = nodes.last().is_some_and(|n| n.op.gives_away_output());
-            nodes.push(self.node(layer, place, &input, owns_input)?);
+            nodes.push(self.node(written, format!("{name}{dot}{i}"), &input, owns_input)?);
         }
         Ok(nodes)
     }
 
-    pub fn node(&mut self, layer: &Layer, place: Place, input: &[i64], owns_input: bool) -> Result<Node> {
+    pub fn node(&mut self, written: &Written, name: String, input: &[i64], owns_input: bool) -> Result<Node> {
         let own_from = self.slots.len();
-        let found = self.layer(layer, &place, input)?;
+        let key = format!("{}.{}", written.key, word(written.layer));
+        let place = Place { key, name };
+        let found = self.layer(written.layer, &place, input)?;
         let own = match found.op {
             Op::Residual { .. } => &[],
             _ => &self.slots[own_from..],
@@ -233,7 +232,9 @@ impl Builder<'_> {
                 output: vec![1],
                 ..same(Op::SumFeatures, "sum over all features")
             },
+            Layer::Subsample(subsample) => self.subsample(*subsample, at, input)?,
             Layer::Residual(block) => self.residual(block, at, input)?,
+            Layer::Repeat(_) => unreachable!("repeats are written out before layers are looked at"),
             Layer::GroupNorm { groups, eps } => self.group_norm(*groups, *eps, at, input)?,
             Layer::BatchNorm(norm) => self.batch_norm(*norm, at, input)?,
             Layer::Dropout { p } => {
@@ -273,7 +274,9 @@ pub(super) fn word(layer: &Layer) -> &'static str {
         Layer::GlobalSumPool => "global_sum_pool",
         Layer::Flatten => "flatten",
         Layer::SumFeatures => "sum_features",
+        Layer::Subsample(_) => "subsample",
         Layer::Residual(_) => "residual",
+        Layer::Repeat(_) => "repeat",
         Layer::GroupNorm { .. } => "group_norm",
         Layer::BatchNorm(_) => "batch_norm",
         Layer::Dropout { .. } => "dropout",

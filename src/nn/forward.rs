@@ -39,6 +39,10 @@ fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
         Op::GlobalSumPool => x.sum_dim_intlist([2i64, 3].as_slice(), false, None),
         Op::Flatten => x.flatten(1, -1),
         Op::SumFeatures => x.flatten(1, -1).sum_dim_intlist(1, true, None),
+        Op::Subsample { stride, padding } => {
+            let taken = x.slice(2, None, None, *stride).slice(3, None, None, *stride);
+            taken.constant_pad_nd([0, 0, 0, 0, padding[0], padding[1]])
+        }
         Op::Residual { branch, shortcut } => {
             let short = run(shortcut, x.shallow_clone(), t, mode);
             let mut long = run(branch, x, t, mode);

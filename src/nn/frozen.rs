@@ -3,7 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::network::{Mode, Network, shaped};
-use super::plan::{Plan, Weight};
+use super::normalize::Normalizer;
+use super::plan::{Node, Plan, Weight};
 use super::{forward, spectral};
 use crate::config::{Layer, ModelConfig};
 
@@ -15,6 +16,7 @@ pub struct Frozen {
     config: ModelConfig,
     kind: Kind,
     mode: Mode,
+    normalizer: Normalizer,
     plan: Plan,
     tensors: Vec<Tensor>,
     /// Where each tensor comes from in the live network.
@@ -37,6 +39,7 @@ impl Frozen {
             .collect();
         let sources = plan.slots.iter().map(|s| source(&live.plan, &s.name)).collect();
         let mut frozen = Frozen {
+            normalizer: Normalizer::new(&config, live.device()),
             config,
             kind,
             mode: Mode::Eval,
@@ -76,29 +79,31 @@ impl Frozen {
     /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
     /// differentiable in the image alone.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let out = forward::run(&self.plan.nodes, x.to_kind(self.kind), &self.tensors, self.mode);
-        shaped(out.to_kind(Kind::Float), &self.config)
+        let out = self.run(&self.plan.nodes, self.normalizer.apply(x, self.kind));
+        shaped(out, &self.config)
     }
 
     /// What the last layer is given, `[B,D]` f32: the features of an image.
     pub fn features(&self, x: &Tensor) -> Tensor {
         let (_, body) = self.plan.nodes.split_last().expect("a plan has a layer");
-        let out = forward::run(body, x.to_kind(self.kind), &self.tensors, self.mode);
-        out.flatten(1, -1).to_kind(Kind::Float)
+        self.run(body, self.normalizer.apply(x, self.kind)).flatten(1, -1)
     }
 
-    /// What the first layer gives, in f32, whatever its shape.
+    /// What the first layer gives, in f32, whatever its shape; `normalize` counts as part of it.
     pub fn first(&self, x: &Tensor) -> Tensor {
-        let first = &self.plan.nodes[..1];
-        forward::run(first, x.to_kind(self.kind), &self.tensors, self.mode).to_kind(Kind::Float)
+        self.run(&self.plan.nodes[..1], self.normalizer.apply(x, self.kind))
     }
 
     /// The raw output from what [`first`](Self::first) gave.
     pub fn rest(&self, h: &Tensor) -> Tensor {
         // A copy: the second layer may take its input's place in memory.
         let h = h.to_kind(self.kind) * 1.0;
-        let out = forward::run(&self.plan.nodes[1..], h, &self.tensors, self.mode);
-        shaped(out.to_kind(Kind::Float), &self.config)
+        shaped(self.run(&self.plan.nodes[1..], h), &self.config)
+    }
+
+    /// Some of the layers, from the copy's precision to f32.
+    fn run(&self, nodes: &[Node], x: Tensor) -> Tensor {
+        forward::run(nodes, x, &self.tensors, self.mode).to_kind(Kind::Float)
     }
 
     /// How many classes a classifier tells apart; none for an energy without classes.
@@ -141,6 +146,7 @@ fn drop_spectral_norm(layers: &mut [Layer]) {
                 drop_spectral_norm(&mut block.branch);
                 drop_spectral_norm(&mut block.shortcut);
             }
+            Layer::Repeat(repeat) => drop_spectral_norm(&mut repeat.layers),
             _ => {}
         }
     }

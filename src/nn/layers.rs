@@ -2,9 +2,9 @@
 
 use tch::Kind;
 
-use super::build::{Builder, Found, Place, shape_text, word};
+use super::build::{Builder, Found, Place, shape_text};
 use super::plan::{Op, PoolBy, Slot, Spectral, Start, Weight};
-use crate::config::{Conv, Init, Linear, Norm, Pool, Residual, SpectralNorm};
+use crate::config::{Conv, Init, Linear, Norm, Pool, Residual, SpectralNorm, Subsample};
 use crate::error::Result;
 
 impl Builder<'_> {
@@ -105,6 +105,23 @@ impl Builder<'_> {
         })
     }
 
+    pub(super) fn subsample(&self, subsample: Subsample, at: &Place, input: &[i64]) -> Result<Found> {
+        let [channels, height, width] = self.image(at, input)?;
+        let Subsample { out, stride } = subsample;
+        self.at_least(1, &format!("{}.stride", at.key), stride)?;
+        self.at_least(channels, &format!("{}.out", at.key), out)?;
+        let before = (out - channels) / 2;
+        Ok(Found {
+            op: Op::Subsample {
+                stride,
+                padding: [before, out - channels - before],
+            },
+            what: format!("every pixel at stride {stride}, channels of zeroes added"),
+            output: vec![out, (height - 1) / stride + 1, (width - 1) / stride + 1],
+            macs: 0,
+        })
+    }
+
     pub(super) fn residual(&mut self, block: &Residual, at: &Place, input: &[i64]) -> Result<Found> {
         self.ensure(
             !block.branch.is_empty(),
@@ -112,18 +129,13 @@ impl Builder<'_> {
             "an empty branch",
             "at least one layer",
         )?;
-        let inner = |part: &str| Place {
-            key: format!("{}.{part}", at.key),
-            name: format!("{}.{part}", at.name),
-        };
-        let branch = self.stack(&block.branch, &inner("branch"), input.to_vec())?;
-        let shortcut = match block.shortcut.as_slice() {
-            [only] => {
-                let mut place = inner("shortcut");
-                place.key += &format!("[0].{}", word(only));
-                vec![self.node(only, place, input, false)?]
-            }
-            several => self.stack(several, &inner("shortcut"), input.to_vec())?,
+        let name = |part: &str| format!("{}.{part}", at.name);
+        let branch = self.written_out(&block.branch, &format!("{}.branch", at.key))?;
+        let branch = self.stack(&branch, &name("branch"), input.to_vec())?;
+        let shortcut = self.written_out(&block.shortcut, &format!("{}.shortcut", at.key))?;
+        let shortcut = match shortcut.as_slice() {
+            [only] => vec![self.node(only, name("shortcut"), input, false)?],
+            several => self.stack(several, &name("shortcut"), input.to_vec())?,
         };
         let long = &branch.last().expect("checked not to be empty").output;
         let short = shortcut.last().map_or(input, |n| &n.output);

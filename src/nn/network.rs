@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::normalize::Normalizer;
 use super::plan::Plan;
 use super::{Frozen, forward, init, spectral, strict};
 use crate::config::{ModelConfig, Output};
@@ -27,6 +28,7 @@ pub enum Mode {
 pub struct Network {
     config: ModelConfig,
     device: Device,
+    normalizer: Normalizer,
     pub(super) plan: Plan,
     /// One for each of the plan's slots.
     pub(super) tensors: Vec<Tensor>,
@@ -61,6 +63,7 @@ impl Network {
         Ok(Network {
             config: model.clone(),
             device,
+            normalizer: Normalizer::new(model, device),
             plan,
             tensors,
             parameters,
@@ -88,9 +91,10 @@ impl Network {
 
     /// The same with layers that compute in `kind` (f32 or bf16); parameters, and their gradients, stay f32.
     pub fn forward_as(&self, x: &Tensor, mode: Mode, kind: Kind) -> Tensor {
+        let x = self.normalizer.apply(x, kind);
         let out = match kind {
-            Kind::Float => forward::run(&self.plan.nodes, x.shallow_clone(), &self.tensors, mode),
-            _ => forward::run(&self.plan.nodes, x.to_kind(kind), &self.reduced(kind), mode).to_kind(Kind::Float),
+            Kind::Float => forward::run(&self.plan.nodes, x, &self.tensors, mode),
+            _ => forward::run(&self.plan.nodes, x, &self.reduced(kind), mode).to_kind(Kind::Float),
         };
         shaped(out, &self.config)
     }

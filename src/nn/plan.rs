@@ -56,6 +56,11 @@ pub(super) enum Op {
     GlobalSumPool,
     Flatten,
     SumFeatures,
+    /// Channels of zeroes stand before and after those that come in.
+    Subsample {
+        stride: i64,
+        padding: [i64; 2],
+    },
     Residual {
         branch: Vec<Node>,
         shortcut: Vec<Node>,

@@ -1,9 +1,12 @@
-//! Optimisers whose state has names, gradient clipping, learning-rate schedules, and the moving average of the weights.
+//! Optimisers whose state has names, gradient clipping, learning-rate schedules, the moving average
+//! of the weights, and sharpness-aware minimisation.
 
 mod ema;
 mod optimizer;
+mod sam;
 mod schedule;
 
 pub use ema::Ema;
 pub use optimizer::Optimizer;
+pub use sam::Sam;
 pub use schedule::Schedule;

@@ -126,8 +126,12 @@ impl Guard {
     }
 
     /// Takes one step's numbers in, on the device; every argument is a tensor that stays there.
-    pub fn watch(&mut self, energy_pos: &Tensor, energy_neg: &Tensor, loss: &Tensor, grad_norm: &Tensor) {
-        let largest = energy_pos.abs().max().maximum(&energy_neg.abs().max());
+    ///
+    /// # Panics
+    /// If there are no energies.
+    pub fn watch(&mut self, energies: &[Tensor], loss: &Tensor, grad_norm: &Tensor) {
+        let largest = energies.iter().map(|e| e.detach().abs().max());
+        let largest = largest.reduce(|a, b| a.maximum(&b)).expect("a step has energies");
         let seen = Tensor::stack(&[&largest, &loss.abs(), grad_norm], 0).to_kind(Kind::Float);
         // maximum() hands a NaN on, so one bad step marks the whole interval.
         self.flags = self.flags.maximum(&seen);

@@ -3,6 +3,7 @@
 mod archive;
 pub mod checkpoint;
 mod guard;
+mod labelled;
 mod load;
 mod meters;
 mod observer;
@@ -10,11 +11,13 @@ mod run;
 mod state;
 mod step;
 mod trainer;
+mod update;
 
 pub use checkpoint::Which;
 pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
+pub use labelled::{Labelled, LabelledState};
 pub use load::{Trained, Weights, import, load};
-pub use meters::{Meters, NAMES as METERS};
+pub use meters::Meters;
 pub use observer::{Event, LogLine, Observer, Outcome};
 pub use run::{Lock, RunDir};
 pub use state::{Record, State, Streams};

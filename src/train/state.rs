@@ -7,9 +7,10 @@ use tch::{Device, Tensor};
 
 use super::checkpoint::Contents;
 use super::guard::{Divergence, Guard, GuardState};
+use super::labelled::{Labelled, LabelledState};
 use super::meters::Meters;
 use crate::buffer::ReplayBuffer;
-use crate::config::{Experiment, Negatives};
+use crate::config::{Chains, Experiment};
 use crate::data::{Batches, BatchesState, DataSet};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
@@ -38,6 +39,8 @@ pub struct Streams {
 pub struct Record {
     streams: Streams,
     batches: BatchesState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labelled: Option<LabelledState>,
     meters: u64,
     guard: GuardState,
     lr_scale: f64,
@@ -59,6 +62,8 @@ pub struct State {
     pub buffer: Option<ReplayBuffer>,
     /// Where in which epoch the data is.
     pub batches: Batches,
+    /// The labelled batches, where the objective uses labels.
+    pub labelled: Option<Labelled>,
     /// Randomness.
     pub streams: Streams,
     /// Sums for the next line of metrics.
@@ -87,9 +92,13 @@ impl State {
         let parameters = network.parameters();
         let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         let optimizer = Optimizer::new(&experiment.optimizer, parameters);
-        let buffer = match experiment.objective.negatives {
-            Negatives::Persistent => Some(first_chains(experiment, data, device, &mut streams.buffer)?),
-            Negatives::Data | Negatives::Noise => None,
+        let buffer = match experiment.objective.uses_buffer() {
+            true => Some(first_chains(experiment, &network, data, device, &mut streams.buffer)?),
+            false => None,
+        };
+        let labelled = match (experiment.objective.uses_labels(), network.classes()) {
+            (true, Some(classes)) => Some(Labelled::new(experiment, data, classes, device)?),
+            _ => None,
         };
         let batches = Batches::new(
             data.train.len(),
@@ -97,7 +106,10 @@ impl State {
             stream("batches"),
             device,
         )?;
-        let (meters, guard) = (Meters::new(device), Guard::new(&experiment.guard, device));
+        let (meters, guard) = (
+            Meters::new(&experiment.objective, device),
+            Guard::new(&experiment.guard, device),
+        );
         Ok(Self {
             step: 0,
             network,
@@ -105,6 +117,7 @@ impl State {
             optimizer,
             buffer,
             batches,
+            labelled,
             streams,
             meters,
             guard,
@@ -156,6 +169,7 @@ impl State {
         let record = Record {
             streams: self.streams.clone(),
             batches: self.batches.state(),
+            labelled: self.labelled.as_ref().map(Labelled::state),
             meters: count,
             guard: guard.clone(),
             lr_scale: self.lr_scale,
@@ -191,6 +205,13 @@ impl State {
         self.meters.restore(&meters["sums"], record.meters);
         self.guard.restore(&meters["guard"], record.guard.clone());
         self.batches.restore(&record.batches)?;
+        if let Some(labelled) = &mut self.labelled {
+            let state = record
+                .labelled
+                .as_ref()
+                .ok_or_else(|| absent(&place, "state of labelled batches"))?;
+            labelled.restore(state)?;
+        }
         self.streams = record.streams.clone();
         self.step = contents.step;
         self.lr_scale = record.lr_scale;
@@ -202,16 +223,18 @@ impl State {
 
 /// The tensors of one file of a checkpoint.
 fn part<'a>(contents: &'a Contents<Record>, stem: &str) -> Result<&'a Named> {
-    contents
-        .tensors
-        .get(stem)
-        .ok_or_else(|| absent(&format!("checkpoint of step {}", contents.step), stem))
+    contents.tensors.get(stem).ok_or_else(|| {
+        absent(
+            &format!("checkpoint of step {}", contents.step),
+            &format!("{stem}.safetensors"),
+        )
+    })
 }
 
-fn absent(place: &str, stem: &str) -> Error {
+fn absent(place: &str, what: &str) -> Error {
     Error::input(
         place,
-        format!("has no {stem}.safetensors"),
+        format!("has no {what}"),
         "resume with the configuration that the run was made with",
     )
 }
@@ -221,8 +244,17 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
 }
 
 /// A buffer full of fresh chains.
-fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &mut Stream) -> Result<ReplayBuffer> {
+fn first_chains(
+    experiment: &Experiment,
+    network: &Network,
+    data: &DataSet,
+    device: Device,
+    rng: &mut Stream,
+) -> Result<ReplayBuffer> {
     let size = experiment.buffer.size as i64;
+    if let (Chains::ByClass, Some(classes)) = (experiment.objective.chains, network.classes()) {
+        ensure_class_slots(experiment, classes)?;
+    }
     let fresh = sampling::start(
         &experiment.sampler.init,
         size,
@@ -232,4 +264,21 @@ fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &m
         rng,
     )?;
     Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
+}
+
+/// A class must have a slot for each of its chains in a draw.
+fn ensure_class_slots(e: &Experiment, classes: i64) -> Result<()> {
+    let (slots, chains) = (e.buffer.size as i64 / classes, e.train.batch_size as i64);
+    let most = (chains + classes - 1) / classes;
+    if slots >= most {
+        return Ok(());
+    }
+    Err(Error::input(
+        "buffer.size",
+        format!(
+            "{} slots for {classes} classes are {slots} a class, and a draw takes up to {most}",
+            e.buffer.size
+        ),
+        format!("give at least {}", most * classes),
+    ))
 }

@@ -1,35 +1,58 @@
-//! One step of analysis by synthesis: data, chains, energies, an update.
+//! One step of analysis by synthesis: data, labels, chains, energies, an update.
 
 use tch::Tensor;
 
 use super::trainer::Trainer;
-use crate::buffer::{Origin, ReplayBuffer};
-use crate::config::Negatives;
+use crate::buffer::Origin;
+use crate::config::{Chains, Negatives};
 use crate::data;
-use crate::energy::{Energy, LiveEnergy};
+use crate::energy::{ClassEnergy, Energy};
 use crate::error::Result;
-use crate::nn::Mode;
 use crate::rng::Stream;
 use crate::sampling;
 
+/// What a step learns from; what its objective does not use is absent.
+pub(super) struct Batch {
+    /// Images of the data, `[B,C,H,W]`.
+    pub positive: Option<Tensor>,
+    /// Labelled images `[b,C,H,W]` and their classes `[b]`.
+    pub labelled: Option<[Tensor; 2]>,
+    /// Synthesised images.
+    pub negative: Option<Synthesised>,
+}
+
+/// What chains ended in.
+pub(super) struct Synthesised {
+    /// `[B,C,H,W]`
+    pub x: Tensor,
+    /// The class of each chain, `[B]`, where chains have one.
+    pub classes: Option<Tensor>,
+    /// Mean norm of the gradients along the chains, `[]`.
+    pub grad_norm: Tensor,
+    /// The states before the last step, where the objective differentiates it.
+    pub before_last: Option<Tensor>,
+}
+
 impl Trainer {
-    /// One step of maximum likelihood: data and synthesised images, their energies, an update.
+    /// One step: images of the data and synthesised ones, their energies, an update.
     pub fn step(&mut self) -> Result<()> {
-        let positive = self.positive();
-        self.frozen.refresh(&self.state.network);
-        let start = self.start(&positive)?;
-        let steps = self.experiment.sampler.n_steps;
-        let chain = sampling::run_chain(
-            &self.kernel,
-            &self.frozen,
-            start.x,
-            steps,
-            &mut self.state.streams.sampler,
-        );
-        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
-            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
-        }
-        self.update(&positive, &chain.x, &chain.grad_norm);
+        let objective = &self.experiment.objective;
+        let (uses_x, uses_chains) = (objective.p_x_weight > 0.0, objective.uses_chains());
+        let positive = uses_x.then(|| self.positive());
+        let labelled = self
+            .state
+            .labelled
+            .as_mut()
+            .map(|l| l.next(&self.experiment, &self.data));
+        let negative = match uses_chains {
+            true => Some(self.synthesise(positive.as_ref())?),
+            false => None,
+        };
+        self.update(&Batch {
+            positive,
+            labelled,
+            negative,
+        });
         self.state.step += 1;
         Ok(())
     }
@@ -48,57 +71,75 @@ impl Trainer {
         x
     }
 
-    /// Where this step's chains start.
-    fn start(&mut self, positive: &Tensor) -> Result<Start> {
-        let (sampler, shape) = (&self.experiment.sampler, self.experiment.model.input);
-        let (data, device) = (&self.data.train, self.device);
-        let batch = self.experiment.train.batch_size as i64;
-        let fresh = |n, rng: &mut Stream| sampling::start(&sampler.init, n, shape, Some(data), device, rng);
-        let rng = &mut self.state.streams.buffer;
-        let (x, origin) = match &self.state.buffer {
-            Some(buffer) => {
-                let drawn = buffer.draw(batch, fresh, rng)?;
-                (drawn.x, Some(drawn.origin))
+    /// Runs this step's chains on the present weights and gives them back to the buffer.
+    fn synthesise(&mut self, positive: Option<&Tensor>) -> Result<Synthesised> {
+        self.frozen.refresh(&self.state.network);
+        let start = self.start(positive)?;
+        let of_class: ClassEnergy;
+        let energy: &dyn Energy = match &start.classes {
+            Some(classes) => {
+                of_class = self.frozen.of_classes(classes);
+                &of_class
             }
-            None if self.experiment.objective.negatives == Negatives::Data => (positive.copy(), None),
-            None => (fresh(batch, rng)?, None),
+            None => &self.frozen,
         };
-        Ok(Start { x, origin })
+        let steps = self.experiment.sampler.n_steps;
+        let keeps = self.experiment.objective.differentiates_chains();
+        let mut before_last = None;
+        let mut watch = |k: usize, x: &Tensor| {
+            if keeps && k + 1 == steps {
+                before_last = Some(x.copy());
+            }
+        };
+        let rng = &mut self.state.streams.sampler;
+        let chain = sampling::run_chain_watched(&self.kernel, energy, start.x, steps, rng, &mut watch);
+        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
+            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
+        }
+        Ok(Synthesised {
+            x: chain.x,
+            classes: start.classes,
+            grad_norm: chain.grad_norm,
+            before_last,
+        })
     }
 
-    /// Energies of both, the loss, its gradient, the update; numbers stay on the device.
-    fn update(&mut self, positive: &Tensor, negative: &Tensor, chain_grad_norm: &Tensor) {
-        let s = &mut self.state;
-        s.streams.network.arm();
-        let live = LiveEnergy::new(&s.network, Mode::Train, self.kernel.temperature());
-        let (energy_pos, energy_neg) = (live.energy(positive), live.energy(negative));
-        let out = self.objective.loss(&energy_pos, &energy_neg);
-        s.optimizer.zero_grad();
-        out.loss.backward();
-        let norm = s.optimizer.clip();
-        s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
-        if let Some(ema) = &mut s.ema {
-            ema.update(s.network.parameters());
+    /// Where this step's chains start.
+    fn start(&mut self, positive: Option<&Tensor>) -> Result<Start> {
+        let (e, data, device) = (&self.experiment, &self.data.train, self.device);
+        let batch = e.train.batch_size as i64;
+        let fresh = |n, rng: &mut Stream| sampling::start(&e.sampler.init, n, e.model.input, Some(data), device, rng);
+        let by_class = (e.objective.chains == Chains::ByClass)
+            .then(|| self.state.network.classes())
+            .flatten();
+        let rng = &mut self.state.streams.buffer;
+        if let Some(buffer) = &self.state.buffer {
+            let drawn = match by_class {
+                Some(k) => buffer.draw_by_class(batch, k, |classes, rng| fresh(classes.size()[0], rng), rng)?,
+                None => buffer.draw(batch, fresh, rng)?,
+            };
+            return Ok(Start {
+                x: drawn.x,
+                classes: drawn.classes,
+                origin: Some(drawn.origin),
+            });
         }
-        s.guard.watch(&energy_pos, &energy_neg, &out.loss, &norm);
-        let (age, reuse) = match s.buffer.as_ref().map(ReplayBuffer::stats) {
-            Some(stats) => (stats.mean_age, stats.mean_reuse),
-            None => (norm.zeros_like(), norm.zeros_like()),
+        let classes = by_class.map(|k| rng.permutation(batch, device).remainder(k));
+        let x = match (e.objective.negatives, positive) {
+            (Negatives::Data, Some(positive)) => positive.copy(),
+            _ => fresh(batch, rng)?,
         };
-        s.meters.add([
-            &out.energy_pos,
-            &out.energy_neg,
-            &out.loss,
-            &norm,
-            chain_grad_norm,
-            &age,
-            &reuse,
-        ]);
+        Ok(Start {
+            x,
+            classes,
+            origin: None,
+        })
     }
 }
 
-/// Where chains start, and the place in the buffer that they continue from, if any.
+/// Where chains start, the classes they have, and the place in the buffer that they continue from, if any.
 struct Start {
     x: Tensor,
+    classes: Option<Tensor>,
     origin: Option<Origin>,
 }

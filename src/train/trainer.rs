@@ -7,7 +7,6 @@ use tch::Device;
 
 use super::checkpoint::{self, Best, Contents};
 use super::guard::Divergence;
-use super::meters;
 use super::observer::{Event, LogLine, Observer, Outcome};
 use super::run::{Lock, RunDir};
 use super::state::{Record, State};
@@ -15,7 +14,7 @@ use crate::config::{Experiment, yaml};
 use crate::data::DataSet;
 use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
-use crate::objective::MaximumLikelihood;
+use crate::objective::JointObjective;
 use crate::optim::Schedule;
 use crate::sampling::{self, Langevin};
 
@@ -29,7 +28,7 @@ pub struct Trainer {
     pub(super) state: State,
     pub(super) kernel: Langevin,
     pub(super) frozen: FrozenEnergy,
-    pub(super) objective: MaximumLikelihood,
+    pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
     saved_at: Option<u64>,
     log_seconds: f64,
@@ -47,7 +46,7 @@ impl Trainer {
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
             frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature()),
-            objective: MaximumLikelihood::new(&experiment.objective),
+            objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
             log_seconds: 0.0,
@@ -259,24 +258,37 @@ impl Trainer {
 
     /// The means since the last line, with what is derived from them.
     fn line(&mut self) -> LogLine {
-        let means = self.state.meters.read();
-        let mut values: Vec<_> = meters::NAMES.into_iter().zip(means).collect();
-        values.insert(2, ("energy_gap", values[1].1 - values[0].1));
+        let mut values = self.state.meters.read();
+        if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
+            values.insert(2, ("energy_gap", neg - pos));
+        }
         values.push((
             "lr",
             self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
         ));
-        let work = (self.state.step - self.log_step)
-            * (self.experiment.train.batch_size * self.experiment.sampler.n_steps) as u64;
-        values.push((
-            "images_x_steps_per_second",
-            work as f64 / (self.state.seconds - self.log_seconds),
-        ));
+        let (name, work) = self.work();
+        let work = (self.state.step - self.log_step) * work as u64;
+        values.push((name, work as f64 / (self.state.seconds - self.log_seconds)));
         values.push(("seconds", self.state.seconds));
         self.restart_clock();
         LogLine {
             step: self.state.step,
             values,
+        }
+    }
+
+    /// What a step does, in the unit by which its speed is told.
+    fn work(&self) -> (&'static str, usize) {
+        let train = &self.experiment.train;
+        match self.experiment.objective.uses_chains() {
+            true => (
+                "images_x_steps_per_second",
+                train.batch_size * self.experiment.sampler.n_steps,
+            ),
+            false => (
+                "images_per_second",
+                train.labelled_batch_size.unwrap_or(train.batch_size),
+            ),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the tests through the real binary share: a tiny experiment, and ways to run `ebm`.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod fill;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

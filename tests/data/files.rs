@@ -21,7 +21,9 @@ pub fn config(dataset: Dataset) -> DataConfig {
         validation: 0,
         split_seed: 0,
         limit: None,
+        labels_per_class: None,
         augment: Augment::default(),
+        labelled_augment: None,
     }
 }
 

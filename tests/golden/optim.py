@@ -56,6 +56,40 @@ def clip_by_moment(k, floor):
     return clip
 
 
+def uphill(params, t):
+    """Gradients of a loss that is no straight line: sum of c sin(w), and a bowl over all weights together."""
+    for p in params:
+        p.grad = None
+    waves = sum((filled(t, i, p.shape) * torch.sin(p)).sum() for i, p in enumerate(params))
+    (waves + 0.25 * sum(p.sum() for p in params) ** 2).backward()
+
+
+def sharpness_aware(make, rho, adaptive):
+    """Foret et al. 2021 and, adaptive, Kwon et al. 2021: e from the gradients at w, the step from those at w + e."""
+    params = parameters()
+    optimizer = make(params)
+    kept = {}
+    for t in range(1, 101):
+        uphill(params, t)
+        with torch.no_grad():
+            scaled = [p.abs() * p.grad if adaptive else p.grad for p in params]
+            norm = torch.norm(torch.stack([s.norm() for s in scaled]))
+            before = [p.detach().clone() for p in params]
+            climbs = [(p * p if adaptive else 1.0) * p.grad * (rho / (norm + 1e-12)) for p in params]
+            for p, e in zip(params, climbs):
+                p.add_(e)
+        at = [p.detach().flatten().tolist() for p in params]
+        uphill(params, t)
+        with torch.no_grad():
+            for p, w in zip(params, before):
+                p.copy_(w)
+        optimizer.step()
+        if t in KEPT:
+            kept[t] = {name: p.detach().flatten().tolist() for name, p in zip(SHAPES, params)}
+            kept[t] |= {f"{name}.climbed": a for name, a in zip(SHAPES, at)}
+    return kept
+
+
 def schedule(make, total=100):
     optimizer = torch.optim.SGD(parameters(), lr=0.1)
     scheduler = make(optimizer)
@@ -94,6 +128,12 @@ print(json.dumps({
         "clip_norm": run(lambda p: O.SGD(p, **plain), lambda p, _: norm(p, 1.5)),
         "clip_value": run(lambda p: O.SGD(p, **plain), lambda p, _: torch.nn.utils.clip_grad_value_(p, 0.5)),
         "clip_moment": run(lambda p: O.Adam(p, betas=(0.0, 0.9), **plain), clip_by_moment(1.5, 0.1)),
+    },
+    "sam": {
+        "plain": sharpness_aware(
+            lambda p: O.SGD(p, momentum=0.9, weight_decay=0.02, nesterov=True, **plain), 0.05, False),
+        "adaptive": sharpness_aware(
+            lambda p: O.SGD(p, momentum=0.9, weight_decay=0.02, nesterov=True, **plain), 0.5, True),
     },
     "schedules": {
         "constant": schedule(lambda o: ConstantLR(o, factor=1)),

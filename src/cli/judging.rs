@@ -1,0 +1,148 @@
+//! The options by which commands score images, and what they load for it.
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tch::{Device, Kind};
+
+use super::model::Choice;
+use crate::config::Dataset;
+use crate::data::{self, DataSet, Images};
+use crate::energy::FrozenEnergy;
+use crate::error::{Error, Result};
+use crate::eval::{Judge, Score};
+use crate::rng::Stream;
+use crate::sampling::Langevin;
+use crate::train::{RunDir, Trained};
+
+/// Images that are scored together.
+pub const BATCH: usize = 256;
+
+/// How many training images, at most, the mean of `typicality` is taken over.
+const TYPICAL: i64 = 5000;
+
+/// How images are scored.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Options {
+    /// Standard deviation of the noise that is added to every image before it is scored (JEM adds 0.03)
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0, value_parser = non_negative)]
+    pub noise: f64,
+    /// Temperature T of the score `energy`, -T logsumexp of the logits / T
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = positive)]
+    pub temperature: f64,
+    /// Decides the noise, and the sets that are drawn
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A run's network, ready to score images.
+pub struct Loaded {
+    pub trained: Trained,
+    pub device: Device,
+    pub energy: FrozenEnergy,
+}
+
+impl Loaded {
+    /// Loads the chosen weights; scores are always computed in f32.
+    pub fn new(run: &RunDir, choice: &Choice) -> Result<Self> {
+        let (trained, device) = choice.load(run)?;
+        let sampler = &trained.experiment.sampler;
+        let temperature = Langevin::new(sampler, sampler.n_steps).temperature();
+        Ok(Self {
+            energy: FrozenEnergy::new(&trained.network, Kind::Float, temperature),
+            trained,
+            device,
+        })
+    }
+
+    /// Whether the network gives logits.
+    pub fn has_classes(&self) -> bool {
+        self.energy.network().classes().is_some()
+    }
+
+    /// Whether the run knows of images that it was trained on.
+    pub fn has_data(&self) -> bool {
+        self.trained.experiment.data.dataset != Dataset::None
+    }
+
+    /// The run's data.
+    ///
+    /// # Errors
+    /// The run has none, or they cannot be read.
+    pub fn data(&self) -> Result<DataSet> {
+        let e = &self.trained.experiment;
+        data::open(&e.data, e.model.input, self.device)
+    }
+
+    /// The images of another set than the run's, of the model's shape.
+    pub fn other(&self, dataset: &Dataset, limit: Option<usize>) -> Result<Images> {
+        let e = &self.trained.experiment;
+        data::test_images(dataset, &e.data.root, e.model.input, self.device, limit)
+    }
+
+    /// A judge for these scores; `typicality` needs the mean over training images, which is taken from `train`.
+    ///
+    /// # Errors
+    /// A score or the temperature needs logits that the network does not give, or the mean training images that are
+    /// not there.
+    pub fn judge(&self, scores: &[Score], options: &Options, train: Option<&Images>) -> Result<Judge<'_>> {
+        self.ensure_temperature(scores, options)?;
+        let judge = Judge::new(&self.energy)
+            .at_temperature(options.temperature)
+            .with_noise(options.noise);
+        match train {
+            Some(train) if scores.contains(&Score::Typicality) => {
+                let images = train.spread(TYPICAL);
+                let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
+                eprintln!(
+                    "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
+                    images.len(),
+                    train.len()
+                );
+                Ok(judge.with_typical(mean))
+            }
+            _ => Ok(judge),
+        }
+    }
+
+    fn ensure_temperature(&self, scores: &[Score], options: &Options) -> Result<()> {
+        let place = format!("--temperature {}", options.temperature);
+        if options.temperature == 1.0 {
+            Ok(())
+        } else if !self.has_classes() {
+            Err(Error::input(
+                place,
+                "divides logits; this network gives an energy and no logits",
+                "leave it out, or use a run whose model has `output: logits`",
+            ))
+        } else if !scores.contains(&Score::Energy) {
+            Err(Error::input(
+                place,
+                "is of the score `energy`, which is not asked for",
+                "name that score as well, or leave the temperature out",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Reads one of the scores' words.
+pub fn score() -> impl TypedValueParser<Value = Score> {
+    PossibleValuesParser::new(Score::ALL.map(Score::word)).try_map(|word| word.parse::<Score>())
+}
+
+fn non_negative(text: &str) -> std::result::Result<f64, String> {
+    number(text, |v| v >= 0.0, "a number of 0 or more")
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    number(text, |v| v > 0.0, "a number above 0")
+}
+
+/// Reads a finite number that `holds`.
+pub fn number(text: &str, holds: impl Fn(f64) -> bool, expected: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && holds(value) => Ok(value),
+        _ => Err(format!("expected {expected}")),
+    }
+}

@@ -1,0 +1,178 @@
+//! `ebm threshold RUN --score S`: from what score on an image is out of distribution.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+use super::judging::{BATCH, Loaded, Options, number, score};
+use super::model::Choice;
+use super::sets;
+use crate::data::Images;
+use crate::error::{Error, Result};
+use crate::eval::{self, Score};
+use crate::files;
+use crate::rng::Stream;
+use crate::train::RunDir;
+
+const FILE: &str = "threshold.json";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of a run
+    run: PathBuf,
+    /// The score that decides
+    #[arg(long, value_parser = score())]
+    score: Score,
+    /// The share of in-distribution images that is accepted, at least
+    #[arg(long, default_value_t = 0.95, value_parser = share)]
+    tpr: f64,
+    /// The in-distribution images: validation, test, or a data set as `ebm ood --in` takes it
+    #[arg(long, value_name = "SET", default_value = "validation")]
+    on: String,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+/// A fitted threshold, as it lies in a run's folder: an image is in distribution where its score is at most this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// The score that decides.
+    pub score: Score,
+    /// The largest score of an image that is in distribution.
+    pub threshold: f64,
+    /// The share of images that was to be accepted, at least.
+    pub tpr: f64,
+    /// The share that is accepted.
+    pub accepted: f64,
+    /// Which images it was fitted on.
+    pub on: String,
+    /// How many.
+    pub images: i64,
+    /// The step of the checkpoint.
+    pub step: u64,
+    /// Its weights: `ema` or `raw`.
+    pub weights: String,
+    /// The SHA-256 of these weights.
+    pub weights_sha256: String,
+    /// Standard deviation of the noise that was added to the images.
+    pub noise: f64,
+    /// What decided the noise.
+    pub seed: u64,
+    /// The temperature of the score `energy`.
+    pub temperature: f64,
+    /// The mean of log p(x) over training images, where the score is `typicality`.
+    pub typical: Option<f64>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let run = RunDir::open(&args.run)?;
+    let loaded = Loaded::new(&run, &args.choice)?;
+    let fitted = fit(args, &loaded)?;
+    run.write_json(FILE, &fitted)?;
+    println!(
+        "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
+        fitted.score, fitted.threshold, fitted.accepted, fitted.images, fitted.on, fitted.tpr
+    );
+    println!("{}", run.path().join(FILE).display());
+    Ok(Status::Done)
+}
+
+fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
+    let scores = [args.score];
+    let from_run = ["validation", "test"].contains(&args.on.as_str());
+    let data = match from_run || (args.score == Score::Typicality && loaded.has_data()) {
+        true => Some(loaded.data()?),
+        false => None,
+    };
+    let images = match (&data, args.on.as_str()) {
+        (Some(data), "validation") => validation(&data.validation, args)?,
+        (Some(data), "test") => data.test.shallow_clone(),
+        _ => loaded.other(&sets::dataset(&args.on)?, None)?,
+    };
+    let judge = loaded.judge(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
+    let mut rng = Stream::new(args.options.seed, "threshold");
+    let found = judge.judge(&scores, &images.pixels, BATCH, &mut rng)?.scores.remove(0);
+    let threshold = eval::threshold(&found, args.tpr)?;
+    let accepted = found.le(threshold).mean(tch::Kind::Double).f_double_value(&[])?;
+    Ok(Threshold {
+        score: args.score,
+        threshold,
+        tpr: args.tpr,
+        accepted,
+        on: args.on.clone(),
+        images: images.len(),
+        step: loaded.trained.step,
+        weights: args.choice.weights_word().into(),
+        weights_sha256: fingerprint(loaded)?,
+        noise: args.options.noise,
+        seed: args.options.seed,
+        temperature: args.options.temperature,
+        typical: judge.typical(),
+    })
+}
+
+fn validation(held_out: &Images, args: &Args) -> Result<Images> {
+    if !held_out.is_empty() {
+        return Ok(held_out.shallow_clone());
+    }
+    Err(Error::file(
+        &args.run,
+        "the run held no validation images out (data.validation: 0)",
+        "name other images that are in distribution and were not trained on, by --on SET or --on test",
+    ))
+}
+
+/// The SHA-256 of the weights that score.
+fn fingerprint(loaded: &Loaded) -> Result<String> {
+    Ok(files::sha256(&files::encode(&loaded.trained.network.state().into_iter().collect())?))
+}
+
+impl Threshold {
+    /// The threshold of a run, if it was fitted to the weights that are loaded.
+    ///
+    /// # Errors
+    /// There is none, or it belongs to other weights.
+    pub fn of(run: &RunDir, loaded: &Loaded, choice: &Choice) -> Result<Self> {
+        let path = run.path().join(FILE);
+        let fit = "fit one by `ebm threshold RUN --score S`, with the --checkpoint and --weights that score";
+        let found: Self = run
+            .read_json(FILE)
+            .ok_or_else(|| Error::file(&path, "there is no threshold, or none that can be read", fit))?;
+        if found.weights_sha256 == fingerprint(loaded)? {
+            return Ok(found);
+        }
+        Err(Error::file(
+            &path,
+            format!(
+                "was fitted to the {} weights of step {}; these are the {} weights of step {}, and differ",
+                found.weights,
+                found.step,
+                choice.weights_word(),
+                loaded.trained.step
+            ),
+            format!("{fit}, or score with those (--checkpoint {} --weights {})", found.step, found.weights),
+        ))
+    }
+
+    /// How the threshold's images were scored.
+    pub fn options(&self) -> Options {
+        Options {
+            noise: self.noise,
+            temperature: self.temperature,
+            seed: self.seed,
+        }
+    }
+
+    /// Whether an image of this score is in distribution; a score that is not a number is not.
+    pub fn accepts(&self, score: f64) -> bool {
+        score <= self.threshold
+    }
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    number(text, |v| v > 0.0 && v <= 1.0, "a share above 0, at most 1")
+}

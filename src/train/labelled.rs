@@ -1,0 +1,75 @@
+//! Labelled batches, drawn apart from the others: their order and their randomness are their own.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use crate::config::Experiment;
+use crate::data::{self, Batches, BatchesState, DataSet};
+use crate::error::Result;
+use crate::rng::Stream;
+
+/// Endless batches of the training images that count as labelled.
+pub struct Labelled {
+    /// Their indices among the training images, i64 `[m]`, on the device.
+    indices: Tensor,
+    batches: Batches,
+    rng: Stream,
+}
+
+/// Where [`Labelled`] stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelledState {
+    batches: BatchesState,
+    stream: Stream,
+}
+
+impl Labelled {
+    /// Those of an experiment, for a network of so many classes.
+    ///
+    /// # Errors
+    /// When the data have no labels, or not those that are asked for.
+    pub fn new(e: &Experiment, data: &DataSet, classes: i64, device: Device) -> Result<Self> {
+        let indices = data::labelled(&data.train, classes, e.data.labels_per_class, e.data.split_seed)?;
+        let size = e.train.labelled_batch_size.unwrap_or(e.train.batch_size) as i64;
+        let order = Stream::new(e.seed, "labelled-batches");
+        Ok(Self {
+            batches: Batches::new(indices.size()[0], size, order, device)?,
+            indices: indices.to_device(device),
+            rng: Stream::new(e.seed, "labelled"),
+        })
+    }
+
+    /// The next batch, augmented and with its noise: images f32 `[b,C,H,W]` and classes `[b]`.
+    pub fn next(&mut self, e: &Experiment, data: &DataSet) -> [Tensor; 2] {
+        let at = self.indices.index_select(0, &self.batches.next_indices());
+        let changes = e.data.labelled_augment.as_ref().unwrap_or(&e.data.augment);
+        let noise = e.objective.labelled_noise.unwrap_or(e.objective.data_noise);
+        let x = data.train.augmented(&at, changes, &mut self.rng);
+        let mut x = data::add_noise(&x, noise, &mut self.rng);
+        // Where the chains of p(x,y) cannot go, labelled images do not go either.
+        if let Some([low, high]) = e.sampler.clamp {
+            let _ = x.clamp_(low, high);
+        }
+        let labels = data.train.labels_at(&at).expect("checked to have labels");
+        [x, labels]
+    }
+
+    /// What [`restore`](Self::restore) needs.
+    pub fn state(&self) -> LabelledState {
+        LabelledState {
+            batches: self.batches.state(),
+            stream: self.rng.clone(),
+        }
+    }
+
+    /// Goes on where `state` was taken.
+    ///
+    /// # Errors
+    /// The state is of another number of images.
+    pub fn restore(&mut self, state: &LabelledState) -> Result<()> {
+        self.batches.restore(&state.batches)?;
+        self.rng = state.stream.clone();
+        Ok(())
+    }
+}

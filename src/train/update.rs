@@ -1,0 +1,107 @@
+//! The passes that are differentiated in the parameters, and the update that follows from them.
+
+use tch::{Kind, Tensor};
+
+use super::step::{Batch, Synthesised};
+use super::trainer::Trainer;
+use crate::buffer::ReplayBuffer;
+use crate::config::{Statistics, TrainPrecision};
+use crate::energy::{Energy, LiveEnergy, marginal};
+use crate::nn::Mode;
+use crate::objective::{JointLoss, Terms};
+
+/// What a pass over a batch gave.
+struct Pass {
+    out: JointLoss,
+    /// Energies that the guard watches, `[B]` each.
+    energies: Vec<Tensor>,
+}
+
+impl Trainer {
+    /// Energies, the loss, its gradient, the update; numbers stay on the device.
+    pub(super) fn update(&mut self, batch: &Batch) {
+        self.state.optimizer.zero_grad();
+        let pass = self.pass(batch, Mode::Train);
+        pass.out.loss.backward();
+        let s = &mut self.state;
+        let norm = s.optimizer.clip();
+        s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
+        if let Some(ema) = &mut s.ema {
+            ema.update(s.network.parameters());
+        }
+        s.guard.watch(&pass.energies, &pass.out.loss, &norm);
+        self.note(batch, pass.out, norm);
+    }
+
+    /// One pass over everything that the objective uses.
+    fn pass(&mut self, batch: &Batch, mode: Mode) -> Pass {
+        self.state.streams.network.arm();
+        let terms = self.terms(batch, mode);
+        let mut energies: Vec<Tensor> = terms.marginal.iter().flatten().map(Tensor::shallow_clone).collect();
+        energies.extend(terms.joint.iter().flatten().map(Tensor::shallow_clone));
+        if let (Some([logits, _]), true) = (&terms.labelled, energies.is_empty()) {
+            energies.push(marginal(logits));
+        }
+        Pass {
+            out: self.objective.loss(&terms),
+            energies,
+        }
+    }
+
+    /// The terms of the objective; data come before synthesised images, and these before labelled ones.
+    fn terms(&self, batch: &Batch, mode: Mode) -> Terms {
+        let objective = &self.experiment.objective;
+        let live = self.live(mode);
+        let synthetic = self.live(match objective.statistics {
+            Statistics::Data if mode == Mode::Train => Mode::TrainUnrecorded,
+            _ => mode,
+        });
+        let mut terms = Terms::default();
+        let energy_pos = batch.positive.as_ref().map(|x| live.energy(x));
+        let negative = batch.negative.as_ref().map(|n| (n, synthetic.raw(&n.x)));
+        if let (Some(pos), Some((n, raw))) = (energy_pos, &negative) {
+            terms.marginal = Some([pos, synthetic.energy_of(raw.shallow_clone(), &n.x)]);
+        }
+        let Some([x, classes]) = &batch.labelled else {
+            return terms;
+        };
+        let logits = live.raw(x);
+        if let (true, Some((n, raw))) = (objective.p_x_y_weight > 0.0, &negative) {
+            let chosen = n.classes.as_ref().expect("chains of p(x,y) have classes");
+            terms.joint = Some([
+                live.joint_of(&logits, classes, x),
+                synthetic.joint_of(raw, chosen, &n.x),
+            ]);
+        }
+        terms.labelled = Some([logits, classes.shallow_clone()]);
+        terms
+    }
+
+    fn live(&self, mode: Mode) -> LiveEnergy<'_> {
+        let kind = match self.experiment.train.precision {
+            TrainPrecision::F32 | TrainPrecision::Tf32 => Kind::Float,
+            TrainPrecision::Bf16 => Kind::BFloat16,
+        };
+        LiveEnergy::new(&self.state.network, mode, self.kernel.temperature()).in_kind(kind)
+    }
+
+    /// Adds the step's numbers to the meters.
+    fn note(&mut self, batch: &Batch, out: JointLoss, norm: Tensor) {
+        let s = &mut self.state;
+        let mut values = out.parts;
+        if let Some(Synthesised { grad_norm, .. }) = &batch.negative {
+            let (age, reuse) = match s.buffer.as_ref().map(ReplayBuffer::stats) {
+                Some(stats) => (stats.mean_age, stats.mean_reuse),
+                None => (norm.zeros_like(), norm.zeros_like()),
+            };
+            let chains = [
+                ("chain_grad_norm", grad_norm.shallow_clone()),
+                ("buffer_age", age),
+                ("buffer_reuse", reuse),
+            ];
+            values.extend(chains);
+        }
+        values.extend([("loss", out.loss), ("grad_norm", norm)]);
+        s.meters.add(&values);
+    }
+}
