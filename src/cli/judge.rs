@@ -77,7 +77,7 @@ impl Views {
         names: &[String],
     ) -> Result<Self> {
         let view = |network: &Frozen| {
-            let logits = eval::outputs(&|x| network.forward(x), &images.to_device(asked.device()), BATCH);
+            let logits = eval::outputs(&|x| Ok(network.forward(x)), &images.to_device(asked.device()), BATCH)?;
             Agreement::new(&logits, asked, names)
         };
         let own = view(&trained.network.frozen(Kind::Float))?;

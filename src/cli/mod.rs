@@ -22,6 +22,7 @@ mod sample;
 mod score;
 mod score_rows;
 mod sets;
+mod starts;
 mod synthesis;
 mod threshold;
 mod train;

@@ -2,20 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::Status;
 use super::conditional::{Conditional, Request};
 use super::model::Choice;
 use super::progress::Progress;
+use super::starts::{From, starts};
 use super::synthesis::{self, Target};
-use crate::buffer::ReplayBuffer;
-use crate::config::InitialDistribution;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 use crate::train::{RunDir, Trained};
-use crate::{data, files, report, sampling};
+use crate::{data, files, report};
 
 /// The most images that are synthesised at once.
 const MOST: i64 = 1_000_000;
@@ -57,16 +55,6 @@ pub struct Args {
     choice: Choice,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum From {
-    /// The distribution that fresh chains of the run start from
-    Noise,
-    /// The persistent chains of the checkpoint
-    Buffer,
-    /// Images of the training set
-    Data,
-}
-
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
     let out = args.out.clone().unwrap_or_else(|| run.samples().join("sample.png"));
@@ -78,7 +66,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         return Err(Error::input("-n", what, "ask for fewer of each class").into());
     }
     let mut rng = Stream::new(args.seed, "sample");
-    let starts = starts(args, &trained, request.images, device, &mut rng)?;
+    let starts = starts(args.from, &run, &trained, request.images, device, &mut rng)?;
     let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng);
     write(&images, &request, form, &out)?;
     println!("{}", out.display());
@@ -88,50 +76,6 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     }
     request.judge(&trained, &images)?;
     Ok(Status::Done)
-}
-
-fn starts(args: &Args, trained: &Trained, n: i64, device: Device, rng: &mut Stream) -> Result<Tensor> {
-    let e = &trained.experiment;
-    let shape = e.model.input;
-    let init = match args.from {
-        From::Noise => e.sampler.init,
-        From::Data => InitialDistribution::Data,
-        From::Buffer => return buffered(args, trained, n, device, rng),
-    };
-    let needs_data = matches!(init, InitialDistribution::Data | InitialDistribution::NoisyData { .. });
-    let images = if needs_data {
-        Some(data::open(&e.data, shape, device)?.train)
-    } else {
-        None
-    };
-    let source = images.as_ref().map(|i| i as &dyn sampling::ImageSource);
-    sampling::start(&init, n, shape, source, device, rng)
-}
-
-/// Distinct chains of the checkpoint's buffer.
-fn buffered(args: &Args, trained: &Trained, n: i64, device: Device, rng: &mut Stream) -> Result<Tensor> {
-    let place = args.run.display().to_string();
-    let named = trained.buffer.as_ref().ok_or_else(|| {
-        Error::input(
-            &place,
-            "the run keeps no persistent chains",
-            "use --from noise or --from data",
-        )
-    })?;
-    let e = &trained.experiment;
-    let size = e.buffer.size as i64;
-    if size < n {
-        return Err(Error::input(
-            place,
-            format!("the buffer holds {size} chains, {n} were asked for"),
-            "ask for fewer with -n",
-        ));
-    }
-    let [c, h, w] = e.model.input;
-    let empty = Tensor::zeros([size, c, h, w], (Kind::Float, device));
-    let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
-    buffer.load_state(named, &place)?;
-    Ok(buffer.peek(n, rng))
 }
 
 /// Runs the chains with a progress bar; returns u8 images, and the first chains' frames that films are made of, each

@@ -1,3 +1,5 @@
+//! How well a model tells images from others, tells their classes, makes images like them, and withstands attacks.
+
 mod agreement;
 mod attack;
 mod auroc;
@@ -5,6 +7,7 @@ mod calibration;
 mod classification;
 mod defence;
 mod detection;
+mod features;
 mod frechet;
 mod inception;
 mod judge;
@@ -13,6 +16,7 @@ mod monitor;
 mod ood;
 pub mod outliers;
 mod passes;
+mod quality;
 mod robustness;
 mod scores;
 
@@ -23,6 +27,7 @@ pub use calibration::{BINS, Bin, ece};
 pub use classification::{Classification, Classifications};
 pub use defence::Defence;
 pub use detection::{Detection, Intervals, detection, threshold};
+pub use features::{Features, ScriptInput};
 pub use frechet::{Moments, frechet_distance};
 pub use inception::{InceptionScore, inception_score};
 pub use judge::{Judge, Judged};
@@ -30,5 +35,6 @@ pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, den
 pub use monitor::{random_features, relative_frechet};
 pub use ood::{OodRow, OodTable};
 pub use passes::outputs;
+pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};
 pub use robustness::{RobustCurve, RobustPoint};
 pub use scores::Score;

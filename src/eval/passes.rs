@@ -3,18 +3,19 @@
 use tch::{Kind, Tensor, no_grad_guard};
 
 use crate::data;
+use crate::error::Result;
 
 /// What `f` gives for `images` `[N,C,H,W]`, N at least 1, u8 or f32 in [-1, 1], `batch` at a time, without gradients.
 ///
-/// `f` maps f32 images `[B,C,H,W]` in [-1, 1] to `[B,...]`: logits, features, energies.
-pub fn outputs(f: &dyn Fn(&Tensor) -> Tensor, images: &Tensor, batch: usize) -> Tensor {
+/// `f` maps f32 images `[B,C,H,W]` in [-1, 1] to `[B,...]`: logits, features.
+///
+/// # Errors
+/// Those of `f`.
+pub fn outputs(f: &dyn Fn(&Tensor) -> Result<Tensor>, images: &Tensor, batch: usize) -> Result<Tensor> {
     let _guard = no_grad_guard();
-    let parts: Vec<Tensor> = images
-        .split(batch.max(1) as i64, 0)
-        .iter()
-        .map(|x| f(&unit(x)))
-        .collect();
-    Tensor::cat(&parts, 0)
+    let batches = images.split(batch.max(1) as i64, 0);
+    let parts = batches.iter().map(|x| f(&unit(x))).collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&parts, 0))
 }
 
 fn unit(images: &Tensor) -> Tensor {
