@@ -6,7 +6,7 @@ use super::results;
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Measure, OodSet};
 use crate::error::Result;
-use crate::eval;
+use crate::eval::{self, Features};
 use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
 use crate::train::Trainer;
@@ -50,35 +50,38 @@ pub fn quality(trainer: &Trainer) -> Result<Quality> {
 /// Fresh chains and chains of the buffer against validation images, and how the buffer's classes stand.
 fn distances(trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
     let e = trainer.experiment();
-    let random;
     let features = match network.classes().filter(|_| e.objective.uses_labels()) {
-        Some(_) => frozen,
-        None => {
-            random = eval::random_features(e.model.input, trainer.device())?;
-            &random
-        }
+        Some(_) => Features::of_network(network, "the run's own classifier")?,
+        None => Features::random(e.model.input, trainer.device())?,
     };
     let real = trainer.data().validation.first(MOST_REAL).pixels;
     let n = e.evaluate.images as i64;
     let fresh = results::from_noise(network, trainer, n, &mut |_| ())?;
-    found.push(("frechet_fresh", eval::relative_frechet(features, &real, &fresh)?));
+    found.push(("frechet_fresh", eval::relative_frechet(&features, &real, &fresh)?));
     let Some(buffer) = &trainer.state().buffer else {
         return Ok(());
     };
     let mut rng = Stream::new(e.seed, "monitor").derive(trainer.state().step);
     let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
-    found.push(("frechet_buffer", eval::relative_frechet(features, &real, &kept)?));
+    found.push(("frechet_buffer", eval::relative_frechet(&features, &real, &kept)?));
     if let (Chains::ByClass, Some(classes)) = (e.objective.chains, network.classes()) {
-        balance(buffer, frozen, classes, n, &mut rng, found);
+        balance(buffer, frozen, classes, n, &mut rng, found)?;
     }
     Ok(())
 }
 
 /// How often the model sees the class of its slot in a chain, over all classes and in the worst; how unequal ages are.
-fn balance(buffer: &ReplayBuffer, frozen: &Frozen, classes: i64, n: i64, rng: &mut Stream, found: &mut Quality) {
+fn balance(
+    buffer: &ReplayBuffer,
+    frozen: &Frozen,
+    classes: i64,
+    n: i64,
+    rng: &mut Stream,
+    found: &mut Quality,
+) -> Result<()> {
     let per_class = (n / classes).clamp(1, buffer.len() / classes);
     let x = buffer.peek_by_class(per_class, classes, rng);
-    let logits = eval::outputs(&|x| frozen.forward(x), &x, BATCH);
+    let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &x, BATCH)?;
     let asked = Tensor::arange(classes, (Kind::Int64, x.device())).repeat_interleave_self_int(per_class, None, None);
     let right = logits.argmax(1, false).eq_tensor(&asked).to_kind(Kind::Double);
     let shares = right.view([classes, per_class]).mean_dim(1, false, Kind::Double);
@@ -89,6 +92,7 @@ fn balance(buffer: &ReplayBuffer, frozen: &Frozen, classes: i64, n: i64, rng: &m
         ("buffer_agreement_worst_class", shares.min().double_value(&[])),
         ("buffer_age_spread", (spread / mean.clamp_min(1.0)).double_value(&[])),
     ]);
+    Ok(())
 }
 
 /// The measure that decides which checkpoint is the best, by name; higher is better.

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::progress::Progress;
 use super::sample::columns;
-use super::synthesis::{Target, synthesize_by};
+use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
 use crate::data::{self, Images};
@@ -135,7 +135,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
         }
         _ => Target::Any,
     };
-    let x = synthesize_by(
+    let x = synthesize(
         network,
         &e.sampler,
         &target,
@@ -155,7 +155,10 @@ pub fn classification(network: &Network, images: &Images) -> Result<Option<Class
     };
     let frozen = network.frozen(Kind::Float);
     let mut seen = Classifications::new(classes as usize);
-    seen.add(&eval::outputs(&|x| frozen.forward(x), &images.pixels, BATCH), labels)?;
+    seen.add(
+        &eval::outputs(&|x| Ok(frozen.forward(x)), &images.pixels, BATCH)?,
+        labels,
+    )?;
     seen.finish().map(Some)
 }
 
