@@ -60,7 +60,8 @@ impl Results {
         }
         progress.finish();
         report::curves(&run.metrics(), &run.path().join("curves.png"))?;
-        let test = &trainer.data().test;
+        let limit = experiment.evaluate.limit.map_or(i64::MAX, |n| n as i64);
+        let test = &trainer.data().test.first(limit);
         let classification = match experiment.objective.uses_labels() {
             true => classification(&network, test)?,
             false => None,
