@@ -132,6 +132,10 @@ fn values_out_of_range() {
         refused_at_once(&bench, &format!("--set {key}={value}"), &[key, "out of range"]);
     }
     for (set, key) in [
+        (
+            r#"sampler.init={"class-gaussians":{"jitter":0}}"#,
+            "sampler.init.class-gaussians.jitter",
+        ),
         (r#"sampler.init={"uniform":[-.inf,.inf]}"#, "sampler.init.uniform"),
         (
             r#"sampler.init={"gaussian":{"mean":.nan,"std":1}}"#,

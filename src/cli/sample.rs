@@ -13,8 +13,9 @@ use crate::buffer::ReplayBuffer;
 use crate::config::InitialDistribution;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
+use crate::sampling::Starter;
 use crate::train::{RunDir, Trained};
-use crate::{data, files, report, sampling};
+use crate::{data, files, report};
 
 /// The most images that are synthesised at once.
 const MOST: i64 = 1_000_000;
@@ -90,14 +91,11 @@ fn starts(args: &Args, trained: &Trained, device: Device, rng: &mut Stream) -> R
         From::Data => InitialDistribution::Data,
         From::Buffer => return buffered(args, trained, device, rng),
     };
-    let needs_data = matches!(init, InitialDistribution::Data | InitialDistribution::NoisyData { .. });
-    let images = if needs_data {
-        Some(data::open(&e.data, shape, device)?.train)
-    } else {
-        None
+    let images = match init.needs_data() {
+        true => Some(data::open(&e.data, shape, device)?.train),
+        false => None,
     };
-    let source = images.as_ref().map(|i| i as &dyn sampling::ImageSource);
-    sampling::start(&init, args.n, shape, source, device, rng)
+    Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(args.n, None, rng))
 }
 
 /// Distinct chains of the checkpoint's buffer.

@@ -203,6 +203,7 @@ impl Experiment {
                 c.positive("sampler.init.gaussian.std", std)
             }
             InitialDistribution::NoisyData { std } => c.non_negative("sampler.init.noisy-data.std", std),
+            InitialDistribution::ClassGaussians { jitter } => c.positive("sampler.init.class-gaussians.jitter", jitter),
             InitialDistribution::Data => Ok(()),
         }
     }

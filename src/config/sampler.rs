@@ -152,6 +152,24 @@ pub enum InitialDistribution {
         /// Standard deviation of the noise.
         std: f64,
     },
+    /// A class drawn uniformly, then an image from the normal distribution N(mean, covariance + jitter I) of that class's
+    /// training images, cut off at [-1, 1] (JEM++, Yang & Ji 2021); images without labels are one class.
+    ClassGaussians {
+        /// Added to the variance of every pixel.
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+    },
+}
+
+fn default_jitter() -> f64 {
+    1e-4
+}
+
+impl InitialDistribution {
+    /// Whether it is made of training images.
+    pub fn needs_data(&self) -> bool {
+        matches!(self, Self::Data | Self::NoisyData { .. } | Self::ClassGaussians { .. })
+    }
 }
 
 impl Default for InitialDistribution {

@@ -16,7 +16,7 @@ use crate::files::{self, Named};
 use crate::nn::Network;
 use crate::optim::{Ema, Optimizer};
 use crate::rng::Stream;
-use crate::sampling;
+use crate::sampling::Starter;
 
 /// The independent sources of randomness of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,8 +74,8 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first step.
-    pub fn new(experiment: &Experiment, data: &DataSet, device: Device) -> Result<Self> {
+    /// The state before the first step; chains of the buffer come from `starter`.
+    pub fn new(experiment: &Experiment, data: &DataSet, starter: &Starter, device: Device) -> Result<Self> {
         let stream = |name| Stream::new(experiment.seed, name);
         let mut streams = Streams {
             data: stream("data"),
@@ -88,7 +88,7 @@ impl State {
         let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         let optimizer = Optimizer::new(&experiment.optimizer, parameters);
         let buffer = match experiment.objective.negatives {
-            Negatives::Persistent => Some(first_chains(experiment, data, device, &mut streams.buffer)?),
+            Negatives::Persistent => Some(first_chains(experiment, starter, &mut streams.buffer)),
             Negatives::Data | Negatives::Noise => None,
         };
         let batches = Batches::new(
@@ -221,15 +221,7 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
 }
 
 /// A buffer full of fresh chains.
-fn first_chains(experiment: &Experiment, data: &DataSet, device: Device, rng: &mut Stream) -> Result<ReplayBuffer> {
-    let size = experiment.buffer.size as i64;
-    let fresh = sampling::start(
-        &experiment.sampler.init,
-        size,
-        experiment.model.input,
-        Some(&data.train),
-        device,
-        rng,
-    )?;
-    Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
+fn first_chains(experiment: &Experiment, starter: &Starter, rng: &mut Stream) -> ReplayBuffer {
+    let fresh = starter.draw(experiment.buffer.size as i64, None, rng);
+    ReplayBuffer::new(&experiment.buffer, fresh, rng)
 }

@@ -50,18 +50,16 @@ impl Trainer {
 
     /// Where this step's chains start.
     fn start(&mut self, positive: &Tensor) -> Result<Start> {
-        let (sampler, shape) = (&self.experiment.sampler, self.experiment.model.input);
-        let (data, device) = (&self.data.train, self.device);
         let batch = self.experiment.train.batch_size as i64;
-        let fresh = |n, rng: &mut Stream| sampling::start(&sampler.init, n, shape, Some(data), device, rng);
+        let fresh = |n, rng: &mut Stream| self.starter.draw(n, None, rng);
         let rng = &mut self.state.streams.buffer;
         let (x, origin) = match &self.state.buffer {
             Some(buffer) => {
-                let drawn = buffer.draw(batch, fresh, rng)?;
+                let drawn = buffer.draw(batch, |n, rng| Ok(fresh(n, rng)), rng)?;
                 (drawn.x, Some(drawn.origin))
             }
             None if self.experiment.objective.negatives == Negatives::Data => (positive.copy(), None),
-            None => (fresh(batch, rng)?, None),
+            None => (fresh(batch, rng), None),
         };
         Ok(Start { x, origin })
     }
