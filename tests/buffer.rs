@@ -22,6 +22,7 @@ fn config(size: usize, reinit_prob: f64) -> BufferConfig {
         reinit_prob,
         storage: Storage::F32,
         replacement: Replacement::InPlace,
+        augment: None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Class-conditional Gaussians: moments of samples against those of the data, in standard errors.
 
+mod common;
+
+use common::Bench;
 use ebm::config::InitialDistribution;
 use ebm::data::Images;
 use ebm::rng::Stream;
@@ -169,4 +172,20 @@ fn a_class_without_images_is_named() {
     images.classes.push("grey".into());
     let error = ClassGaussians::fit(&images, 1e-4).unwrap_err().to_string();
     assert!(error.contains("`grey`"), "{error}");
+}
+
+/// The fit is no part of a checkpoint: a resumed run makes it anew, and is the run that was not stopped.
+#[test]
+fn a_run_that_starts_so_resumes_and_samples() {
+    let bench = Bench::new();
+    let options = r#"--set sampler.init={"class-gaussians":{}} --set optimizer.schedule=constant"#;
+    bench.succeeds(&format!("train tiny.yaml --out whole {options}"));
+    bench.succeeds(&format!("train tiny.yaml --out parts {options} --set train.steps=20"));
+    bench.succeeds(&format!("train tiny.yaml --out parts {options} --resume"));
+    let (whole, parts) = (bench.checkpoint("whole", 40), bench.checkpoint("parts", 40));
+    assert!(whole.len() >= 6);
+    for (name, bytes) in &whole {
+        assert!(bytes == &parts[name], "{name} differs");
+    }
+    bench.succeeds("sample whole -n 4 --steps 2");
 }
