@@ -10,7 +10,7 @@ use ebm::nn::{Mode, Network};
 use ebm::objective::MaximumLikelihood;
 use ebm::optim::Optimizer;
 use ebm::rng::Stream;
-use ebm::sampling::{self, Langevin};
+use ebm::sampling::{self, Langevin, Starter};
 use tch::{Device, Kind};
 
 /// Trains for some steps; returns the network.
@@ -26,14 +26,14 @@ fn train(experiment: &Path, steps: usize) -> ebm::Result<Network> {
     // Chains run on a copy of the weights that needs no gradient.
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
     let mut frozen = FrozenEnergy::new(&network, Kind::Float, kernel.temperature());
-    let fresh = |n, rng: &mut Stream| sampling::start(&e.sampler.init, n, shape, None, device, rng);
-    let initial = fresh(e.buffer.size as i64, &mut rng)?;
+    let starter = Starter::new(&e.sampler.init, shape, Some(&images), device)?;
+    let initial = starter.draw(e.buffer.size as i64, None, &mut rng);
     let mut buffer = ReplayBuffer::new(&e.buffer, initial, &mut rng);
 
     for step in 1..=steps {
         let positive = data::add_noise(&images.random(batch, &mut rng), e.objective.data_noise, &mut rng);
         frozen.refresh(&network);
-        let drawn = buffer.draw(batch, fresh, &mut rng)?;
+        let drawn = buffer.draw(batch, |n, rng| Ok(starter.draw(n, None, rng)), &mut rng)?;
         let chain = sampling::run_chain(&kernel, &frozen, drawn.x, e.sampler.n_steps, &mut rng);
         buffer.put(&drawn.origin, &chain.x, e.sampler.n_steps, &mut rng);
 

@@ -98,7 +98,7 @@ impl ReplayBuffer {
     }
 
     /// Draws `n` chains from distinct slots; each starts afresh with probability `reinit_prob`, from what `fresh`
-    /// gives when it is asked for so many.
+    /// gives when it is asked for so many; the others are changed at random first, where the configuration says so.
     ///
     /// Slots come in random order, so the fresh ones can stand at the end of the batch.
     ///
@@ -174,6 +174,9 @@ impl ReplayBuffer {
     ) -> Result<Drawn> {
         let kept = slots.narrow(0, 0, slots.size()[0] - afresh);
         let mut x = from_storage(&self.chains.index_select(0, &kept));
+        if let Some(changes) = &self.cfg.augment {
+            x = data::replay_augment(&x, changes, rng);
+        }
         if afresh > 0 {
             x = Tensor::cat(&[x, fresh(rng)?.detach()], 0);
         }

@@ -132,6 +132,16 @@ fn values_out_of_range() {
         refused_at_once(&bench, &format!("--set {key}={value}"), &[key, "out of range"]);
     }
     for (set, key) in [
+        (
+            r#"buffer.augment={"resized_crop":[0.5,0.1]}"#,
+            "buffer.augment.resized_crop",
+        ),
+        (r#"buffer.augment={"jitter":{"hue":0.6}}"#, "buffer.augment.jitter.hue"),
+        (r#"buffer.augment={"grey":1.5}"#, "buffer.augment.grey"),
+        (
+            r#"sampler.init={"class-gaussians":{"jitter":0}}"#,
+            "sampler.init.class-gaussians.jitter",
+        ),
         (r#"sampler.init={"uniform":[-.inf,.inf]}"#, "sampler.init.uniform"),
         (
             r#"sampler.init={"gaussian":{"mean":.nan,"std":1}}"#,

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use ebm::buffer::ReplayBuffer;
 use ebm::config::{BufferConfig, Experiment, InitialDistribution, Replacement, Storage};
+use ebm::data::Images;
 use ebm::files::Named;
 use ebm::rng::Stream;
-use ebm::sampling::start;
+use ebm::sampling::Starter;
 use tch::{Device, Kind, Tensor};
 
 const SIGMAS: f64 = 5.0;
@@ -21,6 +22,7 @@ fn config(size: usize, reinit_prob: f64) -> BufferConfig {
         reinit_prob,
         storage: Storage::F32,
         replacement: Replacement::InPlace,
+        augment: None,
     }
 }
 
@@ -347,14 +349,16 @@ fn normal_cdf(z: f64) -> f64 {
 fn every_initial_distribution() {
     let (device, shape) = (Device::Cpu, [2, 5, 5]);
     let mut rng = Stream::new(11, "start");
-    let mut fresh = |init, data| start(&init, 400, shape, data, device, &mut rng);
+    let mut fresh =
+        |init: InitialDistribution, data| Starter::new(&init, shape, data, device).map(|s| s.draw(400, None, &mut rng));
     let x = fresh(InitialDistribution::Uniform(-0.5, 1.5), None).unwrap();
     assert_eq!(x.size(), [400, 2, 5, 5]);
     assert!(kolmogorov(&x, |v| ((v + 0.5) / 2.0).clamp(0.0, 1.0)) < 2.5);
     let x = fresh(InitialDistribution::Gaussian { mean: 0.2, std: 0.7 }, None).unwrap();
     assert!(kolmogorov(&x, |v| normal_cdf((v - 0.2) / 0.7)) < 2.5);
-    let images = Stream::new(12, "images").uniform(&[50, 2, 5, 5], -1.0, 1.0, device);
-    let source = |n: i64, rng: &mut Stream| images.index_select(0, &rng.integers(50, n, Device::Cpu));
+    let levels = Stream::new(12, "images").integers(256, 50 * 2 * 5 * 5, device);
+    let source = Images::unlabelled(levels.to_kind(Kind::Uint8).view([50, 2, 5, 5]));
+    let images = source.chunk(0, 50);
     let x = fresh(InitialDistribution::Data, Some(&source)).unwrap();
     let distance = |x: &Tensor| {
         (x.unsqueeze(1) - images.unsqueeze(0))
@@ -375,23 +379,17 @@ fn every_initial_distribution() {
 
 #[test]
 fn a_start_from_data_needs_data_of_the_right_shape() {
-    let mut rng = Stream::new(13, "start");
-    let missing = start(&InitialDistribution::Data, 2, [1, 4, 4], None, Device::Cpu, &mut rng).unwrap_err();
-    assert!(
-        missing.is_input() && missing.to_string().contains("no data"),
-        "{missing}"
-    );
-    let other = |n: i64, _: &mut Stream| Tensor::zeros([n, 3, 4, 4], (Kind::Float, Device::Cpu));
-    let wrong = start(
-        &InitialDistribution::Data,
-        2,
-        [1, 4, 4],
-        Some(&other),
-        Device::Cpu,
-        &mut rng,
-    )
-    .unwrap_err();
-    assert!(wrong.to_string().contains("[2, 3, 4, 4]"), "{wrong}");
+    let make = |data: Option<&Images>| Starter::new(&InitialDistribution::Data, [1, 4, 4], data, Device::Cpu);
+    let images = |n: i64, c: i64| Images::unlabelled(Tensor::zeros([n, c, 4, 4], (Kind::Uint8, Device::Cpu)));
+    for missing in [make(None), make(Some(&images(0, 1)))] {
+        let missing = missing.unwrap_err();
+        assert!(
+            missing.is_input() && missing.to_string().contains("no data"),
+            "{missing}"
+        );
+    }
+    let wrong = make(Some(&images(2, 3))).unwrap_err();
+    assert!(wrong.to_string().contains("[3, 4, 4]"), "{wrong}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{Langevin, start};
+use ebm::sampling::{Langevin, Starter};
 use ebm::train::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -76,7 +76,8 @@ fn by_hand(bench: &Bench, n: i64, steps: usize, weights: impl Fn(usize) -> Tenso
     }
     let (experiment, energy) = frozen(bench, "run");
     let mut rng = Stream::new(0, "sample");
-    let mut x = start(&experiment.sampler.init, n, [1, 8, 8], None, Device::Cpu, &mut rng).unwrap();
+    let starter = Starter::new(&experiment.sampler.init, [1, 8, 8], None, Device::Cpu).unwrap();
+    let mut x = starter.draw(n, None, &mut rng);
     let s = &experiment.sampler;
     assert_eq!(
         (s.noise_scale, s.step_size),

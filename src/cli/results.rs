@@ -16,7 +16,7 @@ use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score}
 use crate::nn::Network;
 use crate::report;
 use crate::rng::Stream;
-use crate::sampling::{self, Langevin};
+use crate::sampling::Langevin;
 use crate::train::{RunDir, Trainer};
 
 /// The record of a finished run.
@@ -120,22 +120,14 @@ impl Results {
 pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Tensor> {
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
-    let source = &trainer.data().train as &dyn sampling::ImageSource;
-    let starts = sampling::start(
-        &e.sampler.init,
-        n,
-        e.model.input,
-        Some(source),
-        trainer.device(),
-        &mut rng,
-    )?;
-    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let target = match (e.objective.chains, network.classes()) {
         (Chains::ByClass, Some(classes)) => {
             Target::Classes(ReplayBuffer::classes_of_slots(n, classes, trainer.device()))
         }
         _ => Target::Any,
     };
+    let starts = trainer.starter().draw(n, target.classes_at_start(), &mut rng);
+    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let x = synthesize(
         network,
         &e.sampler,

@@ -5,10 +5,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::buffer::ReplayBuffer;
 use crate::config::InitialDistribution;
+use crate::data;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
+use crate::sampling::Starter;
 use crate::train::{RunDir, Trained};
-use crate::{data, sampling};
 
 /// Where chains start.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,11 +22,19 @@ pub enum From {
     Data,
 }
 
-/// The starts of `n` chains, `[n,C,H,W]`, f32.
+/// The starts of `n` chains, `[n,C,H,W]`, f32, of `classes` `[n]` where these are asked for.
 ///
 /// # Errors
 /// When the data are not there, or the run keeps no chains, or too few.
-pub fn starts(from: From, run: &RunDir, trained: &Trained, n: i64, device: Device, rng: &mut Stream) -> Result<Tensor> {
+pub fn starts(
+    from: From,
+    run: &RunDir,
+    trained: &Trained,
+    n: i64,
+    classes: Option<&Tensor>,
+    device: Device,
+    rng: &mut Stream,
+) -> Result<Tensor> {
     let e = &trained.experiment;
     let shape = e.model.input;
     let init = match from {
@@ -33,14 +42,11 @@ pub fn starts(from: From, run: &RunDir, trained: &Trained, n: i64, device: Devic
         From::Data => InitialDistribution::Data,
         From::Buffer => return buffered(run, trained, n, device, rng),
     };
-    let needs_data = matches!(init, InitialDistribution::Data | InitialDistribution::NoisyData { .. });
-    let images = if needs_data {
-        Some(data::open(&e.data, shape, device)?.train)
-    } else {
-        None
+    let images = match init.needs_data() {
+        true => Some(data::open(&e.data, shape, device)?.train),
+        false => None,
     };
-    let source = images.as_ref().map(|i| i as &dyn sampling::ImageSource);
-    sampling::start(&init, n, shape, source, device, rng)
+    Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(n, classes, rng))
 }
 
 /// Distinct chains of the checkpoint's buffer.

@@ -14,8 +14,9 @@ use super::{Status, device, environment};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
 use crate::error::{Error, Result};
+use crate::ffi;
+use crate::sampling::{self, Starter};
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
-use crate::{ffi, sampling};
 
 /// The record of the data and its split, in the run's folder.
 pub(super) const DATA: &str = "data.json";
@@ -158,7 +159,13 @@ fn prepare(
     if let Some(run) = &existing {
         ensure_same_data(run, &data)?;
     }
-    let mut state = State::new(&experiment, &data, device)?;
+    let starter = Starter::new(
+        &experiment.sampler.init,
+        experiment.model.input,
+        Some(&data.train),
+        device,
+    )?;
+    let mut state = State::new(&experiment, &data, &starter, device)?;
     if let Some(source) = &source {
         let other = train::load(source, Which::Last, Weights::Ema, device)?;
         say_passed_over(&other.passed_over);
@@ -175,7 +182,7 @@ fn prepare(
             }
         })?,
     };
-    let mut trainer = Trainer::new(experiment, data, run, device, state)?;
+    let mut trainer = Trainer::new(experiment, data, starter, run, device, state)?;
     if args.resume {
         go_on(&mut trainer)?;
     }

@@ -217,12 +217,14 @@ impl Experiment {
                 c.positive("sampler.init.gaussian.std", std)
             }
             InitialDistribution::NoisyData { std } => c.non_negative("sampler.init.noisy-data.std", std),
+            InitialDistribution::ClassGaussians { jitter } => c.positive("sampler.init.class-gaussians.jitter", jitter),
             InitialDistribution::Data => Ok(()),
         }
     }
 
     fn check_buffer(&self, c: &Checker) -> Result<()> {
         c.share("buffer.reinit_prob", self.buffer.reinit_prob)?;
+        self.check_replay(c)?;
         if self.objective.uses_buffer() {
             c.ensure(
                 self.buffer.size >= self.train.batch_size,
@@ -233,6 +235,31 @@ impl Experiment {
             self.check_storage(c)?;
         }
         Ok(())
+    }
+
+    fn check_replay(&self, c: &Checker) -> Result<()> {
+        let Some(augment) = &self.buffer.augment else {
+            return Ok(());
+        };
+        if let Some([low, high]) = augment.resized_crop {
+            c.ensure(
+                0.0 < low && low <= high && high <= 1.0,
+                "buffer.augment.resized_crop",
+                format!("[{low}, {high}]"),
+                "two shares of the area above 0, at most 1, the lower first",
+            )?;
+        }
+        let jitter = augment.jitter;
+        c.non_negative("buffer.augment.jitter.brightness", jitter.brightness)?;
+        c.non_negative("buffer.augment.jitter.contrast", jitter.contrast)?;
+        c.non_negative("buffer.augment.jitter.saturation", jitter.saturation)?;
+        c.ensure(
+            (0.0..=0.5).contains(&jitter.hue),
+            "buffer.augment.jitter.hue",
+            jitter.hue,
+            "a part of a turn from 0 to 0.5",
+        )?;
+        c.share("buffer.augment.grey", augment.grey)
     }
 
     /// 256 levels hold [-1, 1] only: a chain that leaves it would be moved by being stored.

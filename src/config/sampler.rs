@@ -152,6 +152,24 @@ pub enum InitialDistribution {
         /// Standard deviation of the noise.
         std: f64,
     },
+    /// A class drawn uniformly, then an image from the normal distribution N(mean, covariance + jitter I) of that class's
+    /// training images, cut off at [-1, 1] (JEM++, Yang & Ji 2021); images without labels are one class.
+    ClassGaussians {
+        /// Added to the variance of every pixel.
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+    },
+}
+
+fn default_jitter() -> f64 {
+    1e-4
+}
+
+impl InitialDistribution {
+    /// Whether it is made of training images.
+    pub fn needs_data(&self) -> bool {
+        matches!(self, Self::Data | Self::NoisyData { .. } | Self::ClassGaussians { .. })
+    }
 }
 
 impl Default for InitialDistribution {
@@ -172,6 +190,37 @@ pub struct BufferConfig {
     pub storage: Storage,
     /// Where finished chains go.
     pub replacement: Replacement,
+    /// Random changes made to chains that go on from the buffer, before they run; null makes none.
+    pub augment: Option<ReplayAugment>,
+}
+
+/// Random changes to replayed chains, each image by itself (Du et al. 2021): crop, then mirror, then colours, then grey.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayAugment {
+    /// Cuts a part out whose share of the area is uniform between these two, its width 3/4 to 4/3 of its height, and
+    /// scales it to the whole size; null does not.
+    pub resized_crop: Option<[f64; 2]>,
+    /// Mirrors half of the images left to right.
+    pub flip: bool,
+    /// Changes the colours of four images in five.
+    pub jitter: ColourJitter,
+    /// With this probability an image loses its colour.
+    pub grey: f64,
+}
+
+/// How far colours may change; 0 leaves one out. Saturation and hue are for images of three channels.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColourJitter {
+    /// Multiplies by a factor uniform from max(0, 1 - b) to 1 + b.
+    pub brightness: f64,
+    /// The same, about the image's mean luma.
+    pub contrast: f64,
+    /// The same, about each pixel's luma.
+    pub saturation: f64,
+    /// Turns the hue by so much of a full turn at most, either way; up to 0.5.
+    pub hue: f64,
 }
 
 /// How chains are stored.
@@ -201,6 +250,7 @@ impl Default for BufferConfig {
             reinit_prob: 0.05,
             storage: Storage::F32,
             replacement: Replacement::InPlace,
+            augment: None,
         }
     }
 }

@@ -81,7 +81,7 @@ impl Network {
     }
 
     /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
-    /// the sign of [`Output`](crate::config::Output) is not applied. Differentiable in the image and in the parameters.
+    /// the sign of [`Output`] is not applied. Differentiable in the image and in the parameters.
     ///
     /// In training, dropout draws from torch's global generator: call [`Stream::arm`] before a pass that is to be
     /// repeatable.

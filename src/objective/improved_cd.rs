@@ -23,8 +23,8 @@ pub fn kl_term(frozen: &dyn Energy, x_last: &Tensor) -> Tensor {
     energy.mean(energy.kind())
 }
 
-/// - mean log |x - nearest of `others`|, `[]`: minus the entropy of where chains end, up to a factor and a constant, by
-/// its estimate from nearest neighbours (Kozachenko & Leonenko 1987).
+/// Minus the mean of log |x - nearest of `others`|, `[]`: minus the entropy of where chains end, up to a factor and a
+/// constant, by its estimate from nearest neighbours (Kozachenko & Leonenko 1987).
 ///
 /// `x_last` is `[B,C,H,W]`, `others` `[M,C,H,W]`, M of 1 or more, are images that the gradient leaves alone, such as 100
 /// of the replay buffer. A distance counts as [`LEAST_DISTANCE`] at least.

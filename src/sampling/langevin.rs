@@ -68,7 +68,7 @@ impl Langevin {
         self.noise_scale_at(0)
     }
 
-    /// T of the target exp(-E/T): given, or implied by the first step's noise and step size (then exact only
+    /// T of the target exp(-E/T): given, or implied by the first step's noise and its size, inner steps included (then exact only
     /// without clipping and clamping); 0 for a chain without noise.
     pub fn temperature(&self) -> f64 {
         match self.noise {
@@ -77,7 +77,7 @@ impl Langevin {
         }
     }
 
-    /// What multiplies the gradient at step `k`, counted from 0.
+    /// What multiplies the whole gradient at step `k`, counted from 0.
     pub fn step_size_at(&self, k: usize) -> f64 {
         self.step_size * self.step_schedule.factor(k, self.n_steps)
     }

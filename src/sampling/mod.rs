@@ -1,6 +1,7 @@
 //! Markov chains that draw images from an energy.
 
 mod chain;
+mod gaussians;
 mod graph;
 mod kernel;
 mod langevin;
@@ -9,7 +10,8 @@ mod schedule;
 mod start;
 
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
+pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
 pub use precision::{kind_of, mode_of, resolve_precision};
-pub use start::{ImageSource, start};
+pub use start::Starter;

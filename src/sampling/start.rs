@@ -2,73 +2,87 @@
 
 use tch::{Device, Tensor};
 
+use super::gaussians::ClassGaussians;
 use crate::config::InitialDistribution;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
-/// Images that chains can start from.
-pub trait ImageSource {
-    /// `n` images drawn at random, `[n,C,H,W]`, f32 in [-1, 1].
-    fn random(&self, n: i64, rng: &mut Stream) -> Tensor;
-}
-
-impl<F: Fn(i64, &mut Stream) -> Tensor> ImageSource for F {
-    fn random(&self, n: i64, rng: &mut Stream) -> Tensor {
-        self(n, rng)
-    }
-}
-
-impl ImageSource for Images {
-    fn random(&self, n: i64, rng: &mut Stream) -> Tensor {
-        self.random(n, rng)
-    }
-}
-
-/// `n` starting points of chains, `[n,C,H,W]`, f32, not clamped.
-///
-/// # Errors
-/// When the distribution is of data and there is none, or its images have another shape.
-pub fn start(
-    init: &InitialDistribution,
-    n: i64,
+/// Draws starting points of chains from one distribution; what it needs of the data it holds, fitted once.
+#[derive(Debug)]
+pub struct Starter {
     shape: [i64; 3],
-    data: Option<&dyn ImageSource>,
     device: Device,
-    rng: &mut Stream,
-) -> Result<Tensor> {
-    let size = [n, shape[0], shape[1], shape[2]];
-    match *init {
-        InitialDistribution::Uniform(low, high) => Ok(rng.uniform(&size, low, high, device)),
-        InitialDistribution::Gaussian { mean, std } => {
-            let mut x = rng.normal(&size, device);
-            let _ = x.g_mul_scalar_(std);
-            Ok(x.g_add_scalar_(mean))
-        }
-        InitialDistribution::Data => images(data, size, rng).map(|x| x.to_device(device)),
-        InitialDistribution::NoisyData { std } => {
-            let x = images(data, size, rng)?.to_device(device);
-            // Out of place: the source may have lent its own memory.
-            Ok(x + rng.normal(&size, device) * std)
+    from: From,
+}
+
+#[derive(Debug)]
+enum From {
+    Uniform(f64, f64),
+    Gaussian {
+        mean: f64,
+        std: f64,
+    },
+    /// With normal noise of so much added, if any.
+    Data(Images, Option<f64>),
+    ClassGaussians(ClassGaussians),
+}
+
+impl Starter {
+    /// For chains of `shape` on `device`; `data` are the training images.
+    ///
+    /// # Errors
+    /// When the distribution is of data and there is none, or its images have another shape; those of
+    /// [`ClassGaussians::fit`].
+    pub fn new(init: &InitialDistribution, shape: [i64; 3], data: Option<&Images>, device: Device) -> Result<Self> {
+        let images = || images(data, shape, device);
+        let from = match *init {
+            InitialDistribution::Uniform(low, high) => From::Uniform(low, high),
+            InitialDistribution::Gaussian { mean, std } => From::Gaussian { mean, std },
+            InitialDistribution::Data => From::Data(images()?, None),
+            InitialDistribution::NoisyData { std } => From::Data(images()?, Some(std)),
+            InitialDistribution::ClassGaussians { jitter } => {
+                From::ClassGaussians(ClassGaussians::fit(&images()?, jitter)?)
+            }
+        };
+        Ok(Self { shape, device, from })
+    }
+
+    /// `n` starting points, `[n,C,H,W]`, f32, in memory of their own; only class Gaussians keep to [-1, 1].
+    ///
+    /// `classes`, i64 `[n]`, says what each is to be of, where the distribution tells classes apart; others pass over it.
+    pub fn draw(&self, n: i64, classes: Option<&Tensor>, rng: &mut Stream) -> Tensor {
+        let [c, h, w] = self.shape;
+        let size = [n, c, h, w];
+        match &self.from {
+            From::Uniform(low, high) => rng.uniform(&size, *low, *high, self.device),
+            From::Gaussian { mean, std } => {
+                let mut x = rng.normal(&size, self.device);
+                let _ = x.g_mul_scalar_(*std);
+                x.g_add_scalar_(*mean)
+            }
+            From::Data(images, None) => images.random(n, rng),
+            From::Data(images, Some(std)) => images.random(n, rng) + rng.normal(&size, self.device) * *std,
+            From::ClassGaussians(gaussians) => gaussians.sample(n, classes, rng),
         }
     }
 }
 
-fn images(data: Option<&dyn ImageSource>, size: [i64; 4], rng: &mut Stream) -> Result<Tensor> {
-    let data = data.ok_or_else(|| {
+/// The training images on `device`, of the right shape.
+fn images(data: Option<&Images>, shape: [i64; 3], device: Device) -> Result<Images> {
+    let data = data.filter(|d| !d.is_empty()).ok_or_else(|| {
         Error::input(
             "sampler.init",
             "chains start from images of data, and there is no data here",
             "use uniform or gaussian, or run where the data set is",
         )
     })?;
-    let x = data.random(size[0], rng);
-    if x.size() == size {
-        return Ok(x);
+    if data.shape() == shape {
+        return Ok(data.to_device(device));
     }
     Err(Error::input(
         "sampler.init",
-        format!("images of shape {:?} where the model takes {:?}", x.size(), size),
+        format!("images of shape {:?} where the model takes {shape:?}", data.shape()),
         "use data of the shape that the model takes",
     ))
 }

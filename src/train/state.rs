@@ -17,7 +17,7 @@ use crate::files::{self, Named};
 use crate::nn::Network;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
-use crate::sampling;
+use crate::sampling::Starter;
 
 /// The independent sources of randomness of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,8 +81,8 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first step.
-    pub fn new(experiment: &Experiment, data: &DataSet, device: Device) -> Result<Self> {
+    /// The state before the first step; chains of the buffer come from `starter`.
+    pub fn new(experiment: &Experiment, data: &DataSet, starter: &Starter, device: Device) -> Result<Self> {
         let stream = |name| Stream::new(experiment.seed, name);
         let mut streams = Streams {
             data: stream("data"),
@@ -95,7 +95,7 @@ impl State {
         let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         let optimizer = Optimizer::new(&experiment.optimizer, parameters);
         let buffer = match experiment.objective.uses_buffer() {
-            true => Some(first_chains(experiment, &network, data, device, &mut streams.buffer)?),
+            true => Some(first_chains(experiment, &network, starter, &mut streams.buffer)?),
             false => None,
         };
         let labelled = match (experiment.objective.uses_labels(), network.classes()) {
@@ -254,22 +254,18 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
 fn first_chains(
     experiment: &Experiment,
     network: &Network,
-    data: &DataSet,
-    device: Device,
+    starter: &Starter,
     rng: &mut Stream,
 ) -> Result<ReplayBuffer> {
     let size = experiment.buffer.size as i64;
-    if let (Chains::ByClass, Some(classes)) = (experiment.objective.chains, network.classes()) {
-        ensure_class_slots(experiment, classes)?;
-    }
-    let fresh = sampling::start(
-        &experiment.sampler.init,
-        size,
-        experiment.model.input,
-        Some(&data.train),
-        device,
-        rng,
-    )?;
+    let classes = match (experiment.objective.chains, network.classes()) {
+        (Chains::ByClass, Some(classes)) => {
+            ensure_class_slots(experiment, classes)?;
+            Some(ReplayBuffer::classes_of_slots(size, classes, network.device()))
+        }
+        _ => None,
+    };
+    let fresh = starter.draw(size, classes.as_ref(), rng);
     Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
 }
 

@@ -131,17 +131,19 @@ impl Trainer {
 
     /// Where this step's chains start.
     fn start(&mut self, positive: Option<&Tensor>) -> Result<Start> {
-        let (e, data, device) = (&self.experiment, &self.data.train, self.device);
+        let (e, device) = (&self.experiment, self.device);
         let batch = e.train.batch_size as i64;
-        let fresh = |n, rng: &mut Stream| sampling::start(&e.sampler.init, n, e.model.input, Some(data), device, rng);
-        let by_class = (e.objective.chains == Chains::ByClass)
-            .then(|| self.state.network.classes())
-            .flatten();
+        let fresh = |n, classes: Option<&Tensor>, rng: &mut Stream| self.starter.draw(n, classes, rng);
+        let by_class = match e.objective.chains {
+            Chains::ByClass => self.state.network.classes(),
+            Chains::Joint => None,
+        };
         let rng = &mut self.state.streams.buffer;
         if let Some(buffer) = &self.state.buffer {
+            let of_class = |classes: &Tensor, rng: &mut Stream| Ok(fresh(classes.size()[0], Some(classes), rng));
             let drawn = match by_class {
-                Some(k) => buffer.draw_by_class(batch, k, |classes, rng| fresh(classes.size()[0], rng), rng)?,
-                None => buffer.draw(batch, fresh, rng)?,
+                Some(k) => buffer.draw_by_class(batch, k, of_class, rng)?,
+                None => buffer.draw(batch, |n, rng| Ok(fresh(n, None, rng)), rng)?,
             };
             return Ok(Start {
                 x: drawn.x,
@@ -152,7 +154,7 @@ impl Trainer {
         let classes = by_class.map(|k| rng.permutation(batch, device).remainder(k));
         let x = match (e.objective.negatives, positive) {
             (Negatives::Data, Some(positive)) => positive.copy(),
-            _ => fresh(batch, rng)?,
+            _ => fresh(batch, classes.as_ref(), rng),
         };
         Ok(Start {
             x,

@@ -16,12 +16,13 @@ use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::objective::JointObjective;
 use crate::optim::Schedule;
-use crate::sampling::{self, Langevin};
+use crate::sampling::{self, Langevin, Starter};
 
 /// A run in progress.
 pub struct Trainer {
     pub(super) experiment: Experiment,
     pub(super) data: DataSet,
+    pub(super) starter: Starter,
     run: RunDir,
     _lock: Lock,
     pub(super) device: Device,
@@ -41,7 +42,14 @@ impl Trainer {
     ///
     /// # Errors
     /// When another process trains the run.
-    pub fn new(experiment: Experiment, data: DataSet, run: RunDir, device: Device, state: State) -> Result<Self> {
+    pub fn new(
+        experiment: Experiment,
+        data: DataSet,
+        starter: Starter,
+        run: RunDir,
+        device: Device,
+        state: State,
+    ) -> Result<Self> {
         let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
@@ -56,6 +64,7 @@ impl Trainer {
             _lock: run.lock()?,
             experiment,
             data,
+            starter,
             run,
             device,
             state,
@@ -71,6 +80,11 @@ impl Trainer {
     /// The images.
     pub fn data(&self) -> &DataSet {
         &self.data
+    }
+
+    /// Where fresh chains come from.
+    pub fn starter(&self) -> &Starter {
+        &self.starter
     }
 
     /// The folder.
@@ -100,7 +114,7 @@ impl Trainer {
     fn take(&mut self, found: Option<Contents<Record>>) -> Result<bool> {
         match &found {
             Some(contents) => self.state.restore(contents)?,
-            None => self.state = State::new(&self.experiment, &self.data, self.device)?,
+            None => self.state = State::new(&self.experiment, &self.data, &self.starter, self.device)?,
         }
         self.saved_at = found.as_ref().map(|c| c.step);
         self.restart_clock();
