@@ -17,7 +17,7 @@ impl Builder<'_> {
                 stride,
                 padding: [before, out - channels - before],
             },
-            what: format!("every pixel at stride {stride}, channels of zeroes added"),
+            what: format!("subsample, stride {stride}, {} channels of zeroes", out - channels),
             output: vec![out, (height - 1) / stride + 1, (width - 1) / stride + 1],
             macs: 0,
         })
