@@ -48,10 +48,10 @@ impl Case {
     /// A folder with the images as `images.npy`, the state as `x.safetensors`, and the model's files.
     fn bench(&self, files: &[&str]) -> Bench {
         let bench = Bench::new();
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for file in files {
             let name = file.replace('/', "_");
-            fs::copy(models.join(file), bench.path(&name)).unwrap();
+            fs::copy(root.join(file), bench.path(&name)).unwrap();
         }
         write_stack(&bench.path("images.npy"), self.images);
         save(&bench, "x.safetensors", &self.tensors());
@@ -96,9 +96,9 @@ fn assert_near(found: &[f64], expected: &[f64]) {
     }
 }
 
-const RESNET: [&str; 2] = ["resnet20_cifar10.yaml", "names/resnet20_cifar10.yaml"];
+const RESNET: [&str; 2] = ["models/resnet20_cifar10.yaml", "names/resnet20_cifar10.yaml"];
 const IMPORT_RESNET: &str =
-    "--model resnet20_cifar10.yaml --prefix module. --map names_resnet20_cifar10.yaml --sampler tiny.yaml";
+    "--model models_resnet20_cifar10.yaml --prefix module. --map names_resnet20_cifar10.yaml --sampler tiny.yaml";
 
 /// Runs an import, which must succeed; returns its messages.
 fn messages(bench: &Bench, line: &str) -> String {
@@ -118,6 +118,14 @@ fn the_public_resnet20_scores_as_in_pytorch() {
     );
     let table = bench.succeeds("score run images.npy");
     assert_near(&energies(&table), &golden.marginal());
+    let shown = bench.succeeds("check models_resnet20_cifar10.yaml");
+    for words in [
+        "3x32x32, each channel normalised",
+        "subsample, stride 2, 16 channels of zeroes",
+        "269,722",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
     bench.fails(
         &format!("import x.safetensors {IMPORT_RESNET} --out negative --negate"),
         2,
@@ -188,8 +196,8 @@ fn weights_of_other_kinds_become_f32() {
 #[test]
 fn the_uva_network_scores_as_in_pytorch_with_either_sign() {
     let golden = Case::named("uva_tutorial8");
-    let bench = golden.bench(&["uva_tutorial8.yaml"]);
-    let import = "import x.safetensors --model uva_tutorial8.yaml --prefix cnn.cnn_layers. --sampler tiny.yaml";
+    let bench = golden.bench(&["models/uva_tutorial8.yaml"]);
+    let import = "import x.safetensors --model models_uva_tutorial8.yaml --prefix cnn.cnn_layers. --sampler tiny.yaml";
     bench.succeeds(&format!("{import} --out run"));
     bench.succeeds(&format!("{import} --negate --out negative"));
     let f: Vec<f64> = golden.out.iter().map(|row| row[0]).collect();
@@ -207,7 +215,7 @@ fn the_uva_network_scores_as_in_pytorch_with_either_sign() {
 #[test]
 fn the_most_exact_entry_of_a_map_wins() {
     let golden = Case::named("uva_tutorial8");
-    let bench = golden.bench(&["uva_tutorial8.yaml"]);
+    let bench = golden.bench(&["models/uva_tutorial8.yaml"]);
     // cnn.cnn_layers.0.bias is called by another name, and 11 stands in a part of its own.
     let moved = |name: &str| match name {
         "cnn.cnn_layers.0.bias" => "cnn.cnn_layers.9.first_bias".to_owned(),
@@ -223,7 +231,7 @@ cnn.cnn_layers.9.first_bias: 0.bias
 cnn.cnn_layers.hidden.: '9.'
 cnn.cnn_layers.hidden.last.: '11.'
 ";
-    let import = "import moved.safetensors --model uva_tutorial8.yaml --sampler tiny.yaml --map names.yaml";
+    let import = "import moved.safetensors --model models_uva_tutorial8.yaml --sampler tiny.yaml --map names.yaml";
     fs::write(bench.path("names.yaml"), map).unwrap();
     bench.succeeds(&format!("{import} --out run"));
     let minus: Vec<f64> = golden.out.iter().map(|row| -row[0]).collect();

@@ -72,7 +72,12 @@ fn inside_model(error: Error) -> Error {
 
 fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     let [c, h, w] = model.input;
-    println!("{}: {c}x{h}x{w} -> {}\n", model.name, output_word(model));
+    let normalized = if model.normalize.is_some() {
+        ", each channel normalised"
+    } else {
+        ""
+    };
+    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", model.name, output_word(model));
     print!("{summary}");
 }
 

@@ -45,7 +45,7 @@ pub enum Output {
     Energy,
     /// f(x) = -E(x): high is likely.
     NegativeEnergy,
-    /// f(x)[y], a number a class: E(x,y) = -f(x)[y] and E(x) = -logsumexp_y f(x)[y] (Grathwohl et al. 2020).
+    /// `f(x)[y]`, a number a class: `E(x,y) = -f(x)[y]` and `E(x) = -logsumexp_y f(x)[y]` (Grathwohl et al. 2020).
     Logits,
 }
 
@@ -85,7 +85,8 @@ pub enum Layer {
     Flatten,
     /// Sum over everything that an image has: `[B,...]` to `[B,1]`.
     SumFeatures,
-    /// The pixels at every stride, with channels of zeroes added: the shortcut without parameters of He et al. 2016 (option A).
+    /// The pixels at a stride, with channels of zeroes added: the shortcut without parameters of He et al. 2016
+    /// (option A).
     Subsample(Subsample),
     /// branch(x) + shortcut(x)
     Residual(Residual),

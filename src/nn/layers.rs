@@ -4,7 +4,7 @@ use tch::Kind;
 
 use super::build::{Builder, Found, Place, shape_text};
 use super::plan::{Op, PoolBy, Slot, Spectral, Start, Weight};
-use crate::config::{Conv, Init, Linear, Norm, Pool, Residual, SpectralNorm, Subsample};
+use crate::config::{Conv, Init, Linear, Norm, Pool, SpectralNorm};
 use crate::error::Result;
 
 impl Builder<'_> {
@@ -101,59 +101,6 @@ impl Builder<'_> {
             op,
             what: what.into(),
             output: vec![channels],
-            macs: 0,
-        })
-    }
-
-    pub(super) fn subsample(&self, subsample: Subsample, at: &Place, input: &[i64]) -> Result<Found> {
-        let [channels, height, width] = self.image(at, input)?;
-        let Subsample { out, stride } = subsample;
-        self.at_least(1, &format!("{}.stride", at.key), stride)?;
-        self.at_least(channels, &format!("{}.out", at.key), out)?;
-        let before = (out - channels) / 2;
-        Ok(Found {
-            op: Op::Subsample {
-                stride,
-                padding: [before, out - channels - before],
-            },
-            what: format!("every pixel at stride {stride}, channels of zeroes added"),
-            output: vec![out, (height - 1) / stride + 1, (width - 1) / stride + 1],
-            macs: 0,
-        })
-    }
-
-    pub(super) fn residual(&mut self, block: &Residual, at: &Place, input: &[i64]) -> Result<Found> {
-        self.ensure(
-            !block.branch.is_empty(),
-            &format!("{}.branch", at.key),
-            "an empty branch",
-            "at least one layer",
-        )?;
-        let name = |part: &str| format!("{}.{part}", at.name);
-        let branch = self.written_out(&block.branch, &format!("{}.branch", at.key))?;
-        let branch = self.stack(&branch, &name("branch"), input.to_vec())?;
-        let shortcut = self.written_out(&block.shortcut, &format!("{}.shortcut", at.key))?;
-        let shortcut = match shortcut.as_slice() {
-            [only] => vec![self.node(only, name("shortcut"), input, false)?],
-            several => self.stack(several, &name("shortcut"), input.to_vec())?,
-        };
-        let long = &branch.last().expect("checked not to be empty").output;
-        let short = shortcut.last().map_or(input, |n| &n.output);
-        if long != short {
-            return Err(self.fault(
-                &at.key,
-                format!(
-                    "the branch gives {} and the shortcut {}; they are added and must agree",
-                    shape_text(long),
-                    shape_text(short)
-                ),
-                "give the shortcut a convolution with kernel 1 and the branch's channels and stride, or mend the branch",
-            ));
-        }
-        Ok(Found {
-            output: long.clone(),
-            op: Op::Residual { branch, shortcut },
-            what: "branch + shortcut".into(),
             macs: 0,
         })
     }
@@ -266,7 +213,7 @@ impl Builder<'_> {
     }
 
     /// The input as channels, height and width.
-    fn image(&self, at: &Place, input: &[i64]) -> Result<[i64; 3]> {
+    pub(super) fn image(&self, at: &Place, input: &[i64]) -> Result<[i64; 3]> {
         input.try_into().map_err(|_| {
             self.fault(
                 &at.key,

@@ -1,7 +1,8 @@
 //! An architecture file becomes a network: a live one to train, and a frozen copy that chains run on.
 //!
 //! A layer is added in three arms: its variant in [`config::Layer`](crate::config::Layer), its shapes and tensors in
-//! `build.rs` (by way of `layers.rs`), its arithmetic in `forward.rs`. Counts, names, loading and freezing follow from those.
+//! `build.rs` (by way of `layers.rs` and `residual.rs`), its arithmetic in `forward.rs`. Counts, names, loading and
+//! freezing follow from those.
 
 mod build;
 mod forward;
@@ -12,6 +13,7 @@ mod network;
 mod normalize;
 mod plan;
 mod repeat;
+mod residual;
 mod spectral;
 mod strict;
 mod summary;

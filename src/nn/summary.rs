@@ -19,7 +19,7 @@ pub struct Summary {
     pub params: u64,
     /// Multiply-accumulates of convolutions and linear layers for the energy of one image.
     pub macs: u64,
-    /// Shape of what comes out, without the batch; always one number.
+    /// Shape of what comes out, without the batch: one number, or one a class.
     pub output: Vec<i64>,
 }
 
@@ -42,7 +42,7 @@ pub struct Row {
 ///
 /// # Errors
 /// [`Error::Config`](crate::Error::Config) with `file` and a key such as `layers[3].conv.kernel`: a value out of range,
-/// a layer that does not fit what comes before it, or an end that is not one number an image.
+/// a layer that does not fit what comes before it, or an end that is neither one number an image nor one a class.
 pub fn describe(model: &ModelConfig, file: &Path) -> Result<Summary> {
     let plan = Plan::new(model, file)?;
     let mut rows = Vec::new();
