@@ -319,7 +319,11 @@ fn a_quarter_turn_needs_square_images() {
     let bench = Bench::new();
     let model = std::fs::read_to_string(bench.path("tiny_model.yaml")).unwrap();
     std::fs::write(bench.path("tiny_model.yaml"), model.replace("[1, 8, 8]", "[1, 8, 6]")).unwrap();
-    refused_at_once(&bench, "--set evaluate.ood=[rotated]", &["evaluate.ood", "8 x 6", "square"]);
+    refused_at_once(
+        &bench,
+        "--set evaluate.ood=[rotated]",
+        &["evaluate.ood", "8 x 6", "square"],
+    );
 }
 
 #[test]

@@ -48,15 +48,25 @@ fn every_set_has_the_shape_and_range_of_images_and_repeats() {
             }
             let drawn = source(&inside).images(&set, &rng()).unwrap();
             assert_eq!(drawn.size(), size, "{set:?}");
-            let unit = if drawn.kind() == Kind::Uint8 { to_unit(&drawn) } else { drawn.copy() };
+            let unit = if drawn.kind() == Kind::Uint8 {
+                to_unit(&drawn)
+            } else {
+                drawn.copy()
+            };
             assert!(unit.kind() == Kind::Float && largest(&unit) <= 1.0, "{set:?}");
             assert_eq!(drawn, source(&inside).images(&set, &rng()).unwrap(), "{set:?}");
             let other = source(&inside).images(&set, &Stream::new(4, "ood")).unwrap();
-            let random = !matches!(set, OodSet::Rotated | OodSet::Flipped | OodSet::Inverted | OodSet::Blurred);
+            let random = !matches!(
+                set,
+                OodSet::Rotated | OodSet::Flipped | OodSet::Inverted | OodSet::Blurred
+            );
             let is_random = size[0] > 2 && random;
             assert!(!is_random || drawn != other, "{set:?} does not depend on the seed");
             assert!(random || drawn == other, "{set:?} depends on the seed");
-            assert!(drawn.size() != inside.pixels.size() || to_u8(&unit) != inside.pixels, "{set:?} changes nothing");
+            assert!(
+                drawn.size() != inside.pixels.size() || to_u8(&unit) != inside.pixels,
+                "{set:?} changes nothing"
+            );
         }
     }
     assert!(!generated_sets([1, 4, 6]).contains(&OodSet::Rotated));
@@ -73,7 +83,10 @@ fn uniform_noise_is_what_it_was_before_there_were_other_sets() {
     let n = noise.numel() as f64;
     assert!(mean(&noise).abs() < 5.0 * (1.0 / 3.0 / n).sqrt());
     let second = mean(&noise.square());
-    assert!((second - 1.0 / 3.0).abs() < 5.0 * ((0.2 - 1.0 / 9.0) / n).sqrt(), "{second}");
+    assert!(
+        (second - 1.0 / 3.0).abs() < 5.0 * ((0.2 - 1.0 / 9.0) / n).sqrt(),
+        "{second}"
+    );
 }
 
 #[test]
@@ -86,7 +99,10 @@ fn gaussian_noise_is_clamped() {
         (mean(&noise.ge(1.0)), 0.158_65),
         (mean(&noise.abs().lt(0.5)), 0.3829),
     ] {
-        assert!((found - share).abs() < 5.0 * (share * (1.0 - share) / n).sqrt() + 5e-5, "{found} is not {share}");
+        assert!(
+            (found - share).abs() < 5.0 * (share * (1.0 - share) / n).sqrt() + 5e-5,
+            "{found} is not {share}"
+        );
     }
 }
 
@@ -106,7 +122,9 @@ fn constant_images_have_one_colour_each() {
 fn interpolated_images_are_means_of_two_others() {
     // Powers of two: a sum of two tells which two.
     let levels: Vec<u8> = (0..8).map(|i| 1 << i).collect();
-    let given = Tensor::from_slice(&levels).view([8, 1, 1, 1]).expand([8, 1, 2, 2], false);
+    let given = Tensor::from_slice(&levels)
+        .view([8, 1, 1, 1])
+        .expand([8, 1, 2, 2], false);
     let drawn = interpolated(&given, &mut rng()).unwrap();
     // (u/127.5 - 1 + v/127.5 - 1) / 2 = (u + v) / 255 - 1.
     let sums = ((drawn.narrow(2, 0, 1).narrow(3, 0, 1).reshape([-1]) + 1.0) * 255.0).round();
@@ -145,9 +163,24 @@ fn a_blurred_point_is_a_gaussian() {
     let image = Tensor::zeros([1, 1, 64, 80], (Kind::Uint8, CPU));
     let _ = image.narrow(2, 30, 1).narrow(3, 40, 1).fill_(255);
     let blurred = blurred(&image);
-    let weight = |d: i64| if d.abs() <= 12 { (-(d * d) as f64 / 32.0).exp() } else { 0.0 };
+    let weight = |d: i64| {
+        if d.abs() <= 12 {
+            (-(d * d) as f64 / 32.0).exp()
+        } else {
+            0.0
+        }
+    };
     let total: f64 = (-12..=12).map(weight).sum();
-    for (y, x) in [(30, 40), (31, 40), (30, 38), (34, 45), (26, 36), (30, 52), (30, 53), (0, 0)] {
+    for (y, x) in [
+        (30, 40),
+        (31, 40),
+        (30, 38),
+        (34, 45),
+        (26, 36),
+        (30, 52),
+        (30, 53),
+        (0, 0),
+    ] {
         let exact = 255.0 * weight(y - 30) * weight(x - 40) / total / total;
         let found = blurred.int64_value(&[0, 0, y, x]) as f64;
         assert!((found - exact).abs() < 0.501, "({y}, {x}): {found} is not {exact}");
@@ -221,11 +254,17 @@ fn another_data_set_is_brought_to_the_shape() {
     // A grey model: 8 x 8 as it is.
     let grey = images([2, 1, 8, 8]);
     assert_eq!(source(&grey).images(&set, &rng()).unwrap(), own.pixels);
-    let few = OutlierSource { limit: Some(5), ..source(&grey) };
+    let few = OutlierSource {
+        limit: Some(5),
+        ..source(&grey)
+    };
     assert_eq!(few.images(&set, &rng()).unwrap().size(), [5, 1, 8, 8]);
     let five = images([2, 5, 8, 8]);
     let error = source(&five).images(&set, &rng()).unwrap_err();
-    assert!(error.is_input() && error.to_string().contains("strokes") && error.to_string().contains('5'), "{error}");
+    assert!(
+        error.is_input() && error.to_string().contains("strokes") && error.to_string().contains('5'),
+        "{error}"
+    );
 }
 
 #[test]

@@ -20,7 +20,9 @@ fn network(text: &str) -> Network {
 /// A network of one linear layer with these weights, a row an output, and biases.
 fn linear(head: &str, rows: &[&[f32]], biases: &[f32]) -> Network {
     let outputs = rows.len();
-    let network = network(&format!("name: test\n{head}\nlayers: [flatten, linear: {{out: {outputs}}}]"));
+    let network = network(&format!(
+        "name: test\n{head}\nlayers: [flatten, linear: {{out: {outputs}}}]"
+    ));
     let given = [Tensor::from_slice(&rows.concat()), Tensor::from_slice(biases)];
     let _guard = no_grad_guard();
     for ((_, own), given) in network.parameters().iter().zip(given) {
@@ -47,7 +49,10 @@ fn assert_near(found: &Tensor, expected: &[f64]) {
     let found = numbers(found);
     assert_eq!(found.len(), expected.len());
     for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() <= 16.0 * f64::from(f32::EPSILON) * e.abs().max(1.0), "{f} is not {e}");
+        assert!(
+            (f - e).abs() <= 16.0 * f64::from(f32::EPSILON) * e.abs().max(1.0),
+            "{f} is not {e}"
+        );
     }
 }
 
@@ -90,8 +95,15 @@ fn a_linear_energy_has_its_weights_as_gradient() {
     assert!(judged.probabilities.is_none());
     assert!(judged.scores.iter().all(|s| !s.requires_grad()));
     // A network that gives f = -E.
-    let turned = frozen(&linear("input: [1, 1, 2]\noutput: negative-energy", &[&[3.0, -4.0]], &[0.5]));
-    assert_near(&judge(&Judge::new(&turned), &[Score::LogPx], &x()).scores[0], &expected.map(|e| -e));
+    let turned = frozen(&linear(
+        "input: [1, 1, 2]\noutput: negative-energy",
+        &[&[3.0, -4.0]],
+        &[0.5],
+    ));
+    assert_near(
+        &judge(&Judge::new(&turned), &[Score::LogPx], &x()).scores[0],
+        &expected.map(|e| -e),
+    );
     // Levels: u8 v is v / 127.5 - 1.
     let levels = Tensor::from_slice(&[255u8, 0, 51, 204]).view([2, 1, 1, 2]);
     let judged = judge(&Judge::new(&energy), &[Score::LogPx], &levels);
@@ -136,10 +148,17 @@ fn a_classifier_has_all_scores() {
 #[test]
 fn confident_predictions_do_not_tie() {
     // Logits 20 and 21 above the others: 1 - 4e-9 and 1 - 2e-9, both 1 in f32.
-    let energy = frozen(&linear(THREE_CLASSES, &[&[20.0, 1.0], &[0.0, 0.0], &[0.0, 0.0]], &[0.0; 3]));
+    let energy = frozen(&linear(
+        THREE_CLASSES,
+        &[&[20.0, 1.0], &[0.0, 0.0], &[0.0, 0.0]],
+        &[0.0; 3],
+    ));
     let images = Tensor::from_slice(&[1.0f32, 0.0, 1.0, 1.0]).view([2, 1, 1, 2]);
     let found = numbers(&judge(&Judge::new(&energy), &[Score::MaxPy], &images).scores[0]);
-    assert!(found[0] as f32 == -1.0 && found[1] as f32 == -1.0 && found[1] < found[0], "{found:?}");
+    assert!(
+        found[0] as f32 == -1.0 && found[1] as f32 == -1.0 && found[1] < found[0],
+        "{found:?}"
+    );
 }
 
 const SMOOTH: &str = "
@@ -173,7 +192,10 @@ fn the_gradient_norm_is_the_slope_uphill() {
         let slope = (at(0.1) - at(-0.1)) / 0.2;
         assert!((slope - norm).abs() < 0.01 * norm, "{slope} and {norm}");
     }
-    assert!(norms.iter().any(|n| (n - norms[0]).abs() > 0.01 * norms[0]), "they differ between images");
+    assert!(
+        norms.iter().any(|n| (n - norms[0]).abs() > 0.01 * norms[0]),
+        "they differ between images"
+    );
 }
 
 #[test]
@@ -181,7 +203,11 @@ fn batches_do_not_matter() {
     let energy = frozen(&network(SMOOTH));
     let images = smooth_images(7);
     let judge = Judge::new(&energy).with_typical(0.0);
-    let by = |batch: usize| judge.judge(&Score::ALL, &images, batch, &mut Stream::new(1, "x")).unwrap();
+    let by = |batch: usize| {
+        judge
+            .judge(&Score::ALL, &images, batch, &mut Stream::new(1, "x"))
+            .unwrap()
+    };
     let (one, all) = (by(1), by(100));
     for (a, b) in one.scores.iter().zip(&all.scores) {
         assert_near(a, &numbers(b));
@@ -190,7 +216,9 @@ fn batches_do_not_matter() {
         &one.probabilities.unwrap().reshape([-1]),
         &numbers(&all.probabilities.unwrap().reshape([-1])),
     );
-    let none = judge.judge(&Score::ALL, &smooth_images(0), 4, &mut Stream::new(1, "x")).unwrap();
+    let none = judge
+        .judge(&Score::ALL, &smooth_images(0), 4, &mut Stream::new(1, "x"))
+        .unwrap();
     assert!(none.scores.iter().all(|s| s.size() == [0]));
     assert_eq!(none.probabilities.unwrap().size(), [0, 4]);
 }
@@ -203,7 +231,11 @@ fn noise_is_added_before_scoring_and_repeats() {
     let scored = |std: f64, seed: u64| {
         let judge = Judge::new(&energy).with_noise(std);
         let rng = &mut Stream::new(seed, "noise");
-        judge.judge(&[Score::LogPx], &images, 512, rng).unwrap().scores.remove(0)
+        judge
+            .judge(&[Score::LogPx], &images, 512, rng)
+            .unwrap()
+            .scores
+            .remove(0)
     };
     assert_eq!(scored(0.0, 1).abs().max().double_value(&[]), 0.0);
     let noisy = scored(0.3, 1);
@@ -218,7 +250,9 @@ fn noise_is_added_before_scoring_and_repeats() {
 #[test]
 fn the_mean_of_log_p_is_minus_the_mean_energy() {
     let energy = frozen(&linear(TWO, &[&[3.0, -4.0]], &[0.5]));
-    let mean = Judge::new(&energy).mean_log_px(&x(), 2, &mut Stream::new(1, "x")).unwrap();
+    let mean = Judge::new(&energy)
+        .mean_log_px(&x(), 2, &mut Stream::new(1, "x"))
+        .unwrap();
     let expected = -X.map(|[a, b]| 3.0 * a - 4.0 * b + 0.5).iter().sum::<f64>() / 3.0;
     assert!((mean - expected).abs() < 1e-6, "{mean}");
 }
@@ -231,7 +265,9 @@ fn what_a_score_needs_is_asked_for() {
         (Score::Joint, ["joint", "logits"]),
         (Score::Typicality, ["typicality", "training images"]),
     ] {
-        let error = Judge::new(&energy).judge(&[score], &x(), 2, &mut Stream::new(1, "x")).unwrap_err();
+        let error = Judge::new(&energy)
+            .judge(&[score], &x(), 2, &mut Stream::new(1, "x"))
+            .unwrap_err();
         assert!(error.is_input(), "{error}");
         assert!(words.iter().all(|w| error.to_string().contains(w)), "{error}");
     }

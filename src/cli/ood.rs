@@ -57,7 +57,11 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
-    let named = args.against.iter().map(|s| sets::outliers(s)).collect::<Result<Vec<_>>>()?;
+    let named = args
+        .against
+        .iter()
+        .map(|s| sets::outliers(s))
+        .collect::<Result<Vec<_>>>()?;
     let inside = args.inside.as_deref().map(sets::dataset).transpose()?;
     let folder = args.out.clone().unwrap_or_else(|| run.path().join("ood"));
     let outputs = [args.json.as_deref(), args.csv.as_deref()];

@@ -8,7 +8,13 @@ use crate::files;
 
 /// Refuses a path that cannot be written, before the work that it is for; makes the folder that it lies in.
 pub fn ensure_writable(path: &Path) -> Result<()> {
-    let refused = |what: String| Error::file(path, format!("cannot be written: {what}"), "give the path of a file that can");
+    let refused = |what: String| {
+        Error::file(
+            path,
+            format!("cannot be written: {what}"),
+            "give the path of a file that can",
+        )
+    };
     if path.is_dir() {
         return Err(refused("it is a folder".into()));
     }

@@ -129,7 +129,9 @@ fn validation(held_out: &Images, args: &Args) -> Result<Images> {
 
 /// The SHA-256 of the weights that score.
 fn fingerprint(loaded: &Loaded) -> Result<String> {
-    Ok(files::sha256(&files::encode(&loaded.trained.network.state().into_iter().collect())?))
+    Ok(files::sha256(&files::encode(
+        &loaded.trained.network.state().into_iter().collect(),
+    )?))
 }
 
 impl Threshold {
@@ -155,7 +157,10 @@ impl Threshold {
                 choice.weights_word(),
                 loaded.trained.step
             ),
-            format!("{fit}, or score with those (--checkpoint {} --weights {})", found.step, found.weights),
+            format!(
+                "{fit}, or score with those (--checkpoint {} --weights {})",
+                found.step, found.weights
+            ),
         ))
     }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Negatives, OodSet, ParamClip,
-    StepPart, Storage, yaml,
+    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Negatives, OodSet,
+    ParamClip, StepPart, Storage, yaml,
 };
 use crate::error::Result;
 

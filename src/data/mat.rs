@@ -137,12 +137,18 @@ fn matrix(path: &Path, mut body: impl Read, visit: Visit) -> Result<()> {
     };
     let array = Array {
         name: String::from_utf8_lossy(&name).into_owned(),
-        dims: dims.chunks_exact(4).map(|d| u64::from(u32::from_le_bytes([d[0], d[1], d[2], d[3]]))).collect(),
+        dims: dims
+            .chunks_exact(4)
+            .map(|d| u64::from(u32::from_le_bytes([d[0], d[1], d[2], d[3]])))
+            .collect(),
         number,
         bytes: bytes.into(),
     };
     // Sizes come from the file: no product of them may wrap.
-    let count = array.dims.iter().fold(1u128, |product, d| product.saturating_mul((*d).into()));
+    let count = array
+        .dims
+        .iter()
+        .fold(1u128, |product, d| product.saturating_mul((*d).into()));
     if count.saturating_mul(number.width() as u128) != u128::from(array.bytes) {
         let what = format!(
             "is damaged: `{}` of sizes {:?} does not have {} bytes",
@@ -163,7 +169,10 @@ fn part(body: &mut impl Read) -> io::Result<(u32, Vec<u8>)> {
         return Ok((element, numbers));
     }
     if bytes > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the header of an array is too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the header of an array is too long",
+        ));
     }
     let mut numbers = vec![0; bytes.next_multiple_of(8) as usize];
     body.read_exact(&mut numbers)?;
@@ -178,7 +187,10 @@ fn tag(body: &mut impl Read) -> io::Result<(u32, u32, Option<Vec<u8>>)> {
     match short {
         0 => Ok((element, second, None)),
         1..=4 => Ok((element, short, Some(second.to_le_bytes()[..short as usize].to_vec()))),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a tag of the format has no such length")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a tag of the format has no such length",
+        )),
     }
 }
 
@@ -193,7 +205,13 @@ fn words(from: &mut impl Read) -> io::Result<[u32; 2]> {
 
 fn check_header(path: &Path) -> Result<()> {
     let bytes = head(path, HEADER)?;
-    let wrong = |what: &str| Err(Error::file(path, what, "save it with `save -v7`, on a little-endian machine"));
+    let wrong = |what: &str| {
+        Err(Error::file(
+            path,
+            what,
+            "save it with `save -v7`, on a little-endian machine",
+        ))
+    };
     if bytes.starts_with(b"MATLAB 7.3") {
         return wrong("is a .mat file of version 7.3 (HDF5); expected version 5");
     }
@@ -203,7 +221,11 @@ fn check_header(path: &Path) -> Result<()> {
     match bytes.get(124..128) {
         Some([_, _, b'I', b'M']) => Ok(()),
         Some([_, _, b'M', b'I']) => wrong("is a big-endian .mat file"),
-        Some(_) => Err(Error::file(path, "is damaged: its header has no mark of byte order", REMEDY)),
+        Some(_) => Err(Error::file(
+            path,
+            "is damaged: its header has no mark of byte order",
+            REMEDY,
+        )),
         None => Err(truncated(path)),
     }
 }
@@ -211,7 +233,11 @@ fn check_header(path: &Path) -> Result<()> {
 const REMEDY: &str = "get the file again";
 
 fn truncated(path: &Path) -> Error {
-    Error::file(path, "is truncated: an element of the .mat file is longer than what is left", REMEDY)
+    Error::file(
+        path,
+        "is truncated: an element of the .mat file is longer than what is left",
+        REMEDY,
+    )
 }
 
 /// What reading a part came upon: the end of the part, a broken compression, or the machine's own trouble.

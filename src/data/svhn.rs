@@ -75,7 +75,11 @@ fn labels(path: &Path, array: &Array, numbers: &mut dyn Read) -> Result<Vec<i64>
     }
     let digit = |b: &[u8]| match array.number.read(b) {
         label if label.fract() == 0.0 && (1.0..=10.0).contains(&label) => Ok(label as i64 % 10),
-        label => Err(Error::file(path, format!("holds the label {label}, expected 1 to 10 (10 is the digit 0)"), REMEDY)),
+        label => Err(Error::file(
+            path,
+            format!("holds the label {label}, expected 1 to 10 (10 is the digit 0)"),
+            REMEDY,
+        )),
     };
     bytes.chunks_exact(width).map(digit).collect()
 }

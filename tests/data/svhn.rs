@@ -36,7 +36,11 @@ fn assert_pixels(images: &Images) {
     assert_eq!(images.pixels.size(), [n, 3, 32, 32]);
     for (i, level) in bytes(&images.pixels).into_iter().enumerate() {
         let (column, row, channel, image) = (i % 32, i / 32 % 32, i / 1024 % 3, i / 3072);
-        assert_eq!(usize::from(level), (7 * row + 3 * column + 50 * channel + 11 * image) % 256, "pixel {i}");
+        assert_eq!(
+            usize::from(level),
+            (7 * row + 3 * column + 50 * channel + 11 * image) % 256,
+            "pixel {i}"
+        );
     }
 }
 
@@ -97,7 +101,10 @@ fn a_broken_compression_is_refused() {
 
 /// The plain file with `from` replaced by `to`, once.
 fn changed(from: &[u8], to: &[u8]) -> Vec<u8> {
-    let at = TEST.windows(from.len()).position(|w| w == from).expect("bytes of the file");
+    let at = TEST
+        .windows(from.len())
+        .position(|w| w == from)
+        .expect("bytes of the file");
     [&TEST[..at], to, &TEST[at + from.len()..]].concat()
 }
 
@@ -110,9 +117,15 @@ fn files_of_another_form_say_what_was_expected() {
     refused(&changed(b"\x01\x00\x01\x00X", b"\x01\x00\x01\x00Z"), &["`X`"]);
     refused(&changed(b"\x01\x00\x01\x00y", b"\x01\x00\x01\x00z"), &["`y`"]);
     let sizes = |w: u32, c: u32, n: u32| [32, w, c, n].map(u32::to_le_bytes).concat();
-    refused(&changed(&sizes(32, 3, 2), &sizes(32, 2, 3)), &["[32,32,3,N]", "32, 32, 2, 3"]);
+    refused(
+        &changed(&sizes(32, 3, 2), &sizes(32, 2, 3)),
+        &["[32,32,3,N]", "32, 32, 2, 3"],
+    );
     refused(&changed(&sizes(32, 3, 2), &sizes(32, 3, 4)), &["damaged", "`X`"]);
-    refused(&changed(&sizes(32, 3, 2), &sizes(u32::MAX, u32::MAX, u32::MAX)), &["damaged"]);
+    refused(
+        &changed(&sizes(32, 3, 2), &sizes(u32::MAX, u32::MAX, u32::MAX)),
+        &["damaged"],
+    );
     refused(&[TRAIN, &[0; 5]].concat(), &["truncated"]);
     let labels = |a: u8, b: u8| [2, 0, 2, 0, a, b, 0, 0];
     refused(&changed(&labels(10, 2), &labels(11, 2)), &["label 11", "1 to 10"]);
@@ -144,7 +157,13 @@ fn a_single_image_has_lost_its_last_size() {
         let flags = [number.0.to_le_bytes(), [0; 4]].concat();
         element(
             14,
-            &[element(6, &flags), element(5, &sizes), element(1, name), element(number.1, body)].concat(),
+            &[
+                element(6, &flags),
+                element(5, &sizes),
+                element(1, name),
+                element(number.1, body),
+            ]
+            .concat(),
         )
     };
     let pixels: Vec<u8> = (0..3072).map(|i| (i % 251) as u8).collect();
@@ -159,6 +178,9 @@ fn a_single_image_has_lost_its_last_size() {
     let set = data::open(&within(&root), SHAPE, CPU).unwrap();
     assert_eq!(numbers(set.test.labels.as_ref().unwrap()), [0]);
     // Columns first: what lies at [row, column] is number 32 column + row.
-    let expected = Tensor::from_slice(&pixels).view([1, 3, 32, 32]).transpose(2, 3).contiguous();
+    let expected = Tensor::from_slice(&pixels)
+        .view([1, 3, 32, 32])
+        .transpose(2, 3)
+        .contiguous();
     assert_eq!(set.test.pixels, expected);
 }

@@ -20,7 +20,10 @@ pub fn interpolated(images: &Tensor, rng: &mut Stream) -> Option<Tensor> {
         return None;
     }
     let order = rng.permutation(count, images.device());
-    let (first, second) = (images.index_select(0, &order), images.index_select(0, &order.roll(1, 0)));
+    let (first, second) = (
+        images.index_select(0, &order),
+        images.index_select(0, &order.roll(1, 0)),
+    );
     Some((data::to_unit(&first) + data::to_unit(&second)) / 2.0)
 }
 
@@ -61,7 +64,9 @@ pub fn blurred(images: &Tensor) -> Tensor {
 fn gaussian(side: i64) -> Tensor {
     let std = (side as f64 * BLUR).max(1.0);
     let radius = ((3.0 * std).ceil() as i64).min(side - 1);
-    let weights: Vec<f64> = (-radius..=radius).map(|i| (-0.5 * (i as f64 / std).powi(2)).exp()).collect();
+    let weights: Vec<f64> = (-radius..=radius)
+        .map(|i| (-0.5 * (i as f64 / std).powi(2)).exp())
+        .collect();
     let total: f64 = weights.iter().sum();
     Tensor::from_slice(&weights.iter().map(|w| (w / total) as f32).collect::<Vec<_>>())
 }

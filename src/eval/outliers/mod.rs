@@ -42,9 +42,7 @@ impl OutlierSource<'_> {
         let [c, h, w] = self.inside.shape();
         let size = [self.inside.len(), c, h, w];
         Ok(match set {
-            OodSet::Data(dataset) => {
-                data::test_images(dataset, self.root, [c, h, w], self.device, self.limit)?.pixels
-            }
+            OodSet::Data(dataset) => data::test_images(dataset, self.root, [c, h, w], self.device, self.limit)?.pixels,
             OodSet::Uniform => uniform_noise(size, self.device, rng),
             OodSet::Gaussian => gaussian_noise(size, self.device, rng),
             OodSet::Constant => constant_images(size, self.device, rng),
