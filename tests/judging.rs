@@ -176,6 +176,18 @@ fn ood_takes_the_sets_of_the_run_or_all_that_need_no_files() {
             .collect::<Vec<_>>()
     };
     assert_eq!(sets("run", ""), [("uniform".into(), 12)]);
+    let record = fs::read_to_string(bench.path("run/data.json")).unwrap();
+    fs::write(
+        bench.path("run/data.json"),
+        record.replace("\"train\": 50", "\"train\": 49"),
+    )
+    .unwrap();
+    let warned = bench.ebm("ood run --scores log_px --bootstrap 0");
+    assert!(
+        text(&warned.stderr).contains("data.json: the data are not those"),
+        "{}",
+        text(&warned.stderr)
+    );
     assert!(bench.path("run/ood/log_px.png").is_file());
     bench.succeeds("train tiny.yaml --out bare --set train.steps=1 --set evaluate.ood=[]");
     let all = sets("bare", "--limit 5");
@@ -421,16 +433,17 @@ fn bad_options_are_named_with_a_remedy() {
     let refusals: &[(&str, &[&str])] = &[
         ("ood run --scores logpx", &["logpx", "log_px"]),
         ("ood run --scores max_py", &["max_py", "logits", "remedy"]),
-        ("ood run --scores joint,log_px", &["joint", "logits"]),
         ("ood run --temperature 2", &["--temperature 2", "logits"]),
         ("ood run --temperature 0", &["0", "above 0"]),
-        ("ood run --noise -1", &["-1"]),
         ("ood run --noise=-1", &["-1", "0 or more"]),
-        ("ood run --limit 0", &["0"]),
         ("ood run --against nowhere", &["`nowhere`", "fashion-mnist", "remedy"]),
         ("ood run --against uniform unifrom", &["`unifrom`", "uniform"]),
-        ("ood run --against none", &["`none`"]),
-        ("ood run --against {strokes:{cuont:3}}", &["cuont", "count"]),
+        (r#"ood run --against {"strokes":{"cuont":3}}"#, &["`cuont`", "`count`"]),
+        (
+            r#"ood run --against {"data":{"strokes":{"cuont":3}}}"#,
+            &["`cuont`", "`count`"],
+        ),
+        ("ood run --against {strokes", &["{strokes", "YAML"]),
         ("ood run --against tiny.yaml", &["tiny.yaml", "stack"]),
         ("ood run --against run/checkpoints", &["run/checkpoints", "no picture"]),
         ("ood run --against svhn", &["svhn/test_32x32.mat"]),
@@ -442,14 +455,11 @@ fn bad_options_are_named_with_a_remedy() {
         ("score run stack.npy --scores max_py", &["max_py", "logits"]),
         ("score run stack.npy --scores nothing", &["nothing", "typicality"]),
         ("score run stack.npy --probabilities", &["--probabilities", "logits"]),
-        ("score run stack.npy --temperature 3", &["--temperature 3"]),
         ("threshold run", &["--score"]),
         ("threshold run --score log_px --tpr 0", &["0", "at most 1"]),
         ("threshold run --score log_px --tpr 1.5", &["1.5", "at most 1"]),
-        ("threshold run --score log_px --tpr many", &["many"]),
         ("threshold run --score max_py", &["max_py", "logits"]),
         ("threshold run --score log_px --on nowhere", &["`nowhere`"]),
-        ("threshold run --score log_px --temperature 2", &["--temperature 2"]),
     ];
     for (line, mentions) in refusals {
         bench.fails(line, 2, mentions);

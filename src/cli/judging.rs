@@ -5,8 +5,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tch::{Device, Kind};
 
 use super::model::Choice;
+use super::train::DATA;
 use crate::config::Dataset;
-use crate::data::{self, DataSet, Images};
+use crate::data::{self, DataSet, Images, SplitRecord};
 use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
@@ -39,6 +40,7 @@ pub struct Loaded {
     pub trained: Trained,
     pub device: Device,
     pub energy: FrozenEnergy,
+    run: RunDir,
 }
 
 impl Loaded {
@@ -51,6 +53,7 @@ impl Loaded {
             energy: FrozenEnergy::new(&trained.network, Kind::Float, temperature),
             trained,
             device,
+            run: run.clone(),
         })
     }
 
@@ -64,13 +67,29 @@ impl Loaded {
         self.trained.experiment.data.dataset != Dataset::None
     }
 
-    /// The run's data.
+    /// The run's data; a warning says where they are no longer those that it was trained on.
     ///
     /// # Errors
     /// The run has none, or they cannot be read.
     pub fn data(&self) -> Result<DataSet> {
         let e = &self.trained.experiment;
-        data::open(&e.data, e.model.input, self.device)
+        let data = data::open(&e.data, e.model.input, self.device)?;
+        let then: Option<SplitRecord> = self.run.read_json(DATA);
+        if then.is_some_and(|then| then != data.record) {
+            eprintln!(
+                "warning: {}: the data are not those that the run was trained on; images held out now may have been trained on",
+                self.run.path().join(DATA).display()
+            );
+        }
+        Ok(data)
+    }
+
+    /// The classes' names as the run's data had them, else their numbers.
+    pub fn class_names(&self) -> Vec<String> {
+        let count = self.energy.network().classes().unwrap_or(0) as usize;
+        let record: Option<SplitRecord> = self.run.read_json(DATA);
+        let names = record.map(|r| r.classes).filter(|names| names.len() == count);
+        names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
     }
 
     /// The images of another set than the run's, of the model's shape.

@@ -10,9 +10,8 @@ use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::score_rows::{Columns, Format, Found};
 use super::threshold::Threshold;
-use super::train::DATA;
 use crate::config::{Dataset, FitRule};
-use crate::data::{ScoreBatch, ScoreInput, SplitRecord};
+use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
@@ -52,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     };
     let mut columns = Columns::new(&args.scores, &args.options, threshold);
     if loaded.has_classes() {
-        columns.add_classes(class_names(&run, &loaded), args.probabilities);
+        columns.add_classes(loaded.class_names(), args.probabilities);
     } else if args.probabilities {
         return Err(no_classes().into());
     }
@@ -81,14 +80,6 @@ fn judge<'a>(loaded: &'a Loaded, columns: &Columns) -> Result<Judge<'a>> {
         false => None,
     };
     loaded.judge_by(scores, options, data.as_ref().map(|d| &d.train))
-}
-
-/// The classes' names as the run's data had them, else their numbers.
-fn class_names(run: &RunDir, loaded: &Loaded) -> Vec<String> {
-    let count = loaded.energy.network().classes().unwrap_or(0) as usize;
-    let record: Option<SplitRecord> = run.read_json(DATA);
-    let names = record.map(|r| r.classes).filter(|names| names.len() == count);
-    names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
 }
 
 fn no_classes() -> Error {

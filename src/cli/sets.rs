@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_yaml::Value;
+
 use crate::config::{Dataset, OodSet, yaml};
 use crate::data;
 use crate::error::{Error, Result};
@@ -29,35 +31,47 @@ pub const WORDS: [&str; 14] = [
 /// # Errors
 /// It is neither one of [`WORDS`], nor a folder or stack that is there, nor a set as in `evaluate.ood`.
 pub fn outliers(text: &str) -> Result<OodSet> {
-    let tree = yaml::parse(text, Path::new(text)).unwrap_or_default();
-    if let Ok(set) = yaml::typed::<OodSet>(tree, Path::new(text)) {
-        return Ok(set);
+    let place = Path::new(text);
+    if let Some(mapping) = mapping(text)?
+        && mapping.get("data").is_some()
+    {
+        return yaml::typed(mapping, place);
     }
-    dataset(text).map(OodSet::Data)
+    match yaml::typed(text.into(), place) {
+        Ok(set) => Ok(set),
+        Err(_) => dataset(text).map(OodSet::Data),
+    }
 }
 
 /// A data set, such as the one that is in distribution.
 ///
 /// # Errors
-/// As of [`outliers`]; a set that is drawn by code is no data set.
+/// As of [`outliers`]; a set that is made of the data is no data set.
 pub fn dataset(text: &str) -> Result<Dataset> {
-    let path = Path::new(text);
-    let tree = yaml::parse(text, path).unwrap_or_default();
-    match yaml::typed::<Dataset>(tree, path) {
-        Ok(Dataset::None) => {}
-        Ok(dataset) => return Ok(dataset),
-        Err(error) if text.starts_with('{') => return Err(error),
-        Err(_) => {}
+    let place = Path::new(text);
+    if let Some(mapping) = mapping(text)? {
+        return yaml::typed(mapping, place);
     }
-    if path.exists() {
-        return data::dataset_at(path);
+    match yaml::typed(text.into(), place) {
+        Ok(Dataset::None) | Err(_) if !place.exists() => Err(unknown(text)),
+        Ok(Dataset::None) | Err(_) => data::dataset_at(place),
+        Ok(dataset) => Ok(dataset),
     }
-    Err(Error::input(
+}
+
+/// What stands in braces, as YAML.
+fn mapping(text: &str) -> Result<Option<Value>> {
+    let braced = text.starts_with('{');
+    braced.then(|| yaml::parse(text, Path::new(text))).transpose()
+}
+
+fn unknown(text: &str) -> Error {
+    Error::input(
         format!("set `{text}`"),
         "no set of that name, and no such folder or file",
         format!(
             "give one of {}, or a folder of pictures, a .npy or an idx stack",
             WORDS.join(", ")
         ),
-    ))
+    )
 }
