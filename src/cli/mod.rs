@@ -6,14 +6,17 @@ mod conditional;
 mod console;
 mod device;
 mod environment;
+mod evaluate;
 mod export;
 mod import;
-mod judge;
+mod judging;
 mod model;
 mod progress;
+mod referee;
 mod results;
 mod sample;
 mod score;
+mod sets;
 mod starts;
 mod synthesis;
 mod train;
@@ -43,7 +46,7 @@ enum Status {
 #[command(
     name = "ebm",
     version,
-    about = "Deep energy-based models of images: train, sample, score",
+    about = "Deep energy-based models of images: train, sample, score, evaluate",
     after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 130 interrupted"
 )]
 struct Cli {
@@ -59,6 +62,8 @@ enum Command {
     Sample(sample::Args),
     /// Print the energy of images under a trained run
     Score(score::Args),
+    /// Measure a trained run: classification, quality of samples, robustness
+    Evaluate(evaluate::Args),
     /// Check an experiment or architecture file and print what it describes
     Check(check::Args),
     /// Write a run's weights with PyTorch's names as safetensors
@@ -76,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -55,6 +55,9 @@ pub fn dataset(text: &str) -> Result<Dataset> {
     Err(Error::input(
         format!("set `{text}`"),
         "no set of that name, and no such folder or file",
-        format!("give one of {}, or a folder of pictures, a .npy or an idx stack", WORDS.join(", ")),
+        format!(
+            "give one of {}, or a folder of pictures, a .npy or an idx stack",
+            WORDS.join(", ")
+        ),
     ))
 }

@@ -27,6 +27,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// The classes that chains are of when they start.
+    pub fn first_classes(&self) -> Option<&Tensor> {
+        match self {
+            Self::Any => None,
+            Self::Classes(classes) | Self::Between { from: classes, .. } => Some(classes),
+        }
+    }
+
     /// The target of the chains from number `first` on, `n` of them.
     fn part(&self, first: i64, n: i64) -> Self {
         match self {
