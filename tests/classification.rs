@@ -1,6 +1,7 @@
 //! Classification figures and calibration against scikit-learn and NumPy, closed forms, batches, bad input.
 
-use ebm::eval::{Bin, Classification, Classifications, ece};
+use ebm::eval::{Classification, Classifications, ece};
+use ebm::report::Bin;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 

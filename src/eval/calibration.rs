@@ -1,25 +1,9 @@
 //! Whether a classifier is right as often as it is sure: bins of confidence, and the expected calibration error.
 
-use serde::{Deserialize, Serialize};
+use crate::report::Bin;
 
 /// How many bins (Guo et al. 2017).
 pub const BINS: usize = 15;
-
-/// Predictions of about the same confidence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bin {
-    /// The lower edge of a bin of equal width; the least confidence in a bin of equal mass.
-    pub low: f64,
-    /// The upper edge, or the greatest confidence.
-    pub high: f64,
-    /// How many predictions it holds.
-    pub count: u64,
-    /// Their mean confidence; 0 where there is none.
-    pub confidence: f64,
-    /// The share of them that is right; 0 where there is none.
-    pub accuracy: f64,
-}
 
 /// A prediction: the probability of the class predicted, in (0, 1], and the chance that it is right, 0 or 1 (or the
 /// share of those of the same confidence).

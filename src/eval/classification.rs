@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::calibration::{Bin, Prediction, ece, mass_bins, width_bins};
+use super::calibration::{Prediction, ece, mass_bins, width_bins};
 use crate::error::{Error, Result};
+use crate::report::Bin;
 
 /// What a classifier's logits are worth on labelled images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -132,7 +132,7 @@ pub fn frechet_distance(a: &Moments, b: &Moments) -> Result<f64> {
     let ((root_a, trace_a), (root_b, trace_b)) = (a.root()?, b.root()?);
     let device = a.mean.device();
     let product = root_a.tr().f_matmul(&root_b.to_device(device))?;
-    let shared = product.f_nuclear_norm(false)?;
+    let shared = product.f_linalg_norm_ord_str("nuc", [-2i64, -1].as_slice(), false, Kind::Double)?;
     let apart = (&a.mean - b.mean.to_device(device)).square().sum(Kind::Double);
     let distance = apart.f_double_value(&[])? + trace_a + trace_b - 2.0 * shared.f_double_value(&[])?;
     // Below zero by rounding only.

@@ -22,7 +22,7 @@ mod scores;
 pub use agreement::{Agreement, ClassAgreement};
 pub use attack::{Attack, Attacked, Norm, Through, attack};
 pub use auroc::auroc;
-pub use calibration::{BINS, Bin, ece};
+pub use calibration::{BINS, ece};
 pub use classification::{Classification, Classifications};
 pub use defence::Defence;
 pub use detection::{Detection, Intervals, detection, threshold};

@@ -1,4 +1,4 @@
-//! The upright axis of a panel: its interval, its round labels.
+//! An axis: its interval, its round labels.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(super) enum Scale {
 pub(super) struct Axis {
     pub low: f64,
     pub high: f64,
-    ticks: Vec<f64>,
+    ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
@@ -32,7 +32,37 @@ impl Axis {
         Self {
             low,
             high: high + headroom * (high - low),
-            ticks: ticks(low, high, scale),
+            ticks: labelled(ticks(low, high, scale), |y| match scale {
+                Scale::Log => 10f64.powf(y),
+                _ => y,
+            }),
+        }
+    }
+
+    /// An axis over exactly this interval, with more labels than a panel has.
+    pub fn between(low: f64, high: f64) -> Self {
+        Self {
+            low,
+            high,
+            ticks: labelled(round(low, high, 8), |x| x),
+        }
+    }
+
+    /// An axis over exactly this interval, labelled at `ticks` with what they stand for.
+    pub fn scaled(low: f64, high: f64, ticks: Vec<f64>, value: impl Fn(f64) -> f64) -> Self {
+        Self {
+            low,
+            high,
+            ticks: labelled(ticks, value),
+        }
+    }
+
+    /// What is written at each of the labelled points.
+    pub fn labels(&self) -> impl Fn(&f64) -> String + use<> {
+        let ticks = self.ticks.clone();
+        move |at| {
+            let tick = ticks.iter().find(|t| t.0 == *at);
+            tick.map(|t| t.1.clone()).unwrap_or_default()
         }
     }
 }
@@ -47,7 +77,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.ticks.clone()
+        self.ticks.iter().map(|t| t.0).collect()
     }
 
     fn range(&self) -> Range<f64> {
@@ -78,21 +108,46 @@ fn range(values: impl Iterator<Item = f64>, scale: Scale) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
+/// The interval with a margin; one that is a point, or as good as one, becomes an interval around it.
+pub(super) fn roomy(low: f64, high: f64) -> (f64, f64) {
+    let size = low.abs().max(high.abs());
+    let margin = match high - low {
+        span if span <= 1e-9 * size => (0.1 * size).max(0.5),
+        span => 0.04 * span,
+    };
+    (low - margin, high + margin)
+}
+
+/// Round numbers in an interval, at most about so many.
+fn round(low: f64, high: f64, most: u32) -> Vec<f64> {
+    let rough = (high - low) / f64::from(most);
+    let unit = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .map(|m| m * unit)
+        .into_iter()
+        .find(|s| *s >= rough)
+        .unwrap_or(rough);
+    let first = (low / step).ceil() as i64;
+    (first..=(high / step).floor() as i64)
+        .map(|i| i as f64 * step)
+        .collect()
+}
+
+/// Each point with the number that it stands for, as many digits of it as tell it from its neighbours.
+fn labelled(ticks: Vec<f64>, value: impl Fn(f64) -> f64) -> Vec<(f64, String)> {
+    let values: Vec<f64> = ticks.iter().map(|t| value(*t)).collect();
+    let short: Vec<String> = values.iter().map(|v| number(*v)).collect();
+    let apart = values.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min);
+    let same = short.windows(2).any(|w| w[0] == w[1]);
+    let decimals = (-apart.log10().floor()).clamp(0.0, 17.0) as usize;
+    let long = values.iter().map(|v| format!("{v:.decimals$}"));
+    let labels = if same { long.collect() } else { short };
+    ticks.into_iter().zip(labels).collect()
+}
+
 /// Where an axis is labelled: round numbers, about five of them.
 fn ticks(low: f64, high: f64, scale: Scale) -> Vec<f64> {
-    let round = |low: f64, high: f64| {
-        let rough = (high - low) / 5.0;
-        let unit = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .map(|m| m * unit)
-            .into_iter()
-            .find(|s| *s >= rough)
-            .unwrap_or(rough);
-        let first = (low / step).ceil() as i64;
-        (first..=(high / step).floor() as i64)
-            .map(|i| i as f64 * step)
-            .collect::<Vec<_>>()
-    };
+    let round = |low, high| round(low, high, 5);
     if scale != Scale::Log {
         return round(low, high);
     }

@@ -2,36 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Once;
 
-use image::{RgbImage, imageops};
-use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
 use super::axis::{Axis, Scale, number};
-use super::{metrics, pictures::Canvas};
+use super::plot::{ALARM, Area, BLUE, Drawn, FAINT, FINE, GREEN, INK, ORANGE, PURPLE, font, title_font};
+use super::{metrics, plot};
 use crate::error::{Error, Result};
-use crate::files;
 
-/// Drawn so many times larger and then averaged, which smooths every edge.
-const FINE: u32 = 2;
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (700, 360);
 const COLUMNS: usize = 2;
-const FONT: &str = "DejaVu Sans";
-const INK: RGBColor = RGBColor(60, 60, 60);
-const FAINT: RGBColor = RGBColor(232, 232, 232);
-const BLUE: RGBColor = RGBColor(31, 119, 180);
-const ORANGE: RGBColor = RGBColor(224, 110, 20);
-const GREEN: RGBColor = RGBColor(34, 139, 84);
-const PURPLE: RGBColor = RGBColor(120, 80, 170);
-const ALARM: RGBColor = RGBColor(200, 30, 45);
 
 type Points = Vec<(f64, f64)>;
-type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, Axis>>;
 
 /// One pair of axes.
@@ -98,14 +82,14 @@ pub fn curves(metrics: &Path, path: &Path) -> Result<()> {
         let what = "expected scalars such as `loss`, found none";
         return Err(Error::file(metrics, what, "draw the curves once a step was logged"));
     }
-    let canvas = picture(&panels, &history).map_err(|e| {
-        Error::file(
-            path,
-            format!("the curves cannot be drawn: {e}"),
-            "report this as a fault",
-        )
-    })?;
-    files::write_atomic(path, &canvas.png(path)?)
+    let columns = COLUMNS.min(panels.len());
+    let rows = panels.len().div_ceil(columns);
+    plot::write((PANEL.0 * columns as u32, PANEL.1 * rows as u32), path, |area| {
+        for (panel, area) in panels.iter().zip(area.split_evenly((rows, columns))) {
+            draw(panel, &history, &area)?;
+        }
+        Ok(())
+    })
 }
 
 impl History {
@@ -144,29 +128,6 @@ impl History {
     }
 }
 
-fn picture(panels: &[&Panel], history: &History) -> Drawn<Canvas> {
-    register_fonts();
-    let columns = COLUMNS.min(panels.len());
-    let rows = panels.len().div_ceil(columns);
-    let (width, height) = (PANEL.0 * columns as u32, PANEL.1 * rows as u32);
-    let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
-    {
-        let area = BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area();
-        area.fill(&WHITE)?;
-        for (panel, area) in panels.iter().zip(area.split_evenly((rows, columns))) {
-            draw(panel, history, &area)?;
-        }
-        area.present()?;
-    }
-    let fine = RgbImage::from_raw(width * FINE, height * FINE, fine).ok_or("the buffer has another size")?;
-    Ok(Canvas {
-        width,
-        height,
-        channels: 3,
-        bytes: imageops::thumbnail(&fine, width, height).into_raw(),
-    })
-}
-
 fn draw(panel: &Panel, history: &History, area: &Area) -> Drawn {
     let series: Vec<_> = panel
         .series
@@ -177,15 +138,15 @@ fn draw(panel: &Panel, history: &History, area: &Area) -> Drawn {
     let legend_wanted = panel.series.len() > 1;
     let values = series.iter().flat_map(|s| &s.0).map(|p| p.1);
     let axis = Axis::new(values, panel.scale, if legend_wanted { 0.3 } else { 0.0 });
-    let (low, high) = (axis.low, axis.high);
+    let (low, high, labels) = (axis.low, axis.high, axis.labels());
     let mut chart = ChartBuilder::on(area)
         .margin(12 * FINE)
         .margin_right(24 * FINE)
-        .caption(panel.title, (FONT, 16 * FINE, FontStyle::Bold).into_font().color(&INK))
+        .caption(panel.title, title_font())
         .x_label_area_size(36 * FINE)
         .y_label_area_size(66 * FINE)
         .build_cartesian_2d(0.0..history.last.max(1.0), axis)?;
-    mesh(&mut chart, panel.scale)?;
+    mesh(&mut chart, &labels)?;
     if panel.scale == Scale::AroundZero {
         chart.draw_series([PathElement::new(
             [(0.0, 0.0), (history.last.max(1.0), 0.0)],
@@ -203,12 +164,7 @@ fn draw(panel: &Panel, history: &History, area: &Area) -> Drawn {
     Ok(())
 }
 
-fn mesh(chart: &mut Chart, scale: Scale) -> Drawn {
-    let y_label = |y: &f64| match scale {
-        Scale::Log => number(10f64.powf(*y)),
-        _ => number(*y),
-    };
-    let font = |size: u32| (FONT, size * FINE).into_font().color(&INK);
+fn mesh(chart: &mut Chart, y_label: &dyn Fn(&f64) -> String) -> Drawn {
     chart
         .configure_mesh()
         .x_desc("step")
@@ -267,7 +223,7 @@ fn legend<'a, 'b: 'a>(chart: &mut Chart<'a, 'b>) -> Drawn {
         .legend_area_size(30 * FINE)
         .background_style(WHITE.mix(0.85))
         .border_style(FAINT)
-        .label_font((FONT, 13 * FINE).into_font().color(&INK))
+        .label_font(font(13))
         .draw()?;
     Ok(())
 }
@@ -284,17 +240,4 @@ fn running_mean(points: &[(f64, f64)], window: usize) -> Points {
         around.iter().map(|p| p.1).sum::<f64>() / around.len() as f64
     };
     (0..points.len()).map(|i| (points[i].0, mean(i))).collect()
-}
-
-fn register_fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        for (style, bytes) in [
-            (FontStyle::Normal, dejavu::sans::regular()),
-            (FontStyle::Bold, dejavu::sans::bold()),
-        ] {
-            // A font that is refused shows as an error where text is drawn.
-            let _ = register_font(FONT, style, bytes);
-        }
-    });
 }

@@ -1,16 +1,25 @@
 //! What a run leaves for people to look at: metrics, TensorBoard events, pictures, curves and tables.
 
 mod axis;
+mod confusion;
 mod curves;
 mod events;
 mod film;
+mod histogram;
+mod lines;
 mod metrics;
 mod pictures;
+mod plot;
+mod reliability;
 mod table;
 
+pub use confusion::confusion;
 pub use curves::curves;
 pub use events::Events;
 pub use film::film;
+pub use histogram::histogram;
+pub use lines::lines;
 pub use metrics::MetricsLog;
 pub use pictures::{grid, images_to_folder, npy, strip};
+pub use reliability::{Bin, reliability};
 pub use table::table;
