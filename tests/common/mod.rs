@@ -55,7 +55,7 @@ impl Bench {
     pub fn with_classifier(steps: u64) -> Self {
         let bench = Self::new();
         std::fs::write(bench.path("classes.yaml"), CLASSIFIER).unwrap();
-        let set = "--set objective.p_y_given_x_weight=1 --set optimizer.lr=0.02 --set optimizer.ema=null";
+        let set = "--set objective.p_y_given_x_weight=1 --set optimizer.lr=0.02 --set optimizer.grad_clip=null --set optimizer.ema=null";
         bench.succeeds(&format!(
             "train tiny.yaml --set model=classes.yaml {set} --set train.steps={steps} --out run"
         ));

@@ -137,7 +137,7 @@ impl Subject {
             ));
         };
         let renamed = classes.known && test.classes != classes.names;
-        if test.classes.len() > classes.len() || renamed {
+        if test.classes.len() != classes.len() || renamed {
             return Err(Error::input(
                 &self.set,
                 format!(
