@@ -56,6 +56,10 @@ fn unknown_keys_name_their_nearest_neighbour() {
             "objective.negatives=persistant",
             ["objective.negatives", "`persistant`", "`persistent`"],
         ),
+        (
+            "sampler.network_mode=trianing",
+            ["sampler.network_mode", "`trianing`", "`training`"],
+        ),
         ("evaluate.ood=[unifrom]", ["evaluate.ood[0]", "`unifrom`", "`uniform`"]),
         ("trian.steps=3", ["tiny.yaml", "`trian`", "`train`"]),
     ] {
@@ -141,6 +145,9 @@ fn values_out_of_range() {
             r#"optimizer.schedule={"exponential":{"gamma":0}}"#,
             "optimizer.schedule.exponential.gamma",
         ),
+        (r#"sampler.inner={"steps":0,"step_size":0.2}"#, "sampler.inner.steps"),
+        (r#"sampler.inner={"steps":5,"step_size":0}"#, "sampler.inner.step_size"),
+        ("sampler.step_size=0", "sampler.step_size"),
         (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);
@@ -304,7 +311,7 @@ fn sets_to_evaluate_against_are_found_missing_before_training() {
     for (set, mention) in [
         (r#"[{"data":"fashion-mnist"}]"#, "download_data.sh fashion-mnist"),
         (r#"[{"data":{"folder":{"path":"nowhere"}}}]"#, "nowhere"),
-        (r#"[{"data":{"strokes":{"size":9}}}]"#, "[1, 9, 9]"),
+        (r#"[{"data":"svhn"}]"#, "cropped digits"),
     ] {
         bench.fails(
             &format!("train tiny.yaml --out run --set evaluate.ood={set}"),
@@ -313,6 +320,18 @@ fn sets_to_evaluate_against_are_found_missing_before_training() {
         );
         assert_no_run(&bench);
     }
+}
+
+#[test]
+fn a_quarter_turn_needs_square_images() {
+    let bench = Bench::new();
+    let model = std::fs::read_to_string(bench.path("tiny_model.yaml")).unwrap();
+    std::fs::write(bench.path("tiny_model.yaml"), model.replace("[1, 8, 8]", "[1, 8, 6]")).unwrap();
+    refused_at_once(
+        &bench,
+        "--set evaluate.ood=[rotated]",
+        &["evaluate.ood", "8 x 6", "square"],
+    );
 }
 
 #[test]

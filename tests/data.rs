@@ -12,3 +12,5 @@ mod loaders;
 mod pixels;
 #[path = "data/score.rs"]
 mod score;
+#[path = "data/svhn.rs"]
+mod svhn;

@@ -1,8 +1,6 @@
-//! AUROC against closed forms and hand-counted cases; out-of-distribution sets and their table.
+//! AUROC against closed forms and hand-counted cases; the table of out-of-distribution sets.
 
-use std::cell::RefCell;
-
-use ebm::eval::{OodTable, auroc, energies, flipped, uniform_noise};
+use ebm::eval::{OodTable, auroc};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
 
@@ -85,58 +83,6 @@ fn auroc_refuses_nan_and_nothing() {
         let error = auroc(&inside, &outside).unwrap_err();
         assert!(error.is_input() && error.to_string().contains(place), "{error}");
     }
-}
-
-#[test]
-fn energies_go_in_batches_over_unit_images() {
-    let images = Tensor::from_slice(&[0u8, 51, 102, 255, 204]).view([5, 1, 1, 1]);
-    let sizes = RefCell::new(Vec::new());
-    let weight = Tensor::from_slice(&[2.0f32]).set_requires_grad(true);
-    let energy = |x: &Tensor| {
-        assert_eq!(x.kind(), Kind::Float);
-        sizes.borrow_mut().push(x.size()[0]);
-        x.sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float) * &weight
-    };
-    let found = energies(&energy, &images, 2);
-    assert_eq!(*sizes.borrow(), [2, 2, 1]);
-    assert!(!found.requires_grad(), "no graph is kept");
-    // u8 v is v / 127.5 - 1 in [-1, 1]: -1, -0.6, -0.2, 1, 0.6, doubled; within f32's rounding.
-    let expected = Tensor::from_slice(&[-2.0f32, -1.2, -0.4, 2.0, 1.2]);
-    assert!((found - &expected).abs().max().double_value(&[]) < 1e-6);
-    let floats = (&expected / 2.0).view([5, 1, 1, 1]);
-    assert!(
-        (energies(&energy, &floats, 100) - &expected)
-            .abs()
-            .max()
-            .double_value(&[])
-            < 1e-6
-    );
-}
-
-#[test]
-fn noise_is_uniform_and_repeats() {
-    let size = [50, 3, 16, 16];
-    let x = uniform_noise(size, Device::Cpu, &mut Stream::new(1, "noise"));
-    assert_eq!((x.size(), x.kind()), (size.to_vec(), Kind::Float));
-    assert!(x.min().double_value(&[]) >= -1.0 && x.max().double_value(&[]) < 1.0);
-    // 38,400 pixels: mean 0 and variance 1/3; the variance of a square is 1/5 - 1/9. Five standard errors.
-    let n = x.numel() as f64;
-    assert!(x.mean(Kind::Double).double_value(&[]).abs() < 5.0 * (1.0 / 3.0 / n).sqrt());
-    let second = x.square().mean(Kind::Double).double_value(&[]);
-    assert!(
-        (second - 1.0 / 3.0).abs() < 5.0 * ((0.2 - 1.0 / 9.0) / n).sqrt(),
-        "{second}"
-    );
-    assert_eq!(x, uniform_noise(size, Device::Cpu, &mut Stream::new(1, "noise")));
-}
-
-#[test]
-fn flipped_images_are_upside_down() {
-    let image = Tensor::from_slice(&[1u8, 2, 3, 4, 5, 6]).view([1, 1, 3, 2]);
-    assert_eq!(
-        flipped(&image),
-        Tensor::from_slice(&[5u8, 6, 3, 4, 1, 2]).view([1, 1, 3, 2])
-    );
 }
 
 #[test]

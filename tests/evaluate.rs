@@ -217,7 +217,7 @@ fn samples_that_are_the_reference_are_perfect_and_others_are_not() {
         ("--samples nowhere.npy", vec!["nowhere.npy"]),
         ("--samples same.npy --from buffer", vec!["--samples", "--from"]),
         ("--from buffer -n 33", vec!["32 chains", "33"]),
-        ("--by-class --from buffer", vec!["--by-class"]),
+        ("--by-class=maybe", vec!["--by-class", "maybe"]),
     ] {
         bench.fails(&format!("evaluate run --parts quality {options}"), 2, &mentions);
     }
@@ -227,7 +227,15 @@ fn samples_that_are_the_reference_are_perfect_and_others_are_not() {
         "{out}"
     );
     let (out, _) = measure("--by-class -n 11 --steps 1");
-    assert!(out.contains("by class, chains of 1 steps from noise"), "{out}");
+    assert!(out.contains("chains of 1 steps from noise, by class"), "{out}");
+    // Chains that were trained by class are also sampled so, unless it is refused.
+    bench.succeeds(
+        "train tiny.yaml --set model=classes.yaml --set objective.chains=by-class --set train.steps=1 --out k",
+    );
+    for (options, by_class) in [("", true), ("--by-class=false", false), ("--from buffer", true)] {
+        let out = bench.succeeds(&format!("evaluate k --parts quality -n 20 --steps 1 {options}"));
+        assert_eq!(out.contains(", by class"), by_class, "{options}: {out}");
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@
 //! values a mean has the standard error s / sqrt(n), and a variance of normal values v sqrt(2 / n); five of them are
 //! allowed, which chance exceeds once in two million.
 
-use ebm::config::{ChainSchedule, GradClip, InitialDistribution, Precision, SamplerConfig, StepPart};
-use ebm::energy::{Energy, FrozenEnergy, Sum};
+use ebm::config::{
+    ChainSchedule, GradClip, InitialDistribution, InnerConfig, NetworkMode, Precision, SamplerConfig, StepPart,
+};
+use ebm::energy::{Energy, FrozenEnergy, Sum, Tempered};
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{ChainState, Kernel, Langevin, resolve_precision, run_chain, run_chain_watched};
+use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, resolve_precision, run_chain, run_chain_watched};
 use tch::{Device, Kind, Tensor};
 
 const SIGMAS: f64 = 5.0;
@@ -47,6 +49,7 @@ fn config(step_size: f64) -> SamplerConfig {
     SamplerConfig {
         n_steps: 1,
         step_size,
+        inner: None,
         noise_scale: None,
         temperature: None,
         grad_clip: None,
@@ -55,6 +58,7 @@ fn config(step_size: f64) -> SamplerConfig {
         step_schedule: ChainSchedule::Constant,
         noise_schedule: ChainSchedule::Constant,
         precision: Precision::F32,
+        network_mode: NetworkMode::Evaluation,
         init: InitialDistribution::default(),
     }
 }
@@ -521,4 +525,63 @@ fn chains_run_on_sums() {
     let x = sample(&config(0.1), &sum, zeros(40_000, 2), 150, 6);
     let exact = |v: f64| v / (1.0 - 0.1 / v / 2.0);
     assert_variances(&x, [exact(1.0 / 3.0), exact(0.5)]);
+}
+
+/// A network with dropout, and its energy along a chain in `mode`.
+fn dropping(p: f64, mode: NetworkMode) -> FrozenEnergy {
+    let text = format!(
+        "name: drop\ninput: [1, 4, 4]\nlayers: [flatten, {{linear: {{out: 32}}}}, silu, {{dropout: {{p: {p}}}}}, {{linear: {{out: 1}}}}]"
+    );
+    let path = std::path::Path::new("drop.yaml");
+    let model = ebm::config::yaml::typed(ebm::config::yaml::parse(&text, path).unwrap(), path).unwrap();
+    let network = Network::new(&model, Device::Cpu, &mut Stream::new(1, "init")).unwrap();
+    FrozenEnergy::new(&network, Kind::Float, 1.0).in_mode(mode_of(mode))
+}
+
+#[test]
+fn a_chain_through_dropout_repeats_bit_for_bit() {
+    let cfg = SamplerConfig {
+        noise_scale: Some(0.0),
+        ..config(5.0)
+    };
+    let inner = SamplerConfig {
+        inner: Some(InnerConfig {
+            steps: 2,
+            step_size: 1.0,
+        }),
+        ..cfg.clone()
+    };
+    let x = Stream::new(2, "start").uniform(&[8, 1, 4, 4], -1.0, 1.0, Device::Cpu);
+    let run = |cfg: &SamplerConfig, energy: &FrozenEnergy, seed: u64| {
+        // What others did to the generator before does not matter.
+        tch::manual_seed(seed as i64 + 77);
+        let mut rng = Stream::new(seed / 2, "chain");
+        let x = run_chain(&Langevin::new(cfg, 4), energy, x.copy(), 4, &mut rng).x;
+        (x, rng.counter())
+    };
+    let training = dropping(0.5, NetworkMode::Training);
+    assert!(
+        training.draws()
+            && Tempered {
+                energy: &training,
+                temperature: 2.0
+            }
+            .draws()
+    );
+    for (cfg, draws) in [(&cfg, 4), (&inner, 4 * 3)] {
+        let [a, b, other] = [10, 11, 12].map(|seed| run(cfg, &training, seed));
+        assert_eq!(a, b, "one stream, one chain");
+        assert_eq!(a.1, draws);
+        assert_ne!(a.0, other.0, "dropout is active");
+    }
+    // What draws nothing leaves the stream alone, as ever.
+    for quiet in [
+        dropping(0.5, NetworkMode::Evaluation),
+        dropping(0.0, NetworkMode::Training),
+    ] {
+        assert!(!quiet.draws());
+        let [a, other] = [10, 12].map(|seed| run(&cfg, &quiet, seed));
+        assert_eq!(a, other);
+        assert_eq!(a.1, 0);
+    }
 }

@@ -3,14 +3,11 @@
 use serde_json::json;
 
 use super::progress::Progress;
-use super::results;
 use super::sample::columns;
+use super::{monitor, results};
 use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
 use crate::train::{Event, LogLine, Observer, Trainer};
-
-/// The metric by which the best checkpoint is kept.
-const VALIDATION: &str = "validation_auroc";
 
 /// Writes what a run leaves, and shows how it goes.
 pub struct Console {
@@ -44,6 +41,10 @@ impl Console {
 
     fn pictures(&mut self, trainer: &Trainer) -> Result<()> {
         let (run, step) = (trainer.run_dir(), trainer.state().step);
+        report::curves(&run.metrics(), &run.path().join("curves.png"))?;
+        if !trainer.experiment().objective.uses_chains() {
+            return Ok(());
+        }
         let network = trainer.state().averaged(trainer.device())?;
         let images = results::from_noise(
             &network,
@@ -56,7 +57,7 @@ impl Console {
         if let Some(events) = &mut self.events {
             events.images(step, "samples", &images, wide)?;
         }
-        report::curves(&run.metrics(), &run.path().join("curves.png"))
+        Ok(())
     }
 }
 
@@ -113,15 +114,12 @@ impl Observer for Console {
         if e.evaluate.every == 0 || !step.is_multiple_of(e.evaluate.every) {
             return Ok(None);
         }
-        let network = trainer.state().averaged(trainer.device())?;
-        let table = results::ood_table(&network, trainer, &trainer.data().validation)?;
-        let Some(mean) = table.mean_auroc() else {
-            return Ok(None);
-        };
-        self.metrics.scalars(step, &[(VALIDATION, mean)])?;
+        let quality = monitor::quality(trainer)?;
+        self.progress.quality(step, &quality);
+        self.metrics.scalars(step, &quality)?;
         if let Some(events) = &mut self.events {
-            events.scalars(step, &[(VALIDATION, mean)])?;
+            events.scalars(step, &quality)?;
         }
-        Ok(Some((VALIDATION.into(), mean)))
+        Ok(monitor::best(trainer, &quality))
     }
 }

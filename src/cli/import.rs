@@ -1,11 +1,9 @@
 //! `ebm import FILE --model M --out RUN`: weights that were trained elsewhere become a run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tch::Kind;
-
 use super::Status;
+use super::names::{self, NameMap};
 use crate::config::{Experiment, ModelConfig, Output, yaml};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
@@ -33,7 +31,8 @@ pub struct Args {
     /// Take only tensors whose name begins so, and remove it
     #[arg(long, default_value = "")]
     prefix: String,
-    /// A YAML file that maps names in FILE to names of the network
+    /// A YAML file that maps names in FILE, without the prefix, to names of the network; one that ends in a dot maps
+    /// every name that begins so
     #[arg(long)]
     map: Option<PathBuf>,
     /// The network's number is -E(x) rather than E(x)
@@ -99,44 +98,23 @@ fn negated(output: Output, model: &Path) -> Result<Output> {
     }
 }
 
-/// The tensors under the prefix, by the network's names, in single precision.
+/// The tensors under the prefix, by the network's names, in single precision; says what it left out and added.
 fn renamed(tensors: Named, args: &Args) -> Result<Named> {
-    let map: BTreeMap<String, String> = args.map.as_deref().map_or_else(|| Ok(BTreeMap::new()), yaml::load)?;
-    if let Some(unknown) = map
-        .keys()
-        .find(|k| !tensors.contains_key(&format!("{}{k}", args.prefix)))
-    {
-        let place = args.map.as_deref().unwrap_or(&args.file).display();
-        return Err(Error::input(
-            place,
-            format!("`{unknown}` is not in {}", args.file.display()),
-            "name a tensor of that file, without the prefix",
-        ));
+    let file = args.file.display();
+    let (own, others) = names::below(&args.prefix, tensors, &args.file)?;
+    if others > 0 {
+        eprintln!(
+            "{file}: {others} tensors whose names do not begin with `{}` are left out",
+            args.prefix
+        );
     }
-    let own = tensors
-        .into_iter()
-        .filter_map(|(name, t)| Some((name.strip_prefix(&args.prefix)?.to_owned(), t)));
-    let mut named = Named::new();
-    for (name, t) in own {
-        let new = map.get(&name).unwrap_or(&name).clone();
-        let t = match t.is_floating_point() {
-            true => t.to_kind(Kind::Float),
-            false => t,
-        };
-        if named.insert(new.clone(), t).is_some() {
-            return Err(Error::file(
-                args.map.as_deref().unwrap_or(&args.file),
-                format!("two tensors would be called `{new}`, one of them `{name}`"),
-                "give each tensor a name of its own",
-            ));
-        }
+    let mut named = match &args.map {
+        Some(map) => NameMap::load(map)?.apply(own, &args.file)?,
+        None => own,
+    };
+    let added = names::count_batches(&mut named);
+    if added > 0 {
+        eprintln!("{file}: {added} batch norms have no num_batches_tracked, which is taken as 0");
     }
-    if named.is_empty() {
-        return Err(Error::file(
-            &args.file,
-            format!("no tensor's name begins with `{}`", args.prefix),
-            "check --prefix",
-        ));
-    }
-    Ok(named)
+    Ok(names::in_single_precision(named))
 }

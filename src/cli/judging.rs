@@ -79,29 +79,33 @@ impl Loaded {
         data::test_images(dataset, &e.data.root, e.model.input, self.device, limit)
     }
 
-    /// A judge for these scores; `typicality` needs the mean over training images, which is taken from `train`.
-    ///
-    /// # Errors
-    /// A score or the temperature needs logits that the network does not give, or the mean training images that are
-    /// not there.
-    pub fn judge(&self, scores: &[Score], options: &Options, train: Option<&Images>) -> Result<Judge<'_>> {
-        self.ensure_temperature(scores, options)?;
-        let judge = Judge::new(&self.energy)
+    /// Refuses scores or a temperature that need logits which the network does not give; asked before data are loaded.
+    pub fn ensure(&self, scores: &[Score], options: &Options) -> Result<()> {
+        scores.iter().try_for_each(|s| s.ensure_classes(self.has_classes()))?;
+        self.ensure_temperature(scores, options)
+    }
+
+    /// A judge of any score but `typicality`.
+    pub fn judge(&self, options: &Options) -> Judge<'_> {
+        Judge::new(&self.energy)
             .at_temperature(options.temperature)
-            .with_noise(options.noise);
-        match train {
-            Some(train) if scores.contains(&Score::Typicality) => {
-                let images = train.spread(TYPICAL);
-                let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
-                eprintln!(
-                    "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
-                    images.len(),
-                    train.len()
-                );
-                Ok(judge.with_typical(mean))
-            }
-            _ => Ok(judge),
-        }
+            .with_noise(options.noise)
+    }
+
+    /// A judge of these scores: where `typicality` is among them, its mean is taken over `train`, and told on stderr.
+    pub fn judge_by(&self, scores: &[Score], options: &Options, train: Option<&Images>) -> Result<Judge<'_>> {
+        let judge = self.judge(options);
+        let Some(train) = train.filter(|_| scores.contains(&Score::Typicality)) else {
+            return Ok(judge);
+        };
+        let images = train.spread(TYPICAL);
+        let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
+        eprintln!(
+            "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
+            images.len(),
+            train.len()
+        );
+        Ok(judge.with_typical(mean))
     }
 
     fn ensure_temperature(&self, scores: &[Score], options: &Options) -> Result<()> {

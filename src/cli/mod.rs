@@ -11,14 +11,21 @@ mod export;
 mod import;
 mod judging;
 mod model;
+mod monitor;
+mod names;
+mod ood;
+mod ood_rows;
+mod outputs;
 mod progress;
 mod referee;
 mod results;
 mod sample;
 mod score;
+mod score_rows;
 mod sets;
 mod starts;
 mod synthesis;
+mod threshold;
 mod train;
 
 use std::process::ExitCode;
@@ -38,6 +45,8 @@ enum Status {
     Failed,
     /// 3: training diverged.
     Diverged,
+    /// 4: an image is out of distribution.
+    OutOfDistribution,
     /// 130: Ctrl-C.
     Interrupted,
 }
@@ -47,7 +56,7 @@ enum Status {
     name = "ebm",
     version,
     about = "Deep energy-based models of images: train, sample, score, evaluate",
-    after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 130 interrupted"
+    after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 4 out of distribution (score --threshold), 130 interrupted"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -60,10 +69,14 @@ enum Command {
     Train(train::Args),
     /// Synthesise images from a trained run
     Sample(sample::Args),
-    /// Print the energy of images under a trained run
+    /// Print the energy and other scores of images under a trained run
     Score(score::Args),
     /// Measure a trained run: classification, quality of samples, robustness
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
+    /// Tell how well scores of a trained run tell its images from others
+    Ood(ood::Args),
+    /// Fit the score from which on an image is out of distribution
+    Threshold(threshold::Args),
     /// Check an experiment or architecture file and print what it describes
     Check(check::Args),
     /// Write a run's weights with PyTorch's names as safetensors
@@ -82,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Ood(args) => ood::run(&args),
+        Command::Threshold(args) => threshold::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
@@ -103,6 +118,7 @@ fn code(status: Status) -> ExitCode {
         Status::Done => 0,
         Status::Failed => 1,
         Status::Diverged => 3,
+        Status::OutOfDistribution => 4,
         Status::Interrupted => 130,
     })
 }

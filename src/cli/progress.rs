@@ -59,6 +59,15 @@ impl Progress {
         }
     }
 
+    /// What the quality monitor found at a step.
+    pub fn quality(&self, step: u64, values: &[(&str, f64)]) {
+        let words: Vec<String> = values
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.4}"))
+            .collect();
+        self.say(&format!("quality at step {step}: {}", words.join(", ")));
+    }
+
     /// A message that stays, above the bar where there is one.
     pub fn say(&self, text: &str) {
         match &self.bar {

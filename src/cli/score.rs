@@ -1,22 +1,22 @@
-//! `ebm score RUN IMAGES...`: the energy of each image, on stdout.
+//! `ebm score RUN IMAGES...`: the energy and other scores of each image, on stdout.
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde_json::json;
-use tch::{Device, Kind};
+use tch::Device;
 
 use super::Status;
+use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::score_rows::{Columns, Format, Found};
+use super::threshold::Threshold;
+use super::train::DATA;
 use crate::config::{Dataset, FitRule};
-use crate::data::{self, ScoreBatch, ScoreInput};
-use crate::energy::{Energy, FrozenEnergy};
-use crate::sampling::Langevin;
-use crate::train::{RunDir, Trained};
-
-/// Images whose energies are computed together.
-const BATCH: usize = 256;
+use crate::data::{ScoreBatch, ScoreInput, SplitRecord};
+use crate::error::{Error, Result};
+use crate::eval::{Judge, Score};
+use crate::rng::Stream;
+use crate::train::RunDir;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,92 +25,142 @@ pub struct Args {
     /// Pictures, folders of pictures, and idx or .npy stacks
     #[arg(required = true)]
     images: Vec<PathBuf>,
+    /// Further scores, separated by commas, a column each; higher = more out of distribution
+    #[arg(long, value_delimiter = ',', value_parser = score())]
+    scores: Vec<Score>,
+    /// A column for the probability of each class
+    #[arg(long)]
+    probabilities: bool,
+    /// Judge each image by the threshold that `ebm threshold` fitted, with its noise; exit code 4 where one is out
+    #[arg(long, conflicts_with_all = ["noise", "temperature", "seed"])]
+    threshold: bool,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
     #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
     choice: Choice,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// path,index,energy with a header
-    Csv,
-    /// One JSON object a line
-    Jsonl,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
-    let (trained, device) = args.choice.load(&run)?;
-    let energy = energy(&trained);
-    let mut input = ScoreInput::new(&args.images, trained.experiment.model.input, fit_rule(&trained));
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    if let Format::Csv = args.format {
-        writeln!(out, "path,index,energy")?;
+    let loaded = Loaded::new(&run, &args.choice)?;
+    let threshold = match args.threshold {
+        true => Some(Threshold::of(&run, &loaded, &args.choice)?),
+        false => None,
+    };
+    let mut columns = Columns::new(&args.scores, &args.options, threshold);
+    if loaded.has_classes() {
+        columns.add_classes(class_names(&run, &loaded), args.probabilities);
+    } else if args.probabilities {
+        return Err(no_classes().into());
     }
-    let (mut scored, mut failed) = (0u64, 0u64);
+    let judge = judge(&loaded, &columns)?;
+    let counts = score_all(args, &loaded, &judge, &columns)?;
+    eprintln!("{} images scored, {} could not be", counts.scored, counts.failed);
+    if args.threshold {
+        eprintln!("{} of them out of distribution", counts.out);
+    }
+    Ok(match counts {
+        Counts { failed: 1.., .. } => Status::Failed,
+        Counts { out: 1.., .. } => Status::OutOfDistribution,
+        _ => Status::Done,
+    })
+}
+
+/// A judge of all columns; only a mean that no threshold remembers needs the run's data.
+fn judge<'a>(loaded: &'a Loaded, columns: &Columns) -> Result<Judge<'a>> {
+    let (scores, options) = (&columns.scores, &columns.options);
+    loaded.ensure(scores, options)?;
+    if let Some(mean) = columns.threshold.as_ref().and_then(|t| t.typical) {
+        return Ok(loaded.judge(options).with_typical(mean));
+    }
+    let data = match scores.contains(&Score::Typicality) && loaded.has_data() {
+        true => Some(loaded.data()?),
+        false => None,
+    };
+    loaded.judge_by(scores, options, data.as_ref().map(|d| &d.train))
+}
+
+/// The classes' names as the run's data had them, else their numbers.
+fn class_names(run: &RunDir, loaded: &Loaded) -> Vec<String> {
+    let count = loaded.energy.network().classes().unwrap_or(0) as usize;
+    let record: Option<SplitRecord> = run.read_json(DATA);
+    let names = record.map(|r| r.classes).filter(|names| names.len() == count);
+    names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
+}
+
+fn no_classes() -> Error {
+    Error::input(
+        "--probabilities",
+        "this network gives an energy and no logits",
+        "leave it out, or use a run whose model has `output: logits`",
+    )
+}
+
+/// How many images were scored, could not be read, and are out of distribution.
+#[derive(Default)]
+struct Counts {
+    scored: u64,
+    failed: u64,
+    out: u64,
+}
+
+fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> anyhow::Result<Counts> {
+    let experiment = &loaded.trained.experiment;
+    let mut input = ScoreInput::new(&args.images, experiment.model.input, fit_rule(&experiment.data.dataset));
+    let mut rng = Stream::new(columns.options.seed, "score");
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    columns.write_header(&mut out, args.format)?;
+    let mut counts = Counts::default();
     while let Some(batch) = input.next_batch(BATCH) {
-        let energies = energies(&energy, &batch, device)?;
-        let mut next = energies.into_iter();
+        let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
+        let mut next = found.into_iter();
         for (path, index, outcome) in batch.items {
             match outcome {
                 Ok(()) => {
-                    let value = next.next().expect("an energy for every image");
-                    write_row(&mut out, args.format, &path, index, value)?;
-                    scored += 1;
+                    let found = next.next().expect("scores for every image");
+                    columns.write_row(&mut out, args.format, (&path, index), &found)?;
+                    counts.scored += 1;
+                    counts.out += u64::from(columns.accepts(&found) == Some(false));
                 }
                 Err(error) => {
                     eprintln!("error: {error}");
-                    failed += 1;
+                    counts.failed += 1;
                 }
             }
         }
     }
     out.flush()?;
-    eprintln!("{scored} images scored, {failed} could not be");
-    Ok(if failed == 0 { Status::Done } else { Status::Failed })
-}
-
-fn energy(trained: &Trained) -> FrozenEnergy {
-    let sampler = &trained.experiment.sampler;
-    FrozenEnergy::new(
-        &trained.network,
-        Kind::Float,
-        Langevin::new(sampler, sampler.n_steps).temperature(),
-    )
+    Ok(counts)
 }
 
 /// A run on a folder fits pictures as it did in training; any other run by the default rule.
-fn fit_rule(trained: &Trained) -> FitRule {
-    match &trained.experiment.data.dataset {
+fn fit_rule(dataset: &Dataset) -> FitRule {
+    match dataset {
         Dataset::Folder(folder) => folder.fit,
         _ => FitRule::default(),
     }
 }
 
-fn energies(energy: &FrozenEnergy, batch: &ScoreBatch, device: Device) -> anyhow::Result<Vec<f32>> {
-    let _guard = tch::no_grad_guard();
-    if batch.images.size()[0] == 0 {
-        return Ok(Vec::new());
+/// What is found of each image of a batch.
+fn found(
+    judge: &Judge,
+    columns: &Columns,
+    batch: &ScoreBatch,
+    device: Device,
+    rng: &mut Stream,
+) -> anyhow::Result<Vec<Found>> {
+    let judged = judge.judge(&columns.scores, &batch.images.to_device(device), BATCH, rng)?;
+    let mut found: Vec<Found> = (0..batch.images.size()[0]).map(|_| Found::default()).collect();
+    for column in &judged.scores {
+        let values = Vec::<f64>::try_from(column.to_device(Device::Cpu))?;
+        found.iter_mut().zip(values).for_each(|(f, value)| f.scores.push(value));
     }
-    let x = data::to_unit(&batch.images.to_device(device));
-    Ok(Vec::<f32>::try_from(energy.energy(&x).to_device(Device::Cpu))?)
-}
-
-fn write_row(out: &mut impl Write, format: Format, path: &Path, index: usize, energy: f32) -> std::io::Result<()> {
-    let path = path.display().to_string();
-    match format {
-        Format::Csv => writeln!(out, "{},{index},{energy}", quoted(&path)),
-        Format::Jsonl => writeln!(out, "{}", json!({ "path": path, "index": index, "energy": energy })),
+    if let Some(probabilities) = &judged.probabilities {
+        let rows = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
+        found.iter_mut().zip(rows).for_each(|(f, row)| f.probabilities = row);
     }
-}
-
-/// A field of a CSV file, quoted where RFC 4180 asks for it.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
+    Ok(found)
 }

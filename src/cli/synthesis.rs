@@ -59,21 +59,10 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
     k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
 }
 
-/// Runs a chain of `steps` by E(x) from each start; `watch` is called before each batch's first step and after every
-/// step with the number of the batch's first image, the step, and the states. Returns images of the same shape.
+/// Runs a chain of `steps` from each start, by the energy that `target` names; `watch` is called before each batch's first
+/// step and after every step with the number of the batch's first image, the step, and the states. Returns images of the
+/// same shape.
 pub fn synthesize(
-    network: &Network,
-    sampler: &SamplerConfig,
-    starts: &Tensor,
-    steps: usize,
-    rng: &mut Stream,
-    watch: &mut dyn FnMut(i64, usize, &Tensor),
-) -> Tensor {
-    synthesize_by(network, sampler, &Target::Any, starts, steps, rng, watch)
-}
-
-/// The same by another energy of the network.
-pub fn synthesize_by(
     network: &Network,
     sampler: &SamplerConfig,
     target: &Target,
@@ -84,7 +73,8 @@ pub fn synthesize_by(
 ) -> Tensor {
     let kernel = Langevin::new(sampler, steps);
     let precision = sampling::resolve_precision(sampler.precision, starts.device());
-    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature());
+    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature())
+        .in_mode(sampling::mode_of(sampler.network_mode));
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {

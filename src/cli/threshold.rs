@@ -83,6 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 
 fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     let scores = [args.score];
+    loaded.ensure(&scores, &args.options)?;
     let from_run = ["validation", "test"].contains(&args.on.as_str());
     let data = match from_run || (args.score == Score::Typicality && loaded.has_data()) {
         true => Some(loaded.data()?),
@@ -93,7 +94,7 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
         (Some(data), "test") => data.test.shallow_clone(),
         _ => loaded.other(&sets::dataset(&args.on)?, None)?,
     };
-    let judge = loaded.judge(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
+    let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let mut rng = Stream::new(args.options.seed, "threshold");
     let found = judge.judge(&scores, &images.pixels, BATCH, &mut rng)?.scores.remove(0);
     let threshold = eval::threshold(&found, args.tpr)?;
@@ -128,7 +129,9 @@ fn validation(held_out: &Images, args: &Args) -> Result<Images> {
 
 /// The SHA-256 of the weights that score.
 fn fingerprint(loaded: &Loaded) -> Result<String> {
-    Ok(files::sha256(&files::encode(&loaded.trained.network.state().into_iter().collect())?))
+    Ok(files::sha256(&files::encode(
+        &loaded.trained.network.state().into_iter().collect(),
+    )?))
 }
 
 impl Threshold {
@@ -154,7 +157,10 @@ impl Threshold {
                 choice.weights_word(),
                 loaded.trained.step
             ),
-            format!("{fit}, or score with those (--checkpoint {} --weights {})", found.step, found.weights),
+            format!(
+                "{fit}, or score with those (--checkpoint {} --weights {})",
+                found.step, found.weights
+            ),
         ))
     }
 

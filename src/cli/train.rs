@@ -11,7 +11,7 @@ use super::console::Console;
 use super::progress::say;
 use super::results::{self, Results};
 use super::{Status, device, environment};
-use crate::config::{Experiment, yaml};
+use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
 use crate::error::{Error, Result};
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
@@ -91,6 +91,7 @@ fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     if experiment.deterministic {
         ffi::set_deterministic(true);
     }
+    ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
     let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
     let threads = experiment

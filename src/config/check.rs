@@ -141,7 +141,7 @@ impl Experiment {
     fn check_sampler(&self, c: &Checker) -> Result<()> {
         let s = &self.sampler;
         c.at_least_one("sampler.n_steps", s.n_steps as u64)?;
-        c.positive("sampler.step_size", s.step_size)?;
+        self.check_inner(c)?;
         s.noise_scale
             .map_or(Ok(()), |v| c.non_negative("sampler.noise_scale", v))?;
         s.temperature.map_or(Ok(()), |v| c.positive("sampler.temperature", v))?;
@@ -167,6 +167,24 @@ impl Experiment {
         }
         check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
         check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
+    }
+
+    fn check_inner(&self, c: &Checker) -> Result<()> {
+        let Some(inner) = self.sampler.inner else {
+            return c.positive("sampler.step_size", self.sampler.step_size);
+        };
+        c.non_negative("sampler.step_size", self.sampler.step_size)?;
+        c.at_least_one("sampler.inner.steps", inner.steps as u64)?;
+        c.positive("sampler.inner.step_size", inner.step_size)?;
+        if self.model.reference_std.is_none() {
+            return Ok(());
+        }
+        c.conflict(
+            "sampler.inner",
+            "inner steps see the image through the network's first layer, and the Gaussian reference of the model is no \
+             function of that",
+            "remove sampler.inner, or model.reference_std",
+        )
     }
 
     fn check_order(&self, c: &Checker) -> Result<()> {

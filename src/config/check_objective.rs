@@ -107,6 +107,13 @@ impl Experiment {
                 )?;
             }
         }
+        if o.differentiates_chains() && self.sampler.inner.is_some() {
+            return c.conflict(
+                "sampler.inner",
+                "the last step of a chain is differentiated (objective.kl_weight, entropy_weight), and inner steps have no graph",
+                "leave sampler.inner out, or both weights",
+            );
+        }
         if o.entropy_weight > 0.0 && !o.uses_buffer() {
             return c.conflict(
                 "objective.entropy_weight",

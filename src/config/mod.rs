@@ -21,7 +21,7 @@ pub use objective::{Chains, Negatives, ObjectiveConfig, Statistics};
 pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 pub use resume::MAY_CHANGE;
 pub use sampler::{
-    BufferConfig, ChainSchedule, GradClip, InitialDistribution, Precision, Replacement, SamplerConfig, StepPart,
-    Storage,
+    BufferConfig, ChainSchedule, GradClip, InitialDistribution, InnerConfig, NetworkMode, Precision, Replacement,
+    SamplerConfig, StepPart, Storage,
 };
 pub use train::{Evaluate, GuardConfig, Measure, OodSet, ReportConfig, TrainConfig, TrainPrecision};

@@ -8,9 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct SamplerConfig {
     /// Steps of a training chain, K.
     pub n_steps: usize,
-    /// What multiplies the gradient of the energy.
+    /// What multiplies the gradient of the energy; 0 only with `inner`, which then moves chains alone.
     pub step_size: f64,
-    /// Standard deviation of the noise; null means sqrt(2 * step_size * temperature).
+    /// Steps through the network's first layer alone, inside each gradient step; null has none.
+    #[serde(default)]
+    pub inner: Option<InnerConfig>,
+    /// Standard deviation of the noise; null means sqrt(2 * step_size * temperature), where `step_size` counts the inner
+    /// steps too.
     #[serde(default)]
     pub noise_scale: Option<f64>,
     /// T of the target exp(-E/T), 1 unless given; cannot be given together with `noise_scale`, which implies it.
@@ -34,16 +38,44 @@ pub struct SamplerConfig {
     /// In which precision the network is evaluated along the chain; the state stays f32.
     #[serde(default)]
     pub precision: Precision,
+    /// How the network computes along the chain.
+    #[serde(default)]
+    pub network_mode: NetworkMode,
     /// Where fresh chains start.
     #[serde(default)]
     pub init: InitialDistribution,
+}
+
+/// How the network computes along the chain; either way nothing is recorded in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// A fixed function of each image: running statistics, no dropout.
+    #[default]
+    Evaluation,
+    /// Batch norm by the statistics of the batch of chains (JEM++), dropout active (IGEBM's large network).
+    Training,
+}
+
+/// The inner steps of the proximal sampler PYLD (JEM++, Yang & Ji 2021), after the YOPO of Zhang et al. (2019).
+///
+/// The gradient g of the energy with respect to the first layer's output h(x) is found once where the gradient's turn
+/// comes and is held fixed. After the move by `sampler.step_size`, and its clamp, each inner step is
+/// x = clamp(x - step_size * clip(grad_x <h(x), g>)), with the clip of `grad_clip` and the interval of `clamp`, if given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InnerConfig {
+    /// Inner steps in one step of the chain.
+    pub steps: usize,
+    /// What multiplies their gradient; it follows `step_schedule` as `sampler.step_size` does.
+    pub step_size: f64,
 }
 
 /// One part of a Langevin step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepPart {
-    /// x -= step_size * (clipped) grad E(x)
+    /// x -= step_size * (clipped) grad E(x), and the steps of `inner`
     Gradient,
     /// x += noise_scale * z
     Noise,

@@ -111,7 +111,8 @@ pub enum OodSet {
     Flipped,
     /// The negatives of the test images, -x.
     Inverted,
-    /// The test images under a Gaussian blur whose standard deviation is a sixteenth of the shorter side.
+    /// The test images under a Gaussian blur whose standard deviation is a sixteenth of the shorter side,
+    /// a pixel at least.
     Blurred,
     /// Waves, stripes, checkers and smooth noise, each in two random colours.
     Textures,

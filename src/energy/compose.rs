@@ -17,6 +17,10 @@ impl<E: Energy> Energy for Tempered<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.energy.energy(x) / self.temperature
     }
+
+    fn draws(&self) -> bool {
+        self.energy.draws()
+    }
 }
 
 /// The sum of energies: the product of their densities.
@@ -28,6 +32,10 @@ impl Energy for Sum<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         let terms = self.0.iter().map(|e| e.energy(x));
         terms.reduce(|a, b| a + b).expect("a sum of energies has a term")
+    }
+
+    fn draws(&self) -> bool {
+        self.0.iter().any(|e| e.draws())
     }
 }
 

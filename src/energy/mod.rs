@@ -1,10 +1,14 @@
 //! Energies of images, low where likely, and their gradients with respect to the images.
 
+mod classes;
 mod compose;
 mod network;
+mod stages;
 
+pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy, joint, marginal};
 pub use compose::{GaussianReference, Sum, Tempered};
-pub use network::{BetweenClasses, ClassEnergy, FrozenEnergy, LiveEnergy, joint, marginal};
+pub use network::{FrozenEnergy, LiveEnergy};
+pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 
 use tch::Tensor;
 
@@ -12,11 +16,29 @@ use tch::Tensor;
 pub trait Energy {
     /// Energies `[B]`, f32, of images `[B,C,H,W]`, f32; differentiable in the images.
     fn energy(&self, x: &Tensor) -> Tensor;
+
+    /// The same energy cut behind its first layer, where it is a function of that layer's output alone.
+    fn stages(&self) -> Option<&dyn Stages> {
+        None
+    }
+
+    /// Whether a pass draws from torch's global generator, which is to be [armed](crate::rng::Stream::arm) before it.
+    fn draws(&self) -> bool {
+        false
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for &E {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
+    }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        (**self).stages()
+    }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
     }
 }
 
@@ -24,9 +46,17 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
     }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        (**self).stages()
+    }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
+    }
 }
 
-/// Energies of a batch and their gradients.
+/// Energies of a batch and their gradients; cut off from any graph where the function that gives them does not say else.
 #[derive(Debug)]
 pub struct EnergyGrad {
     /// `[B]`
@@ -54,9 +84,9 @@ pub fn energy_and_grad(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGra
 }
 
 /// The same, in a graph: energies and gradients can themselves be differentiated, with respect to `x` and whatever it
-/// was made from.
+/// was made from, and with respect to the energy's parameters.
 ///
-/// An attack goes this way through a defence that moves images by Langevin steps. The graph of a chain holds every
+/// Improved contrastive divergence learns through the last step of a chain so, and an attack goes this way through a defence that moves images by Langevin steps. The graph of a chain holds every
 /// step's activations, so memory grows with its length.
 pub fn energy_and_grad_with_graph(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
     tch::with_grad(|| {

@@ -1,10 +1,8 @@
 //! Networks as energies: a frozen one for chains, a live one for training.
 
-use std::cell::Cell;
-
 use tch::{Kind, Tensor};
 
-use super::{Energy, GaussianReference};
+use super::{Energy, GaussianReference, Stages, joint, marginal};
 use crate::config::{ModelConfig, Output};
 use crate::nn::{Frozen, Mode, Network};
 
@@ -27,12 +25,16 @@ impl Head {
 
     /// E(x) from the raw output.
     fn energy(&self, raw: Tensor, x: &Tensor) -> Tensor {
-        let energy = match self.output {
+        self.with_reference(self.of_network(raw), x)
+    }
+
+    /// What the network itself adds to E(x).
+    fn of_network(&self, raw: Tensor) -> Tensor {
+        match self.output {
             Output::Energy => raw,
             Output::NegativeEnergy => raw.neg(),
             Output::Logits => marginal(&raw),
-        };
-        self.with_reference(energy, x)
+        }
     }
 
     /// -T' logsumexp_y f(x)[y]/T' of logits, at another temperature T' than the run's; E(x) of any other output.
@@ -50,16 +52,6 @@ impl Head {
             None => energy,
         }
     }
-}
-
-/// E(x) = -logsumexp_y f(x)[y] of logits `[B,K]`, `[B]` (Grathwohl et al. 2020).
-pub fn marginal(logits: &Tensor) -> Tensor {
-    logits.logsumexp(1, false).neg()
-}
-
-/// E(x,y) = -f(x)[y] of logits `[B,K]` and classes `[B]` (i64), `[B]`.
-pub fn joint(logits: &Tensor, classes: &Tensor) -> Tensor {
-    logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1).neg()
 }
 
 /// The energy of a frozen copy of a network: what chains run on, and what scores are made of.
@@ -113,38 +105,14 @@ impl FrozenEnergy {
         self.head.energy_at(raw, temperature, x)
     }
 
+    /// An energy of this network with the reference that goes with it.
+    pub(super) fn with_reference(&self, energy: Tensor, x: &Tensor) -> Tensor {
+        self.head.with_reference(energy, x)
+    }
+
     /// E(x,y) from logits `[B,K]` at `x` and classes `[B]` (i64), `[B]`.
     pub fn joint_of(&self, logits: &Tensor, classes: &Tensor, x: &Tensor) -> Tensor {
         self.head.with_reference(joint(logits, classes), x)
-    }
-
-    /// E(x,y) for one class an image, `[B]`, i64: what class-conditional chains run on.
-    ///
-    /// # Panics
-    /// If the network gives no logits.
-    pub fn of_classes<'a>(&'a self, classes: &'a Tensor) -> ClassEnergy<'a> {
-        assert!(
-            self.network.classes().is_some(),
-            "a network without classes has no E(x,y)"
-        );
-        ClassEnergy { frozen: self, classes }
-    }
-
-    /// (1 - w) E(x,a) + w E(x,b) for two classes an image, `[B]` each, i64; w is 0 until it is set.
-    ///
-    /// # Panics
-    /// If the network gives no logits.
-    pub fn between_classes<'a>(&'a self, from: &'a Tensor, to: &'a Tensor) -> BetweenClasses<'a> {
-        assert!(
-            self.network.classes().is_some(),
-            "a network without classes has no E(x,y)"
-        );
-        BetweenClasses {
-            frozen: self,
-            from,
-            to,
-            weight: Cell::new(0.0),
-        }
     }
 }
 
@@ -152,42 +120,23 @@ impl Energy for FrozenEnergy {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.head.energy(self.network.forward(x), x)
     }
-}
 
-/// E(x,y) = -f(x)[y] of a frozen classifier, each image with a class of its own.
-#[derive(Debug)]
-pub struct ClassEnergy<'a> {
-    frozen: &'a FrozenEnergy,
-    classes: &'a Tensor,
-}
+    fn stages(&self) -> Option<&dyn Stages> {
+        self.head.reference.is_none().then_some(self)
+    }
 
-impl Energy for ClassEnergy<'_> {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        self.frozen.joint_of(&self.frozen.network.forward(x), self.classes, x)
+    fn draws(&self) -> bool {
+        self.network.draws()
     }
 }
 
-/// (1 - w) E(x,a) + w E(x,b) of a frozen classifier: a way from one class to another, in one pass of the network.
-#[derive(Debug)]
-pub struct BetweenClasses<'a> {
-    frozen: &'a FrozenEnergy,
-    from: &'a Tensor,
-    to: &'a Tensor,
-    weight: Cell<f64>,
-}
-
-impl BetweenClasses<'_> {
-    /// Sets w, from 0 (all of E(x,a)) to 1 (all of E(x,b)), for the energies that follow.
-    pub fn set_weight(&self, weight: f64) {
-        self.weight.set(weight);
+impl Stages for FrozenEnergy {
+    fn first(&self, x: &Tensor) -> Tensor {
+        self.network.first(x)
     }
-}
 
-impl Energy for BetweenClasses<'_> {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        let (logits, w) = (self.frozen.network.forward(x), self.weight.get());
-        let energy = joint(&logits, self.from) * (1.0 - w) + joint(&logits, self.to) * w;
-        self.frozen.head.with_reference(energy, x)
+    fn rest(&self, h: &Tensor) -> Tensor {
+        self.head.of_network(self.network.rest(h))
     }
 }
 
@@ -236,5 +185,9 @@ impl<'a> LiveEnergy<'a> {
 impl Energy for LiveEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.head.energy(self.raw(x), x)
+    }
+
+    fn draws(&self) -> bool {
+        self.network.draws(self.mode)
     }
 }

@@ -48,13 +48,14 @@ pub(super) fn mass_bins(predictions: &[Prediction]) -> Vec<Bin> {
 }
 
 fn bin(low: f64, high: f64, members: &[Prediction]) -> Bin {
-    let count = members.len().max(1) as f64;
+    let mean =
+        |part: fn(&Prediction) -> f64| members.iter().map(part).fold(0.0, |a, b| a + b) / members.len().max(1) as f64;
     Bin {
         low,
         high,
         count: members.len() as u64,
-        confidence: members.iter().map(|p| p.0).sum::<f64>() / count,
-        accuracy: members.iter().map(|p| p.1).sum::<f64>() / count,
+        confidence: mean(|p| p.0),
+        accuracy: mean(|p| p.1),
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Features {
 
 enum Net {
     /// What the last layer of a network of this program is given.
-    Layers(Frozen),
+    Layers(Box<Frozen>),
     /// What a TorchScript module gives.
     Script(CModule, ScriptInput, String),
 }
@@ -64,7 +64,7 @@ impl Features {
     pub fn of_network(network: &Network, name: impl Into<String>) -> Result<Self> {
         let state = network.state().into_iter().collect();
         Ok(Self {
-            net: Net::Layers(network.frozen(Kind::Float)),
+            net: Net::Layers(Box::new(network.frozen(Kind::Float))),
             name: name.into(),
             sha256: files::sha256(&files::encode(&state)?),
         })

@@ -111,13 +111,7 @@ impl<'a> Judge<'a> {
     }
 
     fn ensure(&self, score: Score) -> Result<()> {
-        if score.needs_classes() && self.energy.network().classes().is_none() {
-            return Err(Error::input(
-                format!("score `{}`", score.word()),
-                "needs class probabilities; this network gives an energy and no logits",
-                "leave it out, or use a run whose model has `output: logits`",
-            ));
-        }
+        score.ensure_classes(self.energy.network().classes().is_some())?;
         if score == Score::Typicality && self.typical.is_none() {
             return Err(Error::input(
                 "score `typicality`",

@@ -76,6 +76,21 @@ impl Score {
         matches!(self, Self::MaxPy | Self::Joint)
     }
 
+    /// Refuses a score of class probabilities where there are no classes.
+    ///
+    /// # Errors
+    /// The score needs classes, and `has_classes` is false.
+    pub fn ensure_classes(self, has_classes: bool) -> Result<()> {
+        if has_classes || !self.needs_classes() {
+            return Ok(());
+        }
+        Err(Error::input(
+            format!("score `{}`", self.word()),
+            "needs class probabilities; this network gives an energy and no logits",
+            "leave it out, or use a run whose model has `output: logits`",
+        ))
+    }
+
     /// The scores that a network has with (`classes`) or without logits and that differ from one another at
     /// temperature `temperature`.
     pub fn distinct(classes: bool, temperature: f64) -> Vec<Self> {

@@ -21,9 +21,9 @@ fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
             padding,
         } => {
             let bias = bias.map(|at| &t[at]);
-            x.conv2d(&effective(weight, t, mode), bias, *stride, *padding, 1, 1)
+            x.conv2d(&effective(weight, t, mode, x.kind()), bias, *stride, *padding, 1, 1)
         }
-        Op::Linear { weight, bias } => x.linear(&effective(weight, t, mode), bias.map(|at| &t[at])),
+        Op::Linear { weight, bias } => x.linear(&effective(weight, t, mode, x.kind()), bias.map(|at| &t[at])),
         Op::Activation(activation) => activate(*activation, x, node.owns_input),
         Op::Pool {
             by,

@@ -111,6 +111,11 @@ impl Frozen {
         self.plan.classes(self.config.output)
     }
 
+    /// Whether a pass draws from torch's global generator: dropout, outside of evaluation mode.
+    pub fn draws(&self) -> bool {
+        self.mode != Mode::Eval && self.plan.draws()
+    }
+
     /// The architecture of the live network.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -237,7 +237,8 @@ impl Builder<'_> {
         self.at_least(0, &format!("{key}.iterations"), config.iterations)?;
         self.ensure(config.eps > 0.0, &format!("{key}.eps"), config.eps, "a number above 0")?;
         let bias = bias.then(|| self.slot(at, "bias", vec![out], start, true, true));
-        let weight = self.slot(at, "weight_orig", shape, Start::Weight(rule), true, true);
+        // Held in f32 always: it is reduced once it is normalised.
+        let weight = self.slot(at, "weight_orig", shape, Start::Weight(rule), true, false);
         let u = self.slot(at, "weight_u", vec![out], Start::Direction, false, false);
         let v = self.slot(at, "weight_v", vec![fan_in], Start::Direction, false, false);
         let spectral = Some(Spectral { config, u, v });

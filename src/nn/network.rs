@@ -118,6 +118,11 @@ impl Network {
         self.plan.classes(self.config.output)
     }
 
+    /// Whether a pass in `mode` draws from torch's global generator: dropout, outside of evaluation mode.
+    pub fn draws(&self, mode: Mode) -> bool {
+        mode != Mode::Eval && self.plan.draws()
+    }
+
     /// What training changes, in the order and with the names of PyTorch's `named_parameters`.
     pub fn parameters(&self) -> &[(String, Tensor)] {
         &self.parameters

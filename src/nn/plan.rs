@@ -166,6 +166,18 @@ impl Plan {
         last.map(|n| n.output[0])
     }
 
+    /// Whether a pass that is no evaluation draws random numbers.
+    pub fn draws(&self) -> bool {
+        fn any(nodes: &[Node]) -> bool {
+            nodes.iter().any(|node| match &node.op {
+                Op::Dropout { p } => *p > 0.0,
+                Op::Residual { branch, shortcut } => any(branch) || any(shortcut),
+                _ => false,
+            })
+        }
+        any(&self.nodes)
+    }
+
     /// Every weight under spectral normalisation.
     pub fn spectral_weights(&self) -> Vec<Weight> {
         fn collect(nodes: &[Node], out: &mut Vec<Weight>) {

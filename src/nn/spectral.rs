@@ -6,7 +6,7 @@
 //! computed so: no division by a vanishing sigma. (The public PyTorch port of IGEBM adds 1e-6 to the divisor, which
 //! damps weights with sigma below about 1e-5 further; the bound here leaves them as they are.)
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::network::Mode;
 use super::plan::{Spectral, Weight};
@@ -14,8 +14,8 @@ use super::plan::{Spectral, Weight};
 /// Iterations that a new network's random vectors get, so that evaluation is sound before the first training pass.
 const FIRST_ITERATIONS: i64 = 15;
 
-/// The weight as the layer uses it, differentiable in the stored weight.
-pub(super) fn effective(weight: &Weight, tensors: &[Tensor], mode: Mode) -> Tensor {
+/// The weight as a layer that computes in `kind` uses it, differentiable in the stored weight; normalised in f32.
+pub(super) fn effective(weight: &Weight, tensors: &[Tensor], mode: Mode, kind: Kind) -> Tensor {
     let w = &tensors[weight.at];
     let Some(spectral) = &weight.spectral else {
         return w.shallow_clone();
@@ -23,7 +23,7 @@ pub(super) fn effective(weight: &Weight, tensors: &[Tensor], mode: Mode) -> Tens
     if mode == Mode::Train {
         improve(w, spectral, tensors, spectral.config.iterations);
     }
-    w / divisor(w, spectral, tensors)
+    (w / divisor(w, spectral, tensors)).to_kind(kind)
 }
 
 /// Writes the weight as the layer uses it into `out`, of any precision.

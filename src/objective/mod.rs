@@ -1,7 +1,8 @@
 //! What training minimises.
 
+pub use improved_cd::{LEAST_DISTANCE, entropy_term, kl_term};
+pub use joint::{JointLoss, JointObjective, Terms, cross_entropy};
+mod improved_cd;
 mod joint;
 mod maximum_likelihood;
-
-pub use joint::{JointLoss, JointObjective, Terms, cross_entropy};
 pub use maximum_likelihood::{LossOutput, MaximumLikelihood};

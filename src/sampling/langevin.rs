@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::kernel::{ChainState, Kernel, StepInfo};
-use crate::config::{ChainSchedule, GradClip, SamplerConfig, StepPart};
-use crate::energy::{Energy, energy_and_grad, energy_and_grad_with_graph};
+use crate::config::{ChainSchedule, GradClip, InnerConfig, SamplerConfig, StepPart};
+use crate::energy::{Energy, energy_and_grad, pull_back, staged_energy_and_grad};
 use crate::rng::Stream;
 
 /// x' = x - step_size * clip(grad E(x)) + noise_scale * z, without a Metropolis test (Roberts & Tweedie 1996).
@@ -15,16 +15,21 @@ use crate::rng::Stream;
 /// so that every step is a right one at temperature T whatever `step_schedule` does; the factor of `noise_schedule`
 /// multiplies it on top and anneals the temperature by its square. A `noise_scale` that is given follows
 /// `noise_schedule` alone.
+///
+/// With [`InnerConfig`] a gradient step goes on through the network's first layer alone. To first order its N inner steps
+/// add N times their size to the step size, which is what the noise of a temperature, and the temperature of a noise,
+/// then count with.
 #[derive(Debug, Clone)]
 pub struct Langevin {
     step_size: f64,
+    pub(super) inner: Option<InnerConfig>,
     noise: Noise,
     step_schedule: ChainSchedule,
     noise_schedule: ChainSchedule,
     n_steps: usize,
-    grad_clip: Option<GradClip>,
-    clamp: Option<[f64; 2]>,
-    order: Vec<StepPart>,
+    pub(super) grad_clip: Option<GradClip>,
+    pub(super) clamp: Option<[f64; 2]>,
+    pub(super) order: Vec<StepPart>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +49,7 @@ impl Langevin {
         };
         Self {
             step_size: cfg.step_size,
+            inner: cfg.inner,
             noise: match cfg.noise_scale {
                 Some(scale) => Noise::Scale(scale),
                 None => Noise::Temperature(cfg.temperature.unwrap_or(1.0)),
@@ -66,7 +72,7 @@ impl Langevin {
     /// without clipping and clamping); 0 for a chain without noise.
     pub fn temperature(&self) -> f64 {
         match self.noise {
-            Noise::Scale(scale) => scale * scale / (2.0 * self.step_size),
+            Noise::Scale(scale) => scale * scale / (2.0 * self.whole_step()),
             Noise::Temperature(t) => t,
         }
     }
@@ -81,53 +87,49 @@ impl Langevin {
         let factor = self.noise_schedule.factor(k, self.n_steps);
         match self.noise {
             Noise::Scale(scale) => scale * factor,
-            Noise::Temperature(t) => (2.0 * self.step_size_at(k) * t).sqrt() * factor,
-        }
-    }
-
-    /// Step `k` (from 0) of chains at `x`, `[B,C,H,W]`, in a graph: what comes out can be differentiated with respect to
-    /// `x`, through the gradient of the energy, its clipping and the clamp. The same numbers as [`step`](Kernel::step).
-    pub fn step_with_graph(&self, energy: &dyn Energy, x: &Tensor, k: usize, rng: &mut Stream) -> Tensor {
-        self.order.iter().fold(x.shallow_clone(), |x, part| match part {
-            StepPart::Gradient => {
-                let grad = energy_and_grad_with_graph(energy, &x).grad;
-                x + self.clipped(grad) * -self.step_size_at(k)
-            }
-            StepPart::Noise if self.noise_scale_at(k) > 0.0 => {
-                let mut noise = x.detach().empty_like();
-                rng.arm();
-                let _ = noise.normal_(0.0, self.noise_scale_at(k));
-                x + noise
-            }
-            StepPart::Noise => x,
-            StepPart::Clamp => {
-                let [low, high] = self.clamp.expect("a clamp in the order comes with its interval");
-                x.clamp(low, high)
-            }
-        })
-    }
-
-    /// The gradient as a step uses it, differentiable.
-    fn clipped(&self, grad: Tensor) -> Tensor {
-        match self.grad_clip {
-            None => grad,
-            Some(GradClip::Value(limit)) => grad.clamp(-limit, limit),
-            Some(GradClip::Norm(limit)) => {
-                // The root has no slope at 0: a gradient that small is below the limit whatever it is.
-                let norm = grad
-                    .square()
-                    .sum_dim_intlist([1i64, 2, 3].as_slice(), true, grad.kind());
-                let norm = norm.clamp_min(f64::from(f32::MIN_POSITIVE)).sqrt();
-                &grad * (norm.reciprocal() * limit).clamp_max(1.0)
+            Noise::Temperature(t) => {
+                let step = self.whole_step() * self.step_schedule.factor(k, self.n_steps);
+                (2.0 * step * t).sqrt() * factor
             }
         }
     }
 
-    /// Moves `x` against the clipped gradient; returns the norms before clipping.
-    fn descend(&self, energy: &dyn Energy, s: &mut ChainState) -> Tensor {
-        let grad = energy_and_grad(energy, &s.x).grad;
-        let norm = grad.norm_scalaropt_dim(2.0, [1, 2, 3], false);
-        let step = self.step_size_at(s.step);
+    /// The first step's size, inner steps included.
+    fn whole_step(&self) -> f64 {
+        self.step_size + self.inner.map_or(0.0, |i| i.steps as f64 * i.step_size)
+    }
+
+    /// Moves `x` against the clipped gradient, then by the inner steps, if any; returns the norms before clipping.
+    ///
+    /// An energy that draws in a pass has `rng` armed before each one, so that a chain can be repeated.
+    fn descend(&self, energy: &dyn Energy, s: &mut ChainState, rng: &mut Stream) -> Tensor {
+        let mut arm = || energy.draws().then(|| rng.arm());
+        arm();
+        let Some(inner) = self.inner else {
+            let grad = energy_and_grad(energy, &s.x).grad;
+            let norm = norms(&grad);
+            self.move_against(&grad, &norm, self.step_size_at(s.step), s);
+            return norm;
+        };
+        let stages = energy.stages().expect("inner steps are for energies in two stages");
+        let found = staged_energy_and_grad(stages, &s.x);
+        let norm = norms(&found.whole.grad);
+        if self.step_size > 0.0 {
+            self.move_against(&found.whole.grad, &norm, self.step_size_at(s.step), s);
+            self.clamp(s);
+        }
+        let step = inner.step_size * self.step_schedule.factor(s.step, self.n_steps);
+        for _ in 0..inner.steps {
+            arm();
+            let grad = pull_back(stages, &s.x, &found.upstream);
+            self.move_against(&grad, &norms(&grad), step, s);
+            self.clamp(s);
+        }
+        norm
+    }
+
+    /// x -= step * clip(grad), where `norm` is the norm of each image's gradient, `[B]`.
+    fn move_against(&self, grad: &Tensor, norm: &Tensor, step: f64, s: &mut ChainState) {
         match self.grad_clip {
             None => {
                 let _ = grad.mul_scalar_out(&s.scratch, -step);
@@ -141,10 +143,16 @@ impl Langevin {
             Some(GradClip::Norm(limit)) => {
                 // A zero gradient gives infinity here, which the upper limit turns into 1.
                 let factor = (norm.reciprocal() * limit).clamp_max_(1.0).g_mul_scalar_(-step);
-                let _ = s.x.addcmul_(&grad, &factor.view([-1, 1, 1, 1]));
+                let _ = s.x.addcmul_(grad, &factor.view([-1, 1, 1, 1]));
             }
         }
-        norm
+    }
+
+    /// Keeps `x` in the interval, where one is given.
+    fn clamp(&self, s: &mut ChainState) {
+        if let Some([low, high]) = self.clamp {
+            let _ = s.x.clamp_(low, high);
+        }
     }
 
     /// Adds the noise of this step; draws nothing where there is none.
@@ -158,17 +166,21 @@ impl Langevin {
     }
 }
 
+/// The Euclidean norm of each image's gradient, `[B]`.
+pub(super) fn norms(grad: &Tensor) -> Tensor {
+    grad.norm_scalaropt_dim(2.0, [1, 2, 3], false)
+}
+
 impl Kernel for Langevin {
+    /// # Panics
+    /// With inner steps, for an energy without [`stages`](Energy::stages).
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
         let mut grad_norm = None;
         for part in &self.order {
             match part {
-                StepPart::Gradient => grad_norm = Some(self.descend(energy, &mut s)),
+                StepPart::Gradient => grad_norm = Some(self.descend(energy, &mut s, rng)),
                 StepPart::Noise => self.diffuse(&mut s, rng),
-                StepPart::Clamp => {
-                    let [low, high] = self.clamp.expect("a clamp in the order comes with its interval");
-                    let _ = s.x.clamp_(low, high);
-                }
+                StepPart::Clamp => self.clamp(&mut s),
             }
         }
         s.step += 1;

@@ -1,6 +1,7 @@
 //! Markov chains that draw images from an energy.
 
 mod chain;
+mod graph;
 mod kernel;
 mod langevin;
 mod precision;
@@ -10,5 +11,5 @@ mod start;
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
-pub use precision::{kind_of, resolve_precision};
+pub use precision::{kind_of, mode_of, resolve_precision};
 pub use start::{ImageSource, start};

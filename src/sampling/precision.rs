@@ -1,10 +1,11 @@
-//! In which precision the network is evaluated along a chain.
+//! In which precision and mode the network computes along a chain.
 
 use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::config::Precision;
+use crate::config::{NetworkMode, Precision};
+use crate::nn::Mode;
 
 /// Turns `auto` into bf16 where the device is faster with it, f32 elsewhere; what was asked for by name stays.
 ///
@@ -26,6 +27,14 @@ pub fn kind_of(precision: Precision) -> Kind {
     match precision {
         Precision::Bf16 => Kind::BFloat16,
         Precision::F32 | Precision::Auto => Kind::Float,
+    }
+}
+
+/// The mode of a network's passes along a chain.
+pub fn mode_of(mode: NetworkMode) -> Mode {
+    match mode {
+        NetworkMode::Evaluation => Mode::Eval,
+        NetworkMode::Training => Mode::TrainUnrecorded,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::data::{Batches, BatchesState, DataSet};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
 use crate::nn::Network;
-use crate::optim::{Ema, Optimizer};
+use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
 use crate::sampling;
 
@@ -58,6 +58,8 @@ pub struct State {
     pub ema: Option<Ema>,
     /// The optimiser with its moments.
     pub optimizer: Optimizer,
+    /// Where sharpness-aware minimisation climbs to between the two passes of a step; nothing of it outlasts the step.
+    pub sam: Option<Sam>,
     /// The persistent chains, where the objective keeps them.
     pub buffer: Option<ReplayBuffer>,
     /// Where in which epoch the data is.
@@ -112,6 +114,11 @@ impl State {
         );
         Ok(Self {
             step: 0,
+            sam: experiment
+                .optimizer
+                .sam
+                .as_ref()
+                .map(|cfg| Sam::new(cfg, network.parameters())),
             network,
             ema,
             optimizer,

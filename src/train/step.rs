@@ -29,9 +29,22 @@ pub(super) struct Synthesised {
     pub classes: Option<Tensor>,
     /// Mean norm of the gradients along the chains, `[]`.
     pub grad_norm: Tensor,
-    /// The states before the last step, where the objective differentiates it.
-    pub before_last: Option<Tensor>,
+    /// What the terms of improved contrastive divergence need, where the objective has them.
+    pub last_step: Option<LastStep>,
 }
+
+/// The last step of chains, to be taken again with a graph behind it.
+pub(super) struct LastStep {
+    /// The states before it, `[B,C,H,W]`.
+    pub before: Tensor,
+    /// Chains of the buffer that the ends are to keep apart from, `[M,C,H,W]`.
+    pub others: Option<Tensor>,
+    /// Its noise, the same in every pass of a training step.
+    pub rng: Stream,
+}
+
+/// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).
+const OTHERS: i64 = 100;
 
 impl Trainer {
     /// One step: images of the data and synthesised ones, their energies, an update.
@@ -93,6 +106,7 @@ impl Trainer {
         };
         let rng = &mut self.state.streams.sampler;
         let chain = sampling::run_chain_watched(&self.kernel, energy, start.x, steps, rng, &mut watch);
+        let last_step = before_last.map(|before| self.last_step(before));
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
             buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
         }
@@ -100,8 +114,19 @@ impl Trainer {
             x: chain.x,
             classes: start.classes,
             grad_norm: chain.grad_norm,
-            before_last,
+            last_step,
         })
+    }
+
+    /// Streams derived from the step draw for it, so that the run's own do not move.
+    fn last_step(&self, before: Tensor) -> LastStep {
+        let (s, weight) = (&self.state, self.experiment.objective.entropy_weight);
+        let buffer = s.buffer.as_ref().filter(|_| weight > 0.0);
+        LastStep {
+            before,
+            others: buffer.map(|b| b.peek(OTHERS, &mut s.streams.buffer.derive(s.step))),
+            rng: s.streams.sampler.derive(s.step),
+        }
     }
 
     /// Where this step's chains start.

@@ -45,7 +45,8 @@ impl Trainer {
         let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
-            frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature()),
+            frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature())
+                .in_mode(sampling::mode_of(experiment.sampler.network_mode)),
             objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,

@@ -8,7 +8,7 @@ use crate::buffer::ReplayBuffer;
 use crate::config::{Statistics, TrainPrecision};
 use crate::energy::{Energy, LiveEnergy, marginal};
 use crate::nn::Mode;
-use crate::objective::{JointLoss, Terms};
+use crate::objective::{JointLoss, Terms, entropy_term, kl_term};
 
 /// What a pass over a batch gave.
 struct Pass {
@@ -23,6 +23,9 @@ impl Trainer {
         self.state.optimizer.zero_grad();
         let pass = self.pass(batch, Mode::Train);
         pass.out.loss.backward();
+        if self.state.sam.is_some() {
+            self.sharpen(batch);
+        }
         let s = &mut self.state;
         let norm = s.optimizer.clip();
         s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
@@ -31,6 +34,18 @@ impl Trainer {
         }
         s.guard.watch(&pass.energies, &pass.out.loss, &norm);
         self.note(batch, pass.out, norm);
+    }
+
+    /// Replaces the gradient by that at the worst weights nearby: a second pass on the same batch that records nothing.
+    fn sharpen(&mut self, batch: &Batch) {
+        if let Some(sam) = &mut self.state.sam {
+            sam.climb();
+        }
+        self.state.optimizer.zero_grad();
+        self.pass(batch, Mode::TrainUnrecorded).out.loss.backward();
+        if let Some(sam) = &mut self.state.sam {
+            sam.descend();
+        }
     }
 
     /// One pass over everything that the objective uses.
@@ -62,6 +77,9 @@ impl Trainer {
         if let (Some(pos), Some((n, raw))) = (energy_pos, &negative) {
             terms.marginal = Some([pos, synthetic.energy_of(raw.shallow_clone(), &n.x)]);
         }
+        if let Some(n) = &batch.negative {
+            self.improve(n, &mut terms);
+        }
         let Some([x, classes]) = &batch.labelled else {
             return terms;
         };
@@ -75,6 +93,34 @@ impl Trainer {
         }
         terms.labelled = Some([logits, classes.shallow_clone()]);
         terms
+    }
+
+    /// The terms of improved contrastive divergence: the chains' last step taken again, through the live network.
+    fn improve(&self, negative: &Synthesised, terms: &mut Terms) {
+        let Some(last) = &negative.last_step else {
+            return;
+        };
+        let live = self.live(Mode::TrainUnrecorded);
+        let step = |energy: &dyn Energy| {
+            let k = self.experiment.sampler.n_steps - 1;
+            self.kernel
+                .step_with_graph(energy, &last.before, k, &mut last.rng.clone())
+        };
+        let (x, kl) = match &negative.classes {
+            Some(classes) => {
+                let x = step(&live.of_classes(classes));
+                let kl = kl_term(&self.frozen.of_classes(classes), &x);
+                (x, kl)
+            }
+            None => {
+                let x = step(&live);
+                let kl = kl_term(&self.frozen, &x);
+                (x, kl)
+            }
+        };
+        let objective = &self.experiment.objective;
+        terms.kl = (objective.kl_weight > 0.0).then_some(kl);
+        terms.entropy = last.others.as_ref().map(|others| entropy_term(&x, others));
     }
 
     fn live(&self, mode: Mode) -> LiveEnergy<'_> {

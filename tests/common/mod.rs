@@ -50,6 +50,23 @@ layers:
   - linear: {out: 2}
 ";
 
+/// The tiny network with a number a class: strokes and discs.
+const NORMED: &str = "
+name: tiny_classifier
+input: [1, 8, 8]
+output: logits
+layers:
+  - conv: {out: 8, kernel: 3, stride: 2, padding: 1}
+  - batch_norm: {}
+  - silu
+  - flatten
+  - linear: {out: 2}
+";
+
+/// Changes that turn the tiny experiment into a JEM with chains by class.
+pub const JEM: &str =
+    "--set model=tiny_classifier.yaml --set objective.p_y_given_x_weight=1 --set objective.chains=by-class";
+
 impl Bench {
     /// A bench with `run`, a classifier that was trained for so many steps.
     pub fn with_classifier(steps: u64) -> Self {
@@ -77,6 +94,7 @@ impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(dir.path().join("tiny_model.yaml"), MODEL).unwrap();
+        std::fs::write(dir.path().join("tiny_classifier.yaml"), NORMED).unwrap();
         std::fs::write(dir.path().join("tiny.yaml"), EXPERIMENT).unwrap();
         Self { dir }
     }

@@ -336,7 +336,7 @@ fn strokes_are_thin_discs_are_round_and_edges_are_soft() {
 }
 
 #[test]
-fn ood_images_are_converted_and_must_have_the_size() {
+fn ood_images_are_converted_and_fitted() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path().join("i.npy"), npy_bytes("|u1", &[4, 3, 2, 2], &pattern(48)));
     let Dataset::Npy(stack) = npy(&path, None).dataset else {
@@ -348,7 +348,11 @@ fn ood_images_are_converted_and_must_have_the_size() {
     let p = pattern(48).into_iter().map(f64::from).collect::<Vec<_>>();
     let grey = 0.299 * p[0] + 0.587 * p[4] + 0.114 * p[8];
     assert_eq!(f64::from(bytes(&images.pixels)[0]), grey.round());
-    let wrong = data::test_images(&set, Path::new(""), [1, 4, 4], CPU, None).unwrap_err();
+    let larger = data::test_images(&set, Path::new(""), [1, 4, 4], CPU, None).unwrap();
+    assert_eq!(larger.shape(), [1, 4, 4]);
+    // The corner of an enlarged image is the corner of the image: linear interpolation has nothing beyond it.
+    assert_eq!(bytes(&larger.pixels)[0], bytes(&images.pixels)[0]);
+    let wrong = data::test_images(&set, Path::new(""), [2, 4, 4], CPU, None).unwrap_err();
     assert!(wrong.is_input() && wrong.to_string().contains("[3, 2, 2]"), "{wrong}");
     let strokes = data::test_images(&Dataset::Strokes(strokes(0)), Path::new(""), [3, 16, 16], CPU, None).unwrap();
     assert_eq!(strokes.shape(), [3, 16, 16]);

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::subject::Subject;
 use super::{Args, Figures, Measure};
 use crate::cli::referee::{Referee, Views};
+use crate::cli::starts::From;
 use crate::error::Result;
 
 /// Images to synthesise by class, and who judges them.
@@ -35,7 +36,7 @@ impl Agreement {
 
 impl Measure for Agreement {
     fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let (images, asked) = subject.by_class(self.n, self.steps)?;
+        let (images, asked) = subject.by_class(self.n, From::Noise, self.steps)?;
         let views = Views::new(
             &subject.loaded.trained,
             self.judge.as_ref(),

@@ -12,7 +12,7 @@ use super::{Figures, Measure};
 use crate::cli::progress::say;
 use crate::cli::sample::columns;
 use crate::cli::starts::From;
-use crate::config::FitRule;
+use crate::config::{Chains, FitRule};
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};
 use crate::eval::{self, Features, InceptionScore};
@@ -40,9 +40,9 @@ pub struct Options {
     /// Steps of the chains; report.sample_steps of the run unless given, 0 from the buffer
     #[arg(long)]
     steps: Option<usize>,
-    /// Chains move by E(x,y), classes take turns
-    #[arg(long)]
-    by_class: bool,
+    /// Chains move by E(x,y), classes take turns, rather than by E(x); as the run's chains do unless given
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    by_class: Option<bool>,
     /// The images that samples are compared with
     #[arg(long, value_enum, default_value_t = Reference::Test)]
     reference: Reference,
@@ -96,7 +96,7 @@ impl Quality {
     /// A network, images or samples that cannot be used; classes that the run does not have.
     pub fn new(o: &Options, subject: &Subject) -> Result<Self> {
         let networks = o.features.load(subject)?;
-        if o.by_class {
+        if o.by_class == Some(true) {
             subject.classes("--by-class")?;
         }
         let (reference, part) = match o.reference {
@@ -112,16 +112,12 @@ impl Quality {
                     Source::Noise => o.steps(subject),
                     Source::Buffer => o.steps.unwrap_or(0),
                 },
-                by_class: o.by_class,
+                by_class: o.by_class.unwrap_or_else(|| {
+                    let e = &subject.loaded.trained.experiment;
+                    e.objective.chains == Chains::ByClass && subject.loaded.has_classes()
+                }),
             },
         };
-        if o.by_class && o.from == Source::Buffer {
-            return Err(Error::input(
-                "--by-class",
-                "is of chains from noise; those of the buffer are as they are",
-                "leave out --by-class or --from buffer",
-            ));
-        }
         eval::enough(reference.len(), "the reference")?;
         eval::enough(samples.count(), "the samples")?;
         // Of a network that gives nothing usable the first images tell, before any chain runs.
@@ -237,22 +233,19 @@ impl Samples {
             Self::Given(images, path) => (images.shallow_clone(), format!("from {path}")),
             Self::Chains {
                 n,
+                from,
                 steps,
-                by_class: true,
-                ..
-            } => (
-                subject.by_class(*n, *steps)?.0,
-                format!("by class, chains of {steps} steps from noise"),
-            ),
-            Self::Chains { n, from, steps, .. } => {
+                by_class,
+            } => {
                 let (from, word) = match from {
                     Source::Noise => (From::Noise, "noise"),
                     Source::Buffer => (From::Buffer, "the replay buffer"),
                 };
-                (
-                    subject.synthesised(*n, from, *steps)?,
-                    format!("chains of {steps} steps from {word}"),
-                )
+                let words = format!("chains of {steps} steps from {word}");
+                match by_class {
+                    true => (subject.by_class(*n, from, *steps)?.0, format!("{words}, by class")),
+                    false => (subject.synthesised(*n, from, *steps)?, words),
+                }
             }
         })
     }

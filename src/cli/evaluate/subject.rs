@@ -12,7 +12,7 @@ use crate::cli::judging::Loaded;
 use crate::cli::progress::Progress;
 use crate::cli::sets;
 use crate::cli::starts::{From, starts};
-use crate::cli::synthesis::{Target, synthesize_by};
+use crate::cli::synthesis::{Target, synthesize};
 use crate::config::{DataConfig, Dataset};
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ pub struct Subject {
     limit: Option<i64>,
     config: DataConfig,
     data: OnceCell<DataSet>,
-    conditional: OnceCell<(usize, i64, Tensor)>,
+    conditional: OnceCell<((i64, From, usize), Tensor)>,
 }
 
 impl Subject {
@@ -158,18 +158,19 @@ impl Subject {
         self.chains(n, from, steps, &Target::Any)
     }
 
-    /// `n` images synthesised by class from noise, u8 `[n,C,H,W]`, with the classes `[n]`, which take turns. Made once,
-    /// where two parts ask for the same.
-    pub fn by_class(&self, n: i64, steps: usize) -> Result<(Tensor, Tensor)> {
+    /// `n` images synthesised by class, u8 `[n,C,H,W]`, with the classes `[n]`, which take turns. Made once, where two
+    /// parts ask for the same.
+    pub fn by_class(&self, n: i64, from: From, steps: usize) -> Result<(Tensor, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
-        if let Some((made, by, images)) = self.conditional.get()
-            && (*made, *by) == (steps, n)
+        let key = (n, from, steps);
+        if let Some((made, images)) = self.conditional.get()
+            && *made == key
         {
             return Ok((images.shallow_clone(), asked));
         }
-        let images = self.chains(n, From::Noise, steps, &Target::Classes(asked.shallow_clone()))?;
-        let _ = self.conditional.set((steps, n, images.shallow_clone()));
+        let images = self.chains(n, from, steps, &Target::Classes(asked.shallow_clone()))?;
+        let _ = self.conditional.set((key, images.shallow_clone()));
         Ok((images, asked))
     }
 
@@ -183,7 +184,7 @@ impl Subject {
             progress.at(first as u64 * steps as u64 + k as u64 * x.size()[0] as u64);
         };
         let sampler = &trained.experiment.sampler;
-        let x = synthesize_by(&trained.network, sampler, target, &starts, steps, &mut rng, &mut watch);
+        let x = synthesize(&trained.network, sampler, target, &starts, steps, &mut rng, &mut watch);
         progress.finish();
         Ok(data::to_u8(&x))
     }

@@ -8,7 +8,7 @@ use crate::rng::Stream;
 /// Images that are changed at once, which bounds the memory for it.
 const BLOCK: i64 = 1024;
 
-/// A blur's standard deviation is this share of the shorter side: 2 pixels of 32.
+/// A blur's standard deviation is this share of the shorter side, 2 pixels of 32; at least a pixel.
 const BLUR: f64 = 1.0 / 16.0;
 
 /// The means of pairs, (x_i + x_j) / 2, as f32 `[N,C,H,W]` in [-1, 1], of u8 images (Grathwohl et al. 2020's `interp`).
@@ -43,7 +43,7 @@ pub fn inverted(images: &Tensor) -> Tensor {
     images.bitwise_not()
 }
 
-/// u8 images `[N,C,H,W]` blurred by a Gaussian of a sixteenth of the shorter side, mirrored at the border.
+/// u8 images `[N,C,H,W]` blurred by a Gaussian of a sixteenth of the shorter side (a pixel at least), mirrored at the border.
 pub fn blurred(images: &Tensor) -> Tensor {
     let size = images.size();
     let weights = gaussian(size[2].min(size[3])).to_device(images.device());
@@ -62,7 +62,7 @@ pub fn blurred(images: &Tensor) -> Tensor {
 
 /// Weights of a Gaussian out to three standard deviations (never so far that an image of `side` is too small), sum 1.
 fn gaussian(side: i64) -> Tensor {
-    let std = side as f64 * BLUR;
+    let std = (side as f64 * BLUR).max(1.0);
     let radius = ((3.0 * std).ceil() as i64).min(side - 1);
     let weights: Vec<f64> = (-radius..=radius)
         .map(|i| (-0.5 * (i as f64 / std).powi(2)).exp())

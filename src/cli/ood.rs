@@ -1,0 +1,236 @@
+//! `ebm ood RUN`: how well each score tells the run's images from others.
+
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Tensor};
+
+use super::Status;
+use super::judging::{BATCH, Loaded, Options, score};
+use super::model::Choice;
+use super::ood_rows::{self, Row, csv};
+use super::outputs::ensure_writable;
+use super::sets;
+use crate::config::{Dataset, OodSet};
+use crate::data::{self, DataSet, Images};
+use crate::error::{Error, Result};
+use crate::eval::outliers::{self, OutlierSource};
+use crate::eval::{self, Judge, Score};
+use crate::rng::Stream;
+use crate::train::RunDir;
+use crate::{files, report};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of a run
+    run: PathBuf,
+    /// Sets that are out of distribution: mnist, fashion-mnist, cifar10, cifar100, svhn, a folder of
+    /// pictures, a .npy or idx stack, or uniform, gaussian, constant, textures, interpolated, rotated, flipped, inverted,
+    /// blurred, or what evaluate.ood takes. Unless given: the run's evaluate.ood, else all that are made without files
+    #[arg(long, value_name = "SET", num_args = 1..)]
+    against: Vec<String>,
+    /// The data set that is in distribution; the test images of the run's data unless given
+    #[arg(long = "in", value_name = "SET")]
+    inside: Option<String>,
+    /// Scores, separated by commas; all that the network has unless given
+    #[arg(long, value_delimiter = ',', value_parser = score())]
+    scores: Vec<Score>,
+    /// At most so many images of each set
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Resamples for the intervals; 0 for no intervals
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    bootstrap: usize,
+    /// Write all figures as JSON, a list of objects
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write all figures as CSV
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// The folder of the histograms; RUN/ood unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    let run = RunDir::open(&args.run)?;
+    let named = args
+        .against
+        .iter()
+        .map(|s| sets::outliers(s))
+        .collect::<Result<Vec<_>>>()?;
+    let inside = args.inside.as_deref().map(sets::dataset).transpose()?;
+    let folder = args.out.clone().unwrap_or_else(|| run.path().join("ood"));
+    let outputs = [args.json.as_deref(), args.csv.as_deref()];
+    outputs.into_iter().flatten().try_for_each(ensure_writable)?;
+    ensure_writable(&folder.join("log_px.png"))?;
+    let loaded = Loaded::new(&run, &args.choice)?;
+    let scores = scores(args, &loaded);
+    loaded.ensure(&scores, &args.options)?;
+    let data = data(&loaded, inside.is_none() || scores.contains(&Score::Typicality))?;
+    let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
+    let inside = Inside::new(args, &loaded, inside, data)?;
+    let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
+    print(args, &inside, &scores, &compared);
+    write(args, &folder, &scores, &compared)?;
+    Ok(Status::Done)
+}
+
+/// The scores asked for, else all that the network and its data allow.
+fn scores(args: &Args, loaded: &Loaded) -> Vec<Score> {
+    if !args.scores.is_empty() {
+        return args.scores.clone();
+    }
+    let mut scores = Score::distinct(loaded.has_classes(), args.options.temperature);
+    scores.retain(|s| *s != Score::Typicality || loaded.has_data());
+    scores
+}
+
+/// The sets asked for, else those of the run, else all that need no files.
+fn sets_of(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
+    let e = &loaded.trained.experiment;
+    match (named.is_empty(), e.evaluate.ood.is_empty()) {
+        (false, _) => named,
+        (true, false) => e.evaluate.ood.clone(),
+        (true, true) => outliers::generated_sets(e.model.input),
+    }
+}
+
+/// The run's data, where they are needed and it has any.
+fn data(loaded: &Loaded, needed: bool) -> Result<Option<DataSet>> {
+    (needed && loaded.has_data()).then(|| loaded.data()).transpose()
+}
+
+/// The images that are in distribution.
+struct Inside {
+    name: String,
+    images: Images,
+}
+
+impl Inside {
+    fn new(args: &Args, loaded: &Loaded, named: Option<Dataset>, data: Option<DataSet>) -> Result<Self> {
+        let limit = args.limit.map(|n| n as usize);
+        let own = &loaded.trained.experiment.data.dataset;
+        match (named, data) {
+            (Some(dataset), _) => Ok(Self {
+                images: loaded.other(&dataset, limit)?,
+                name: data::name(&dataset),
+            }),
+            (None, Some(data)) => Ok(Self {
+                images: limited(&data.test, own, args.limit),
+                name: data::name(own),
+            }),
+            (None, None) => Err(Error::file(
+                &args.run,
+                "the run has no data of its own (data.dataset: none)",
+                "name the data set that is in distribution by --in SET",
+            )),
+        }
+    }
+}
+
+/// The first of a stack, an even spread over a folder, whose files are sorted by class.
+fn limited(images: &Images, dataset: &Dataset, limit: Option<u64>) -> Images {
+    let limit = limit.map_or(i64::MAX, |n| n as i64);
+    match dataset {
+        Dataset::Folder(_) => images.spread(limit),
+        _ => images.first(limit),
+    }
+}
+
+/// All figures, and the scores that they were made of.
+struct Compared {
+    rows: Vec<Row>,
+    /// The scores of each set, the one in distribution first, in the order of the scores asked for.
+    scored: Vec<(String, Vec<Tensor>)>,
+}
+
+fn compare(
+    args: &Args,
+    loaded: &Loaded,
+    judge: &Judge,
+    scores: &[Score],
+    inside: &Inside,
+    sets: &[OodSet],
+) -> Result<Compared> {
+    let rng = Stream::new(args.options.seed, "ood");
+    // Noise on one set must not be that on another.
+    let judged = |images: &Tensor, number: u64| -> Result<Vec<Tensor>> {
+        let noise = &mut Stream::new(args.options.seed, "ood-noise").derive(number);
+        let found = judge.judge(scores, images, BATCH, noise)?.scores;
+        Ok(found.iter().map(|s| s.to_device(Device::Cpu)).collect())
+    };
+    let source = OutlierSource {
+        inside: &inside.images,
+        root: &loaded.trained.experiment.data.root,
+        limit: args.limit.map(|n| n as usize),
+        device: loaded.device,
+    };
+    let mut rows = Vec::new();
+    let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
+    for (number, set) in sets.iter().enumerate() {
+        eprintln!("scoring {} ...", outliers::set_name(set));
+        let outside = judged(&source.images(set, &rng)?, number as u64 + 1)?;
+        for (at, score) in scores.iter().enumerate() {
+            let mut resample = Stream::new(args.options.seed, "bootstrap").derive(number as u64);
+            let bootstrap = (args.bootstrap > 0).then_some((args.bootstrap, &mut resample));
+            let found = eval::detection(&scored[0].1[at], &outside[at], bootstrap)?;
+            rows.push(Row {
+                set: outliers::set_word(set),
+                score: *score,
+                figures: found,
+                inside: inside.name.clone(),
+                images_in: inside.images.len(),
+                images_out: outside[at].numel() as i64,
+                noise: args.options.noise,
+                temperature: args.options.temperature,
+                step: loaded.trained.step,
+            });
+        }
+        scored.push((outliers::set_name(set), outside));
+    }
+    Ok(Compared { rows, scored })
+}
+
+/// The table, and what it says, on stdout.
+fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
+    println!("in distribution: {}, {} images", inside.name, inside.images.len());
+    match args.options.noise {
+        0.0 => println!("noise added to the images: none"),
+        std => println!("noise added to every image of both sides: N(0, {std}^2)"),
+    }
+    println!("scores, each higher for what is further out:");
+    for score in scores {
+        match score {
+            Score::Energy => println!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
+            _ => println!("  {score:<15} {}", score.meaning()),
+        }
+    }
+    println!("\n{}", ood_rows::table(&compared.rows));
+    print!("{}", ood_rows::legend(args.bootstrap));
+}
+
+/// The files, and their names on stdout.
+fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<()> {
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&compared.rows).expect("records always serialise");
+        files::write_atomic(path, text.as_bytes())?;
+        println!("{}", path.display());
+    }
+    if let Some(path) = &args.csv {
+        files::write_atomic(path, csv(&compared.rows).as_bytes())?;
+        println!("{}", path.display());
+    }
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    for (at, score) in scores.iter().enumerate() {
+        let path = folder.join(format!("{}.png", score.word()));
+        let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
+        let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
+        report::histogram(&series, score.meaning(), score.name(), &path)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
