@@ -2,41 +2,20 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::Bench;
-use ebm::config::{Experiment, ModelConfig, yaml};
+use common::{Bench, CLASSIFIER};
+use ebm::config::Experiment;
 use ebm::data::to_unit;
 use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
-use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, Starter};
 use ebm::train::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-const MODEL: &str = "
-name: classifier
-input: [1, 8, 8]
-output: logits
-layers:
-  - conv: {out: 4, kernel: 3, stride: 2, padding: 1}
-  - silu
-  - flatten
-  - linear: {out: 2}
-";
-
 /// A bench with a run of a network of two classes, stroke and disc.
 fn bench() -> Bench {
-    let bench = Bench::new();
-    write(&bench, "classes.yaml", MODEL);
-    bench.succeeds("train tiny.yaml --set model=classes.yaml --set train.steps=5 --out run");
-    bench
-}
-
-fn write(bench: &Bench, name: &str, text: &str) {
-    std::fs::write(bench.path(name), text).unwrap();
+    Bench::with_classifier(5)
 }
 
 fn json(bench: &Bench, name: &str) -> Value {
@@ -221,23 +200,13 @@ fn agreement_counts_by_hand() {
     assert_eq!(shares, [(2, 0.5), (3, 2.0 / 3.0)]);
 }
 
-/// A run made of fresh weights of a network, as `ebm import` makes it: without names of classes.
-fn imported(bench: &Bench, name: &str, model: &str) {
-    write(bench, &format!("{name}.yaml"), model);
-    let config: ModelConfig = yaml::load(Path::new(&bench.path(&format!("{name}.yaml")))).unwrap();
-    let network = Network::new(&config, Device::Cpu, &mut Stream::new(1, "init")).unwrap();
-    let bytes = ebm::files::encode(&network.state().into_iter().collect()).unwrap();
-    std::fs::write(bench.path(&format!("{name}.safetensors")), bytes).unwrap();
-    bench.succeeds(&format!("import {name}.safetensors --model {name}.yaml --out {name}"));
-}
-
 #[test]
 fn what_does_not_fit_is_refused_before_a_chain_moves() {
     let bench = bench();
     bench.succeeds("train tiny.yaml --set train.steps=1 --out plain");
-    imported(&bench, "three", &MODEL.replace("linear: {out: 2}", "linear: {out: 3}"));
-    imported(&bench, "large", &MODEL.replace("8, 8", "10, 10"));
-    imported(&bench, "nameless", MODEL);
+    bench.import("three", &CLASSIFIER.replace("linear: {out: 2}", "linear: {out: 3}"));
+    bench.import("large", &CLASSIFIER.replace("8, 8", "10, 10"));
+    bench.import("nameless", CLASSIFIER);
     for (options, mentions) in [
         ("run --class circle", vec!["run", "`circle`", "0 to 1", "stroke, disc"]),
         ("run --class 2", vec!["`2`", "0 to 1"]),
@@ -268,4 +237,45 @@ fn what_does_not_fit_is_refused_before_a_chain_moves() {
     let out = bench.succeeds("sample nameless --class 1 -n 2 --steps 1 --judge run --out y.npy");
     assert!(out.contains("\n1 "), "{out}");
     bench.fails("sample nameless --class disc --steps 1", 2, &["`disc`", "0, 1"]);
+}
+
+#[test]
+fn a_buffer_by_class_gives_chains_of_the_asked_class() {
+    let bench = Bench::with_classifier(1);
+    let by_class = "--set model=classes.yaml --set objective.chains=by-class --set train.steps=3 --out byclass";
+    bench.succeeds(&format!("train tiny.yaml {by_class}"));
+    let named = ebm::files::read(&bench.path("byclass/checkpoints/step-3/buffer.safetensors")).unwrap();
+    let chains = ebm::data::to_u8(&named["chains"]);
+    // 32 slots, the first half strokes.
+    let slot = |image: &Tensor| {
+        (0..32)
+            .find(|s| chains.get(*s) == *image)
+            .expect("a chain of the buffer")
+    };
+    let drawn = |options: &str| -> Vec<i64> {
+        bench.succeeds(&format!("sample byclass --from buffer --steps 0 --out x.npy {options}"));
+        let images = stack(&bench, "x.npy");
+        (0..images.size()[0]).map(|i| slot(&images.get(i))).collect()
+    };
+    let distinct = |slots: &[i64]| slots.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let discs = drawn("--class disc -n 12");
+    assert!(discs.iter().all(|s| *s >= 16) && distinct(&discs) == 12, "{discs:?}");
+    let both = drawn("--classes disc,stroke -n 16");
+    assert!(
+        both[..16].iter().all(|s| *s >= 16) && both[16..].iter().all(|s| *s < 16),
+        "{both:?}"
+    );
+    assert_eq!(distinct(&both), 32);
+    assert!(drawn("--interpolate stroke,disc -n 5").iter().all(|s| *s < 16));
+    // Without a class asked for, any chain.
+    let any = drawn("-n 32");
+    assert_eq!(distinct(&any), 32);
+    bench.fails(
+        "sample byclass --from buffer --class disc -n 17",
+        2,
+        &["16 chains of a class", "17"],
+    );
+    bench.fails("sample byclass --from buffer -n 33", 2, &["32 chains", "33"]);
+    // A buffer of chains without classes gives what it has.
+    bench.succeeds("sample run --from buffer --class disc -n 32 --steps 0 --out y.npy");
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::classes::{Classes, repeated};
-use super::judge::{Judge, Views};
+use super::referee::{Referee, Views};
 use super::synthesis::Target;
 use crate::error::Result;
 use crate::files;
@@ -53,7 +53,7 @@ struct Asked {
     /// The class each image is to be of in the end, `[N]`, i64.
     wanted: Tensor,
     names: Vec<String>,
-    judge: Option<Judge>,
+    judge: Option<Referee>,
     json: Option<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ impl Conditional {
         let (target, wanted, columns) = self.target(&classes, n, device)?;
         let judge = self.judge.as_deref();
         let judge = judge
-            .map(|path| Judge::open(path, trained, &classes, device))
+            .map(|path| Referee::open(path, trained, &classes, device))
             .transpose()?;
         Ok(Request {
             target,

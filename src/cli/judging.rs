@@ -154,11 +154,13 @@ pub fn score() -> impl TypedValueParser<Value = Score> {
     PossibleValuesParser::new(Score::ALL.map(Score::word)).try_map(|word| word.parse::<Score>())
 }
 
-fn non_negative(text: &str) -> std::result::Result<f64, String> {
+/// Reads a number of 0 or more.
+pub fn non_negative(text: &str) -> std::result::Result<f64, String> {
     number(text, |v| v >= 0.0, "a number of 0 or more")
 }
 
-fn positive(text: &str) -> std::result::Result<f64, String> {
+/// Reads a number above 0.
+pub fn positive(text: &str) -> std::result::Result<f64, String> {
     number(text, |v| v > 0.0, "a number above 0")
 }
 

@@ -6,9 +6,9 @@ mod conditional;
 mod console;
 mod device;
 mod environment;
+mod evaluate;
 mod export;
 mod import;
-mod judge;
 mod judging;
 mod model;
 mod monitor;
@@ -17,6 +17,7 @@ mod ood;
 mod ood_rows;
 mod outputs;
 mod progress;
+mod referee;
 mod results;
 mod sample;
 mod score;
@@ -54,7 +55,7 @@ enum Status {
 #[command(
     name = "ebm",
     version,
-    about = "Deep energy-based models of images: train, sample, score",
+    about = "Deep energy-based models of images: train, sample, score, evaluate",
     after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 4 out of distribution (score --threshold), 130 interrupted"
 )]
 struct Cli {
@@ -70,6 +71,8 @@ enum Command {
     Sample(sample::Args),
     /// Print the energy and other scores of images under a trained run
     Score(score::Args),
+    /// Measure a trained run: classification, quality of samples, robustness
+    Evaluate(Box<evaluate::Args>),
     /// Tell how well scores of a trained run tell its images from others
     Ood(ood::Args),
     /// Fit the score from which on an image is out of distribution
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Ood(args) => ood::run(&args),
         Command::Threshold(args) => threshold::run(&args),
         Command::Check(args) => check::run(&args),

@@ -126,7 +126,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
         }
         _ => Target::Any,
     };
-    let starts = trainer.starter().draw(n, target.classes_at_start(), &mut rng);
+    let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let x = synthesize(
         network,

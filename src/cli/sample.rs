@@ -66,8 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         return Err(Error::input("-n", what, "ask for fewer of each class").into());
     }
     let mut rng = Stream::new(args.seed, "sample");
-    let classes = request.target.classes_at_start();
-    let starts = starts(args.from, &run, &trained, request.images, classes, device, &mut rng)?;
+    let classes = request.target.first_classes();
+    let starts = starts(args.from, &run, &trained, request.images, classes, &mut rng)?;
     let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng);
     write(&images, &request, form, &out)?;
     println!("{}", out.display());

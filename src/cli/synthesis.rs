@@ -27,8 +27,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// The classes that chains begin as, `[N]`; none where they have none.
-    pub fn classes_at_start(&self) -> Option<&Tensor> {
+    /// The classes that chains are of when they start.
+    pub fn first_classes(&self) -> Option<&Tensor> {
         match self {
             Self::Any => None,
             Self::Classes(classes) | Self::Between { from: classes, .. } => Some(classes),

@@ -11,7 +11,8 @@ use crate::sampling::{Langevin, run_chain};
 /// JEM-k (Grathwohl et al. 2020): images move by k Langevin steps on E(x) before they are classified.
 ///
 /// Every image is taken `chains` times, noise is added to each copy, each moves by `refine` steps, and the logits are
-/// averaged over the copies. With no noise and no step this is the classifier itself.
+/// averaged over the copies. With no noise and no step this is the classifier itself. The network computes in evaluation
+/// mode also along the chain, whatever the run's own chains do: no image may depend on those beside it.
 #[derive(Debug)]
 pub struct Defence<'a> {
     energy: &'a FrozenEnergy,

@@ -22,7 +22,7 @@ pub struct Features {
 
 enum Net {
     /// What the last layer of a network of this program is given.
-    Layers(Frozen),
+    Layers(Box<Frozen>),
     /// What a TorchScript module gives.
     Script(CModule, ScriptInput, String),
 }
@@ -64,7 +64,7 @@ impl Features {
     pub fn of_network(network: &Network, name: impl Into<String>) -> Result<Self> {
         let state = network.state().into_iter().collect();
         Ok(Self {
-            net: Net::Layers(network.frozen(Kind::Float)),
+            net: Net::Layers(Box::new(network.frozen(Kind::Float))),
             name: name.into(),
             sha256: files::sha256(&files::encode(&state)?),
         })
@@ -125,18 +125,17 @@ impl Features {
         )
     }
 
-    /// The class probabilities `[N,K]`, f32: the softmax of a classifier of this program, or what a TorchScript module
-    /// gives; none of a network without classes.
+    /// The class probabilities `[N,K]`, f32, of a classifier of this program; none of a network without classes, or of a
+    /// TorchScript module, of which nobody knows what its numbers are.
     ///
     /// # Errors
-    /// Those of [`of`](Self::of).
+    /// LibTorch's.
     pub fn probabilities(&self, images: &Tensor, batch: usize) -> Result<Option<Tensor>> {
         match &self.net {
-            Net::Layers(network) if network.classes().is_none() => Ok(None),
-            Net::Layers(network) => {
+            Net::Layers(network) if network.classes().is_some() => {
                 outputs(&|x| Ok(network.forward(x).softmax(1, Kind::Float)), images, batch).map(Some)
             }
-            Net::Script(..) => self.of(images, batch).map(Some),
+            _ => Ok(None),
         }
     }
 }

@@ -38,8 +38,20 @@ report: {every: 0, images: 4, tensorboard: false}
 evaluate: {ood: [uniform]}
 ";
 
+/// A network that tells the two classes of the experiment's images apart.
+pub const CLASSIFIER: &str = "
+name: classifier
+input: [1, 8, 8]
+output: logits
+layers:
+  - conv: {out: 4, kernel: 3, stride: 2, padding: 1}
+  - silu
+  - flatten
+  - linear: {out: 2}
+";
+
 /// The tiny network with a number a class: strokes and discs.
-const CLASSIFIER: &str = "
+const NORMED: &str = "
 name: tiny_classifier
 input: [1, 8, 8]
 output: logits
@@ -56,10 +68,33 @@ pub const JEM: &str =
     "--set model=tiny_classifier.yaml --set objective.p_y_given_x_weight=1 --set objective.chains=by-class";
 
 impl Bench {
+    /// A bench with `run`, a classifier that was trained for so many steps.
+    pub fn with_classifier(steps: u64) -> Self {
+        let bench = Self::new();
+        std::fs::write(bench.path("classes.yaml"), CLASSIFIER).unwrap();
+        let set = "--set objective.p_y_given_x_weight=1 --set optimizer.lr=0.02 --set optimizer.grad_clip=null --set optimizer.ema=null";
+        bench.succeeds(&format!(
+            "train tiny.yaml --set model=classes.yaml {set} --set train.steps={steps} --out run"
+        ));
+        bench
+    }
+
+    /// A run made of fresh weights of an architecture, as `ebm import` makes it: without data or names of classes.
+    pub fn import(&self, name: &str, model: &str) {
+        let file = self.path(&format!("{name}.yaml"));
+        std::fs::write(&file, model).unwrap();
+        let config: ebm::config::ModelConfig = ebm::config::yaml::load(&file).unwrap();
+        let rng = &mut ebm::rng::Stream::new(1, "init");
+        let network = ebm::nn::Network::new(&config, tch::Device::Cpu, rng).unwrap();
+        let bytes = ebm::files::encode(&network.state().into_iter().collect()).unwrap();
+        std::fs::write(self.path(&format!("{name}.safetensors")), bytes).unwrap();
+        self.succeeds(&format!("import {name}.safetensors --model {name}.yaml --out {name}"));
+    }
+
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(dir.path().join("tiny_model.yaml"), MODEL).unwrap();
-        std::fs::write(dir.path().join("tiny_classifier.yaml"), CLASSIFIER).unwrap();
+        std::fs::write(dir.path().join("tiny_classifier.yaml"), NORMED).unwrap();
         std::fs::write(dir.path().join("tiny.yaml"), EXPERIMENT).unwrap();
         Self { dir }
     }

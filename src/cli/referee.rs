@@ -16,12 +16,12 @@ use crate::train::{self, RunDir, Trained, Weights, Which};
 const BATCH: usize = 500;
 
 /// A classifier's run that judges images of another run.
-pub struct Judge {
+pub struct Referee {
     network: Frozen,
     run: String,
 }
 
-impl Judge {
+impl Referee {
     /// Loads the averaged weights of the last checkpoint.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Views {
     /// Both views of u8 images `[N,C,H,W]` that were asked to be of `asked` `[N]`.
     pub fn new(
         trained: &Trained,
-        judge: Option<&Judge>,
+        judge: Option<&Referee>,
         images: &Tensor,
         asked: &Tensor,
         names: &[String],

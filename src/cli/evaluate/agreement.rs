@@ -1,0 +1,56 @@
+//! How often images that were synthesised for a class are taken for it.
+
+use serde_json::json;
+
+use super::subject::Subject;
+use super::{Args, Figures, Measure};
+use crate::cli::referee::{Referee, Views};
+use crate::cli::starts::From;
+use crate::error::Result;
+
+/// Images to synthesise by class, and who judges them.
+pub struct Agreement {
+    names: Vec<String>,
+    judge: Option<Referee>,
+    n: i64,
+    steps: usize,
+}
+
+impl Agreement {
+    /// # Errors
+    /// When the run has no classes, or the judge does not fit.
+    pub fn new(args: &Args, subject: &Subject) -> Result<Self> {
+        let classes = subject.classes("--parts agreement")?;
+        let (trained, device) = (&subject.loaded.trained, subject.loaded.device);
+        let judge = args.judge.as_deref();
+        Ok(Self {
+            judge: judge
+                .map(|run| Referee::open(run, trained, &classes, device))
+                .transpose()?,
+            names: classes.names,
+            n: args.quality.n,
+            steps: args.quality.steps(subject),
+        })
+    }
+}
+
+impl Measure for Agreement {
+    fn measure(&self, subject: &Subject) -> Result<Figures> {
+        let (images, asked) = subject.by_class(self.n, From::Noise, self.steps)?;
+        let views = Views::new(
+            &subject.loaded.trained,
+            self.judge.as_ref(),
+            &images,
+            &asked,
+            &self.names,
+        )?;
+        println!(
+            "{} images synthesised by class, by chains of {} steps from noise",
+            self.n, self.steps
+        );
+        println!("{views}");
+        let mut figures = views.json();
+        figures.insert("steps".into(), json!(self.steps));
+        Ok(Figures::from_iter([("agreement".to_owned(), json!(figures))]))
+    }
+}
