@@ -99,8 +99,11 @@ fn print_experiment(e: &Experiment) {
         e.train.batch_size,
         thousands(images)
     );
+    let inner = e.sampler.inner.map_or_else(String::new, |i| {
+        format!(", {} inner steps of {} in each", i.steps, i.step_size)
+    });
     println!(
-        "chain: {} steps of step_size {} and noise_scale {:.4e}, that is temperature {:.4e}",
+        "chain: {} steps of step_size {}{inner} and noise_scale {:.4e}, that is temperature {:.4e}",
         e.sampler.n_steps,
         e.sampler.step_size,
         kernel.noise_scale(),
