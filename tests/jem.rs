@@ -96,6 +96,35 @@ fn sharpness_aware_training_resumes() {
 }
 
 #[test]
+fn the_proximal_sampler_with_batch_norm_by_the_chains_statistics_resumes() {
+    // JEM++: class Gaussians, inner steps through the first layer, statistics of the batch along the chains.
+    resumes(&format!(
+        "{JEM} --set sampler.init=null --set sampler.init.class-gaussians.jitter=1e-4 --set sampler.step_size=0 --set sampler.noise_scale=0 --set sampler.inner.steps=2 --set sampler.inner.step_size=0.2 --set sampler.network_mode=training --set sampler.order=null --set objective.statistics=data"
+    ));
+}
+
+#[test]
+fn improved_contrastive_divergence_resumes_and_logs_its_terms() {
+    let improved = "--set objective.kl_weight=1 --set objective.entropy_weight=0.3 --set buffer.augment.flip=true --set buffer.augment.resized_crop=[0.5,1] --set buffer.replacement=reservoir";
+    resumes(improved);
+    resumes(&format!(
+        "{JEM} --set objective.kl_weight=1 --set objective.entropy_weight=0.3"
+    ));
+    let bench = Bench::new();
+    bench.succeeds(&format!("train tiny.yaml --out run {improved}"));
+    for key in ["kl", "entropy"] {
+        let values = logged(&bench, "run", key);
+        assert!(
+            values.len() == 8 && values.iter().all(|v| v.1.is_finite() && v.1 != 0.0),
+            "{key}: {values:?}"
+        );
+    }
+    bench.succeeds("train tiny.yaml --out plain");
+    let weights = |run: &str| bench.checkpoint(run, 40)["weights.safetensors"].clone();
+    assert!(weights("run") != weights("plain"), "the terms reach the weights");
+}
+
+#[test]
 fn training_passes_in_bf16_resume() {
     resumes(&format!("{JEM} --set train.precision=bf16"));
 }
