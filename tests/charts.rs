@@ -171,7 +171,7 @@ fn a_reliability_diagram_shows_the_gaps() {
     refused("found 0 bins", |path| reliability(&[empty], 0.0, "", path));
     refused("found 0 bins", |path| reliability(&[], 0.0, "", path));
     refused("1 other numbers", |path| {
-        reliability(&[one.clone()], f64::NAN, "", path)
+        reliability(std::slice::from_ref(&one), f64::NAN, "", path)
     });
     refused("1 other numbers", |path| {
         reliability(&[Bin { accuracy: 1.5, ..one }], 0.0, "", path)

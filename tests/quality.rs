@@ -279,3 +279,18 @@ fn what_is_no_distribution_over_classes_has_no_score() {
         assert!(error.is_input() && error.to_string().contains(mention), "{error}");
     }
 }
+
+#[test]
+fn copies_are_at_distance_zero_wherever_they_are() {
+    // Features of 512 dimensions far from zero, each twice: rounding must not tell the two apart.
+    let x = Stream::new(5, "copies").normal(&[200, 512], Device::Cpu) + 300.0;
+    let twice = x.repeat([2, 1]);
+    // With k = 1 the nearest neighbour is the copy, at distance 0: the reach holds the two of the other side alone.
+    let same = precision_recall(&twice, &x, 1).unwrap();
+    assert_eq!(same.precision, 1.0);
+    let found = density_coverage(&twice, &x, 1).unwrap();
+    assert_eq!([found.density, found.coverage], [2.0, 1.0]);
+    // Moved by a thousandth of their size, they are out of it.
+    let found = density_coverage(&twice, &(&x * 1.001), 1).unwrap();
+    assert_eq!([found.density, found.coverage], [0.0, 0.0]);
+}

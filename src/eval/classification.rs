@@ -17,7 +17,7 @@ pub struct Classification {
     pub accuracy: f64,
     /// The mean of -log p(y|x), in nats.
     pub nll: f64,
-    /// The mean over images of sum_k (p(k|x) - [k = y])^2, in [0, 2] (Brier 1950).
+    /// The mean over images of sum_k `(p(k|x) - [k = y])^2`, in [0, 2] (Brier 1950).
     pub brier: f64,
     /// The expected calibration error over [`Self::bins`] (Guo et al. 2017).
     pub ece: f64,

@@ -39,12 +39,12 @@ impl Axis {
         }
     }
 
-    /// An axis over exactly this interval, with more labels than a panel has.
-    pub fn between(low: f64, high: f64) -> Self {
+    /// An axis over exactly this interval, with at most about so many labels.
+    pub fn between(low: f64, high: f64, most: u32) -> Self {
         Self {
             low,
             high,
-            ticks: labelled(round(low, high, 8), |x| x),
+            ticks: labelled(round(low, high, most), |x| x),
         }
     }
 

@@ -45,7 +45,7 @@ pub fn histogram(series: &[(String, Vec<f64>)], title: &str, label: &str, path: 
     };
     plot::write((SIZE.0, plot::height(SIZE.1, names.len())), path, |area| {
         let (left, right) = plot::beside(area, &names)?;
-        let mut chart = plot::chart(&left, &words, (view.axis(), Axis::between(0.0, top)))?;
+        let mut chart = plot::chart(&left, &words, (view.axis(), Axis::between(0.0, top, 8)))?;
         for (i, shares) in shares.iter().enumerate() {
             outline(&mut chart, &view, shares, (colour(i), i == 0), top)?;
         }
@@ -79,8 +79,8 @@ fn peak(shares: &[f64]) -> f64 {
 fn top(shares: &[Vec<f64>]) -> f64 {
     let peaks = sorted(&shares.iter().map(|s| peak(s)).collect::<Vec<_>>());
     let (usual, highest) = (peaks[(peaks.len() - 1) / 2], peaks[peaks.len() - 1]);
-    if highest > 8.0 * usual {
-        4.0 * usual
+    if highest > 5.0 * usual {
+        2.5 * usual
     } else {
         1.05 * highest
     }
@@ -149,7 +149,7 @@ impl View {
 
     fn axis(&self) -> Axis {
         match self.scale {
-            Scale::Linear => Axis::between(self.low, self.high),
+            Scale::Linear => Axis::between(self.low, self.high, 8),
             Scale::Growing { .. } => Axis::scaled(self.low, self.high, self.ticks(), |x| self.scale.back(x)),
         }
     }
@@ -223,8 +223,8 @@ fn outline(chart: &mut Chart, view: &View, shares: &[f64], (colour, filled): (RG
         return Ok(());
     };
     let mut steps = vec![(view.edge(first), 0.0)];
-    for i in first..=last {
-        let height = shares[i].min(top);
+    for (i, share) in (first..).zip(&shares[first..=last]) {
+        let height = share.min(top);
         steps.extend([(view.edge(i), height), (view.edge(i + 1), height)]);
     }
     steps.push((view.edge(last + 1), 0.0));

@@ -55,5 +55,5 @@ fn axis(values: impl Iterator<Item = f64>) -> Axis {
         (low.min(v), high.max(v))
     });
     let (low, high) = roomy(low, high);
-    Axis::between(low, high)
+    Axis::between(low, high, 8)
 }

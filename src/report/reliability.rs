@@ -61,7 +61,7 @@ fn accuracies(area: &Area, bins: &[&Bin], ece: f64, title: &str) -> Drawn {
         x: "confidence",
         y: "accuracy",
     };
-    let axes = (Axis::between(0.0, 1.0), Axis::between(0.0, 1.0));
+    let axes = (Axis::between(0.0, 1.0, 5), Axis::between(0.0, 1.0, 5));
     let mut chart = plot::chart(area, &words, axes)?;
     for bin in bins {
         let (left, right) = sides(bin);
@@ -93,7 +93,7 @@ fn shares(area: &Area, bins: &[&Bin]) -> Drawn {
         x: "confidence",
         y: "share",
     };
-    let axes = (Axis::between(0.0, 1.0), Axis::between(0.0, 1.08 * most));
+    let axes = (Axis::between(0.0, 1.0, 5), Axis::between(0.0, 1.08 * most, 4));
     let mut chart = plot::chart(area, &words, axes)?;
     for bin in bins {
         let (left, right) = sides(bin);
