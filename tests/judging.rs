@@ -426,16 +426,30 @@ fn a_threshold_belongs_to_the_run_its_data_and_its_weights() {
     bench.succeeds("threshold all --score log_px --on stack.npy");
 }
 
+/// Each line must be refused with code 2, and stderr name each of its words.
+fn refused(bench: &Bench, lines: &[(&str, &[&str])]) {
+    for (line, mentions) in lines {
+        bench.fails(line, 2, mentions);
+    }
+}
+
 #[test]
-fn bad_options_are_named_with_a_remedy() {
+fn ood_refuses_scores_that_the_network_has_not() {
     let bench = trained("");
-    bench.succeeds("sample run -n 2 --steps 1 --out stack.npy");
-    let refusals: &[(&str, &[&str])] = &[
+    let lines: &[(&str, &[&str])] = &[
         ("ood run --scores logpx", &["logpx", "log_px"]),
         ("ood run --scores max_py", &["max_py", "logits", "remedy"]),
         ("ood run --temperature 2", &["--temperature 2", "logits"]),
         ("ood run --temperature 0", &["0", "above 0"]),
         ("ood run --noise=-1", &["-1", "0 or more"]),
+    ];
+    refused(&bench, lines);
+}
+
+#[test]
+fn ood_refuses_unknown_sets_and_files_that_cannot_be_written() {
+    let bench = trained("");
+    let lines: &[(&str, &[&str])] = &[
         ("ood run --against nowhere", &["`nowhere`", "fashion-mnist", "remedy"]),
         ("ood run --against uniform unifrom", &["`unifrom`", "uniform"]),
         (r#"ood run --against {"strokes":{"cuont":3}}"#, &["`cuont`", "`count`"]),
@@ -452,6 +466,15 @@ fn bad_options_are_named_with_a_remedy() {
         ("ood run --csv run", &["run", "folder"]),
         ("ood run --out tiny.yaml", &["tiny.yaml", "cannot be written"]),
         ("ood nowhere", &["nowhere", "no such run"]),
+    ];
+    refused(&bench, lines);
+}
+
+#[test]
+fn score_and_threshold_refuse_what_cannot_be() {
+    let bench = trained("");
+    bench.succeeds("sample run -n 2 --steps 1 --out stack.npy");
+    let lines: &[(&str, &[&str])] = &[
         ("score run stack.npy --scores max_py", &["max_py", "logits"]),
         ("score run stack.npy --scores nothing", &["nothing", "typicality"]),
         ("score run stack.npy --probabilities", &["--probabilities", "logits"]),
@@ -461,10 +484,12 @@ fn bad_options_are_named_with_a_remedy() {
         ("threshold run --score max_py", &["max_py", "logits"]),
         ("threshold run --score log_px --on nowhere", &["`nowhere`"]),
     ];
-    for (line, mentions) in refusals {
-        bench.fails(line, 2, mentions);
-    }
+    refused(&bench, lines);
     assert!(!bench.path("run/threshold.json").exists());
+}
+
+#[test]
+fn a_run_without_data_says_what_to_name() {
     let bench = imported(PLAIN, &[[1.0, 0.0]]);
     bench.fails("ood hand", 2, &["hand", "--in"]);
     bench.fails(
@@ -472,7 +497,7 @@ fn bad_options_are_named_with_a_remedy() {
         2,
         &["typicality", "training images"],
     );
-    bench.fails("threshold hand --score log_px", 2, &["none", "data"]);
+    bench.fails("threshold hand --score log_px", 2, &["none", "--on"]);
     bench.fails(
         "threshold hand --score typicality --on x.npy",
         2,

@@ -14,7 +14,7 @@ use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result};
 use crate::eval::outliers::{self, OutlierSource};
-use crate::eval::{self, Judge, Score};
+use crate::eval::{self, Detection, Judge, Score};
 use crate::rng::Stream;
 use crate::train::RunDir;
 use crate::{files, report};
@@ -171,20 +171,19 @@ fn compare(
     };
     let mut rows = Vec::new();
     let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
-    for (number, set) in sets.iter().enumerate() {
+    for (number, set) in (1..).zip(sets) {
         eprintln!("scoring {} ...", outliers::set_name(set));
-        let outside = judged(&source.images(set, &rng)?, number as u64 + 1)?;
-        for (at, score) in scores.iter().enumerate() {
-            let mut resample = Stream::new(args.options.seed, "bootstrap").derive(number as u64);
-            let bootstrap = (args.bootstrap > 0).then_some((args.bootstrap, &mut resample));
-            let found = eval::detection(&scored[0].1[at], &outside[at], bootstrap)?;
+        let outside = judged(&source.images(set, &rng)?, number)?;
+        let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
+        for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
+            let figures = figures(own, other, args.bootstrap, resample.clone())?;
             rows.push(Row {
                 set: outliers::set_word(set),
                 score: *score,
-                figures: found,
+                figures,
                 inside: inside.name.clone(),
                 images_in: inside.images.len(),
-                images_out: outside[at].numel() as i64,
+                images_out: other.numel() as i64,
                 noise: args.options.noise,
                 temperature: args.options.temperature,
                 step: loaded.trained.step,
@@ -193,6 +192,12 @@ fn compare(
         scored.push((outliers::set_name(set), outside));
     }
     Ok(Compared { rows, scored })
+}
+
+/// All scores are resampled alike, so that they can be compared.
+fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> Result<Detection> {
+    let bootstrap = (resamples > 0).then_some((resamples, &mut rng));
+    eval::detection(own, other, bootstrap)
 }
 
 /// The table, and what it says, on stdout.

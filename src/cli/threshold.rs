@@ -85,6 +85,9 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     let scores = [args.score];
     loaded.ensure(&scores, &args.options)?;
     let from_run = ["validation", "test"].contains(&args.on.as_str());
+    if from_run && !loaded.has_data() {
+        return Err(without(args, "the run has no data of its own (data.dataset: none)"));
+    }
     let data = match from_run || (args.score == Score::Typicality && loaded.has_data()) {
         true => Some(loaded.data()?),
         false => None,
@@ -120,11 +123,15 @@ fn validation(held_out: &Images, args: &Args) -> Result<Images> {
     if !held_out.is_empty() {
         return Ok(held_out.shallow_clone());
     }
-    Err(Error::file(
-        &args.run,
+    Err(without(
+        args,
         "the run held no validation images out (data.validation: 0)",
-        "name other images that are in distribution and were not trained on, by --on SET or --on test",
     ))
+}
+
+fn without(args: &Args, what: &str) -> Error {
+    let remedy = "name images that are in distribution and were not trained on, by --on SET (test: the run's own, where it has data)";
+    Error::file(&args.run, what, remedy)
 }
 
 /// The SHA-256 of the weights that score.

@@ -99,7 +99,7 @@ impl FrozenEnergy {
         self.head.energy(raw, x)
     }
 
-    /// The energy at a temperature T that the logits are divided by, -T logsumexp_y f(x)[y]/T (Liu et al. 2020);
+    /// The energy at a temperature T that the logits are divided by, -T logsumexp_y f(x)\[y\]/T (Liu et al. 2020);
     /// E(x), which is that at T = 1, where the network gives no logits.
     pub fn energy_at(&self, raw: Tensor, temperature: f64, x: &Tensor) -> Tensor {
         self.head.energy_at(raw, temperature, x)
