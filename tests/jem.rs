@@ -245,6 +245,10 @@ fn what_needs_classes_is_refused_without_them() {
         &["buffer.replacement", "in-place"],
     );
     refused(
+        &format!("{JEM} --set objective.p_x_from=40"),
+        &["objective.p_x_from", "below train.steps"],
+    );
+    refused(
         "--set data.labels_per_class=3",
         &["data.labels_per_class", "no term of the objective uses labels"],
     );

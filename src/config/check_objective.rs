@@ -33,6 +33,13 @@ impl Experiment {
                 "give one of them a weight above 0",
             );
         }
+        let starts_alone = o.p_x_from == 0 || (o.p_y_given_x_weight > 0.0 && o.p_x_from < self.train.steps);
+        c.ensure(
+            starts_alone,
+            "objective.p_x_from",
+            o.p_x_from,
+            "a step below train.steps, and p_y_given_x_weight above 0 with it",
+        )?;
         self.check_classes(c)?;
         self.check_improved_cd(c)
     }

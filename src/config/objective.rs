@@ -12,11 +12,13 @@ pub struct ObjectiveConfig {
     pub chains: Chains,
     /// Weight of minus log p(x): mean E(x+) - mean E(x-) + energy_reg (mean E(x+)^2 + mean E(x-)^2).
     pub p_x_weight: f64,
+    /// Steps before which p(y|x) is trained alone, without chains: a cheap start from a classifier.
+    pub p_x_from: u64,
     /// Weight of minus log p(y|x), the cross entropy of labelled images.
     pub p_y_given_x_weight: f64,
-    /// Weight of minus log p(x,y): the same expression of E(x,y), over labelled images and chains by class.
+    /// Weight of minus log p(x,y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains by class.
     pub p_x_y_weight: f64,
-    /// Weight of the squared energies (Du & Mordatch 2019), inside the terms of p(x) and of p(x,y).
+    /// Weight of the squared energies (Du & Mordatch 2019), inside the term of p(x).
     pub energy_reg: f64,
     /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,
@@ -73,6 +75,7 @@ impl Default for ObjectiveConfig {
             negatives: Negatives::default(),
             chains: Chains::default(),
             p_x_weight: 1.0,
+            p_x_from: 0,
             p_y_given_x_weight: 0.0,
             p_x_y_weight: 0.0,
             energy_reg: 0.0,

@@ -6,77 +6,94 @@ use crate::config::ObjectiveConfig;
 
 /// Sums on the device; reading them is the only transfer to the host.
 pub struct Meters {
-    names: Vec<&'static str>,
+    quantities: Vec<Quantity>,
     sums: Tensor,
-    count: u64,
+    counts: Counts,
+}
+
+/// How many steps were summed, and how many of them ran chains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All.
+    pub steps: u64,
+    /// Those with chains.
+    pub chains: u64,
+}
+
+struct Quantity {
+    name: &'static str,
+    /// Whether only steps with chains have it.
+    of_chains: bool,
 }
 
 /// The quantities of a step of this objective, in the order in which they are summed.
-pub fn names(objective: &ObjectiveConfig) -> Vec<&'static str> {
-    let mut names = vec!["energy_pos"];
-    let mut add = |holds: bool, more: &[&'static str]| {
-        if holds {
-            names.extend_from_slice(more);
-        }
+fn quantities(objective: &ObjectiveConfig) -> Vec<Quantity> {
+    let mut all = Vec::new();
+    let mut add = |holds: bool, of_chains: bool, names: &[&'static str]| {
+        let names = names.iter().filter(|_| holds);
+        all.extend(names.map(|name| Quantity { name, of_chains }));
     };
-    add(objective.p_x_weight > 0.0, &["energy_neg"]);
-    add(true, &["loss", "grad_norm"]);
-    add(
-        objective.uses_chains(),
-        &["chain_grad_norm", "buffer_age", "buffer_reuse"],
-    );
-    add(objective.p_y_given_x_weight > 0.0, &["cross_entropy"]);
-    add(objective.uses_labels(), &["accuracy"]);
-    add(objective.p_x_y_weight > 0.0, &["joint_energy_pos", "joint_energy_neg"]);
-    add(objective.kl_weight > 0.0, &["kl"]);
-    add(objective.entropy_weight > 0.0, &["entropy"]);
-    names
+    add(true, false, &["energy_pos"]);
+    add(objective.p_x_weight > 0.0, true, &["energy_neg"]);
+    add(true, false, &["loss", "grad_norm"]);
+    let of_chains = ["chain_grad_norm", "buffer_age", "buffer_reuse"];
+    add(objective.uses_chains(), true, &of_chains);
+    add(objective.p_y_given_x_weight > 0.0, false, &["cross_entropy"]);
+    add(objective.uses_labels(), false, &["accuracy"]);
+    let joint = ["joint_energy_pos", "joint_energy_neg"];
+    add(objective.p_x_y_weight > 0.0, true, &joint);
+    add(objective.kl_weight > 0.0, true, &["kl"]);
+    add(objective.entropy_weight > 0.0, true, &["entropy"]);
+    all
 }
 
 impl Meters {
     /// Nothing summed yet, of the quantities of an objective.
     pub fn new(objective: &ObjectiveConfig, device: Device) -> Self {
-        let names = names(objective);
+        let quantities = quantities(objective);
         Self {
-            sums: Tensor::zeros([names.len() as i64], (Kind::Double, device)),
-            names,
-            count: 0,
+            sums: Tensor::zeros([quantities.len() as i64], (Kind::Double, device)),
+            quantities,
+            counts: Counts::default(),
         }
     }
 
     /// Adds one step's numbers, scalar tensors by name; those of other names are passed over.
     ///
     /// # Panics
-    /// If one of the quantities is missing.
-    pub fn add(&mut self, values: &[(&'static str, Tensor)]) {
-        let value = |name: &&str| {
-            let found = values.iter().find(|(n, _)| n == name);
-            let (_, value) = found.unwrap_or_else(|| panic!("a step gave no {name}"));
-            value.detach().to_kind(Kind::Double)
+    /// If one of the quantities is missing, but for those of chains in a step `with_chains` false.
+    pub fn add(&mut self, values: &[(&'static str, Tensor)], with_chains: bool) {
+        let zero = self.sums.new_zeros([], (Kind::Double, self.sums.device()));
+        let value = |q: &Quantity| match values.iter().find(|(name, _)| *name == q.name) {
+            Some((_, value)) => value.detach().to_kind(Kind::Double),
+            None if q.of_chains && !with_chains => zero.shallow_clone(),
+            None => panic!("a step gave no {}", q.name),
         };
-        let row: Vec<Tensor> = self.names.iter().map(value).collect();
+        let row: Vec<Tensor> = self.quantities.iter().map(value).collect();
         self.sums += Tensor::stack(&row, 0);
-        self.count += 1;
+        self.counts.steps += 1;
+        self.counts.chains += u64::from(with_chains);
     }
 
-    /// The means since the last reading, by name; starts anew.
+    /// The means since the last reading, by name, of what there was; starts anew.
     pub fn read(&mut self) -> Vec<(&'static str, f64)> {
         let sums = Vec::<f64>::try_from(&self.sums).expect("a vector of numbers");
-        let count = self.count.max(1) as f64;
+        let counts = std::mem::take(&mut self.counts);
         let _ = self.sums.zero_();
-        self.count = 0;
-        let means = sums.into_iter().map(|s| s / count);
-        self.names.iter().copied().zip(means).collect()
+        let count = |q: &Quantity| if q.of_chains { counts.chains } else { counts.steps };
+        let means = self.quantities.iter().zip(sums);
+        let there = means.filter(|(q, _)| count(q) > 0);
+        there.map(|(q, sum)| (q.name, sum / count(q) as f64)).collect()
     }
 
-    /// The sums and their count, for a checkpoint.
-    pub fn state(&self) -> (Tensor, u64) {
-        (self.sums.copy(), self.count)
+    /// The sums and their counts, for a checkpoint.
+    pub fn state(&self) -> (Tensor, Counts) {
+        (self.sums.copy(), self.counts)
     }
 
     /// Goes on from saved sums.
-    pub fn restore(&mut self, sums: &Tensor, count: u64) {
+    pub fn restore(&mut self, sums: &Tensor, counts: Counts) {
         self.sums.copy_(sums);
-        self.count = count;
+        self.counts = counts;
     }
 }

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use super::checkpoint::Contents;
 use super::guard::{Divergence, Guard, GuardState};
 use super::labelled::{Labelled, LabelledState};
-use super::meters::Meters;
+use super::meters::{Counts, Meters};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment};
 use crate::data::{Batches, BatchesState, DataSet};
@@ -42,6 +42,9 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     labelled: Option<LabelledState>,
     meters: u64,
+    /// Of these the steps with chains; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain_meters: Option<u64>,
     guard: GuardState,
     lr_scale: f64,
     divergences: Vec<Divergence>,
@@ -158,7 +161,7 @@ impl State {
 
     /// What a checkpoint of this moment holds.
     pub fn contents(&self) -> Contents<Record> {
-        let (sums, count) = self.meters.state();
+        let (sums, counts) = self.meters.state();
         let (flags, guard) = self.guard.state();
         let mut tensors = BTreeMap::new();
         tensors.insert("weights".to_owned(), named(self.network.state()));
@@ -177,7 +180,8 @@ impl State {
             streams: self.streams.clone(),
             batches: self.batches.state(),
             labelled: self.labelled.as_ref().map(Labelled::state),
-            meters: count,
+            meters: counts.steps,
+            chain_meters: (counts.chains != counts.steps).then_some(counts.chains),
             guard: guard.clone(),
             lr_scale: self.lr_scale,
             divergences: self.divergences.clone(),
@@ -209,7 +213,11 @@ impl State {
         let expected = [("guard".to_owned(), flags), ("sums".to_owned(), sums)];
         let meters = part(contents, "meters")?;
         files::check_same(&expected, meters, &place)?;
-        self.meters.restore(&meters["sums"], record.meters);
+        let counts = Counts {
+            steps: record.meters,
+            chains: record.chain_meters.unwrap_or(record.meters),
+        };
+        self.meters.restore(&meters["sums"], counts);
         self.guard.restore(&meters["guard"], record.guard.clone());
         self.batches.restore(&record.batches)?;
         if let Some(labelled) = &mut self.labelled {

@@ -50,7 +50,8 @@ impl Trainer {
     /// One step: images of the data and synthesised ones, their energies, an update.
     pub fn step(&mut self) -> Result<()> {
         let objective = &self.experiment.objective;
-        let (uses_x, uses_chains) = (objective.p_x_weight > 0.0, objective.uses_chains());
+        let begun = self.state.step >= objective.p_x_from;
+        let (uses_x, uses_chains) = (begun && objective.p_x_weight > 0.0, begun && objective.uses_chains());
         let positive = uses_x.then(|| self.positive());
         let labelled = self
             .state

@@ -295,7 +295,8 @@ impl Trainer {
     /// What a step does, in the unit by which its speed is told.
     fn work(&self) -> (&'static str, usize) {
         let train = &self.experiment.train;
-        match self.experiment.objective.uses_chains() {
+        let objective = &self.experiment.objective;
+        match objective.uses_chains() && self.state.step > objective.p_x_from {
             true => (
                 "images_x_steps_per_second",
                 train.batch_size * self.experiment.sampler.n_steps,

@@ -148,6 +148,6 @@ impl Trainer {
             values.extend(chains);
         }
         values.extend([("loss", out.loss), ("grad_norm", norm)]);
-        s.meters.add(&values);
+        s.meters.add(&values, batch.negative.is_some());
     }
 }
