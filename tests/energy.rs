@@ -22,6 +22,7 @@ fn models() -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir("models")
         .unwrap()
         .map(|f| f.unwrap().path())
+        .filter(|f| f.is_file())
         .collect();
     files.sort();
     assert!(!files.is_empty());

@@ -96,7 +96,7 @@ fn assert_near(found: &[f64], expected: &[f64]) {
     }
 }
 
-const RESNET: [&str; 2] = ["models/resnet20_cifar10.yaml", "names/resnet20_cifar10.yaml"];
+const RESNET: [&str; 2] = ["models/resnet20_cifar10.yaml", "models/names/resnet20_cifar10.yaml"];
 const IMPORT_RESNET: &str =
     "--model models_resnet20_cifar10.yaml --prefix module. --map names_resnet20_cifar10.yaml --sampler tiny.yaml";
 

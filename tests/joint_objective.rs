@@ -68,7 +68,9 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
     let out = objective.loss(&terms);
     // mean E+ = 2, mean E- = 1; mean squares 5 and 17/3.
     let marginal = 2.0 - 1.0 + 0.1 * (5.0 + 17.0 / 3.0);
-    let expected = 0.3 * marginal + 2.0 * by_hand(0.1) + 0.7 * (3.0 - 2.0) + 0.4 * 1.5 - 0.2 * 2.5;
+    // Mean squares 13 and 4.
+    let joint = 3.0 - 2.0 + 0.1 * (13.0 + 4.0);
+    let expected = 0.3 * marginal + 2.0 * by_hand(0.1) + 0.7 * joint + 0.4 * 1.5 - 0.2 * 2.5;
     assert!(
         (double(&out.loss) - expected).abs() < 1e-6,
         "{} and {expected}",

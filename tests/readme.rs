@@ -72,6 +72,9 @@ fn every_yaml_block_passes_check() {
     std::fs::create_dir(bench.path("models")).unwrap();
     for entry in std::fs::read_dir(root.join("models")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         std::fs::copy(&path, bench.path("models").join(path.file_name().unwrap())).unwrap();
     }
     // The folder of pictures that the README's own experiment names.

@@ -14,9 +14,9 @@ pub struct ObjectiveConfig {
     pub p_x_weight: f64,
     /// Weight of minus log p(y|x), the cross entropy of labelled images.
     pub p_y_given_x_weight: f64,
-    /// Weight of minus log p(x,y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains by class.
+    /// Weight of minus log p(x,y): the same expression of E(x,y), over labelled images and chains by class.
     pub p_x_y_weight: f64,
-    /// Weight of the squared energies (Du & Mordatch 2019), inside the first term.
+    /// Weight of the squared energies (Du & Mordatch 2019), inside the terms of p(x) and of p(x,y).
     pub energy_reg: f64,
     /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,

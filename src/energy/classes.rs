@@ -6,12 +6,12 @@ use tch::Tensor;
 
 use super::{Energy, FrozenEnergy, LiveEnergy, Stages};
 
-/// E(x) = -logsumexp_y f(x)[y] of logits `[B,K]`, `[B]` (Grathwohl et al. 2020).
+/// E(x) = `-logsumexp_y f(x)[y]` of logits `[B,K]`, `[B]` (Grathwohl et al. 2020).
 pub fn marginal(logits: &Tensor) -> Tensor {
     logits.logsumexp(1, false).neg()
 }
 
-/// E(x,y) = -f(x)[y] of logits `[B,K]` and classes `[B]` (i64), `[B]`.
+/// E(x,y) = `-f(x)[y]` of logits `[B,K]` and classes `[B]` (i64), `[B]`.
 pub fn joint(logits: &Tensor, classes: &Tensor) -> Tensor {
     logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1).neg()
 }
@@ -46,7 +46,7 @@ impl FrozenEnergy {
     }
 }
 
-/// E(x,y) = -f(x)[y] of a frozen classifier, each image with a class of its own.
+/// E(x,y) = `-f(x)[y]` of a frozen classifier, each image with a class of its own.
 #[derive(Debug)]
 pub struct ClassEnergy<'a> {
     frozen: &'a FrozenEnergy,
@@ -77,7 +77,7 @@ impl Stages for ClassEnergy<'_> {
     }
 }
 
-/// E(x,y) = -f(x)[y] of a live classifier, each image with a class of its own.
+/// E(x,y) = `-f(x)[y]` of a live classifier, each image with a class of its own.
 #[derive(Debug)]
 pub struct LiveClassEnergy<'a> {
     live: &'a LiveEnergy<'a>,

@@ -30,9 +30,9 @@ pub struct JointLoss {
     pub parts: Vec<(&'static str, Tensor)>,
 }
 
-/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + p_x_y_weight (mean E(x+,y+) - mean E(x-,y-)) + the improved-CD terms.
+/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + p_x_y_weight L(x,y) + the improved-CD terms.
 ///
-/// L is [`MaximumLikelihood`], CE the cross entropy of labelled images with smoothed labels. With the first two at
+/// L is [`MaximumLikelihood`] of E(x) or of E(x,y), CE the cross entropy of labelled images with smoothed labels. With the first two at
 /// weight 1 this is JEM (Grathwohl et al. 2020); with the second alone a plain classifier.
 #[derive(Debug, Clone)]
 pub struct JointObjective {
@@ -65,10 +65,12 @@ impl JointObjective {
             self.add_labelled(logits, classes, &mut sum);
         }
         if let Some([pos, neg]) = &terms.joint {
-            let (pos, neg) = (pos.mean(Kind::Float), neg.mean(Kind::Float));
-            sum.add(&pos - &neg, self.cfg.p_x_y_weight);
-            sum.parts
-                .extend([("joint_energy_pos", pos.detach()), ("joint_energy_neg", neg.detach())]);
+            let out = self.likelihood.loss(pos, neg);
+            sum.add(out.loss, self.cfg.p_x_y_weight);
+            sum.parts.extend([
+                ("joint_energy_pos", out.energy_pos),
+                ("joint_energy_neg", out.energy_neg),
+            ]);
         }
         let extra = [
             ("kl", &terms.kl, self.cfg.kl_weight),

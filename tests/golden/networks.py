@@ -50,11 +50,11 @@ def strokes():
     return nn.Sequential(*layers, nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Flatten(), nn.Linear(256, 1))
 
 
-def uva(c, hidden):
+def uva(c, hidden, out=1):
     return nn.Sequential(
         nn.Conv2d(1, c[0], 5, 2, 4), nn.SiLU(), nn.Conv2d(c[0], c[1], 3, 2, 1), nn.SiLU(),
         nn.Conv2d(c[1], c[2], 3, 2, 1), nn.SiLU(), nn.Conv2d(c[2], c[3], 3, 2, 1), nn.SiLU(),
-        nn.Flatten(), nn.Linear(4 * c[3], hidden), nn.SiLU(), nn.Linear(hidden, 1),
+        nn.Flatten(), nn.Linear(4 * c[3], hidden), nn.SiLU(), nn.Linear(hidden, out),
     )
 
 

@@ -48,6 +48,7 @@ def fill(name, shape, scales):
 
 CASES = {
     "mnist": (lambda: uva([32, 64, 128, 128], 128), [2, 1, 28, 28], {}),
+    "mnist_classifier": (lambda: uva([32, 64, 128, 128], 128, 10), [2, 1, 28, 28], {}),
     "strokes": (strokes, [2, 1, 16, 16], {}),
     "uva_tutorial8": (lambda: uva([16, 32, 64, 64], 64), [2, 1, 28, 28], {}),
     "vanilla_convnet": (vanilla, [2, 3, 32, 32], {}),
