@@ -4,7 +4,7 @@ mod common;
 
 use common::{Bench, CLASSIFIER, text};
 use ebm::data::{self, DataSet, to_u8};
-use ebm::eval::{Features, Moments, ScriptInput, frechet_distance, frechet_name};
+use ebm::eval::{Features, Moments, Quality, ScriptInput, frechet_distance, frechet_name};
 use ebm::nn::Frozen;
 use ebm::rng::Stream;
 use ebm::train::{self, RunDir, Weights, Which};
@@ -238,6 +238,26 @@ fn samples_that_are_the_reference_are_perfect_and_others_are_not() {
     }
 }
 
+/// 400 references class after class, 40 samples of both: the neighbours are looked for among references of both.
+#[test]
+fn neighbours_are_drawn_from_all_of_a_sorted_reference() {
+    let mut rng = Stream::new(1, "features");
+    let mut cluster = |n: i64, at: f64| rng.normal(&[n, 2], Device::Cpu) + at;
+    let real = Tensor::cat(&[cluster(200, 0.0), cluster(200, 100.0)], 0);
+    let samples = Tensor::cat(&[cluster(20, 0.0), cluster(20, 100.0)], 0);
+    let found = Quality::new(&real, &samples).unwrap();
+    assert_eq!(found.neighbours, 40);
+    // Each would be near 0.5, were the first forty of one class.
+    let (precision, recall) = (found.precision_recall.precision, found.precision_recall.recall);
+    assert!(precision > 0.8 && recall > 0.8, "{found:?}");
+    assert!(found.density_coverage.coverage > 0.8, "{found:?}");
+    assert_eq!(
+        found,
+        Quality::new(&real, &samples).unwrap(),
+        "the same draw every time"
+    );
+}
+
 #[test]
 fn a_torchscript_network_gets_the_images_that_are_stated() {
     let golden: Value = serde_json::from_str(include_str!("golden/script.json")).unwrap();
@@ -426,6 +446,12 @@ fn accuracy_under_attack_starts_at_the_clean_one_and_falls() {
         );
     }
     bench.fails("evaluate run --parts robustness --restarts 0", 2, &["--restarts"]);
+    // The proximal sampler's inner steps have no graph: an attack can only go around them.
+    let inner = r#"--set sampler.inner={"steps":2,"step_size":1} --set train.steps=1 --out inner"#;
+    bench.succeeds(&format!("train tiny.yaml --set model=classes.yaml {inner}"));
+    let refined = "evaluate inner --parts robustness --l2 0.5 --attack-steps 1 --restarts 1 --refine 1";
+    bench.fails(refined, 2, &["--through", "sampler.inner"]);
+    bench.succeeds(&format!("{refined} --through classifier"));
     bench.fails("evaluate run --noise=-1", 2, &["--noise"]);
 }
 

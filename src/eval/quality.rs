@@ -1,13 +1,14 @@
 //! How far samples are from data in the features of a network, and what such a distance may be called.
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::{
     DENSITY_K, DensityCoverage, Moments, PRECISION_K, PrecisionRecall, density_coverage, frechet_distance,
     precision_recall,
 };
 use crate::error::{Error, Result};
+use crate::rng::Stream;
 
 /// Samples that FID is defined on (Heusel et al. 2017).
 const FID_SAMPLES: usize = 50_000;
@@ -36,7 +37,8 @@ pub struct Quality {
 impl Quality {
     /// Compares features of samples `[M,D]` with those of data `[N,D]`.
     ///
-    /// Nearest neighbours are looked for among the first images of either side, equally many, 10,000 at most.
+    /// Nearest neighbours are looked for among equally many images of either side, 10,000 at most; where a side has more,
+    /// a fixed draw of them, since images may come class after class.
     ///
     /// # Errors
     /// When a side has fewer images than [`LEAST_IMAGES`], or features are not finite.
@@ -44,7 +46,7 @@ impl Quality {
         enough(real.size()[0], "the reference")?;
         enough(generated.size()[0], "the samples")?;
         let equal = NEIGHBOURS.min(real.size()[0]).min(generated.size()[0]);
-        let (few_real, few_generated) = (real.narrow(0, 0, equal), generated.narrow(0, 0, equal));
+        let (few_real, few_generated) = (some(real, equal), some(generated, equal));
         Ok(Self {
             frechet_distance: frechet_distance(&moments(real)?, &moments(generated)?)?,
             neighbours: equal,
@@ -67,6 +69,15 @@ pub fn enough(images: i64, side: &str) -> Result<()> {
         format!("{images} images are too few for a Frechet distance and nearest neighbours"),
         format!("give {LEAST_IMAGES} at least, and thousands for figures that mean something"),
     ))
+}
+
+/// `n` rows, drawn the same way every time.
+fn some(features: &Tensor, n: i64) -> Tensor {
+    if n == features.size()[0] {
+        return features.shallow_clone();
+    }
+    let order = Stream::new(0, "neighbours").permutation(features.size()[0], Device::Cpu);
+    features.index_select(0, &order.narrow(0, 0, n).to_device(features.device()))
 }
 
 fn moments(features: &Tensor) -> Result<Moments> {

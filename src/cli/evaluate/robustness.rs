@@ -10,7 +10,7 @@ use super::{Args, Figures, Measure};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::{Attack, Defence, Norm, RobustCurve, Through};
 use crate::report;
 
@@ -106,6 +106,14 @@ impl Robustness {
     pub fn new(args: &Args, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts robustness")?;
         let o = &args.robustness;
+        let inner = subject.loaded.trained.experiment.sampler.inner.is_some();
+        if o.refine > 0 && inner && o.through == Way::Defence {
+            return Err(Error::input(
+                "--through defence",
+                "the run's sampler makes inner steps (sampler.inner), whose gradient cannot be followed",
+                "attack --through classifier, or leave out --refine",
+            ));
+        }
         Ok(Self {
             images: subject.labelled(&classes)?,
             curves: o.curves(),
