@@ -1,11 +1,9 @@
-//! Range checks and checks across keys of an experiment; none of them needs a tensor or a data set.
+//! Range checks and checks across keys of an experiment; none of them needs a tensor or a data set. Those of the sampler,
+//! the objective and the optimiser have files of their own.
 
 use std::path::Path;
 
-use super::{
-    Algorithm, ChainSchedule, Dataset, Experiment, GradClip, InitialDistribution, LrSchedule, Measure, OodSet, Output,
-    ParamClip, StepPart, Storage, yaml,
-};
+use super::{Dataset, Experiment, Measure, OodSet, Output, yaml};
 use crate::error::Result;
 
 /// More threads than any machine that this runs on has cores.
@@ -29,7 +27,7 @@ impl Checker<'_> {
         ))
     }
 
-    fn positive(&self, key: &str, value: f64) -> Result<()> {
+    pub fn positive(&self, key: &str, value: f64) -> Result<()> {
         self.ensure(value > 0.0 && value.is_finite(), key, value, "a number above 0")
     }
 
@@ -37,11 +35,11 @@ impl Checker<'_> {
         self.ensure(value >= 0.0 && value.is_finite(), key, value, "a number of 0 or more")
     }
 
-    fn finite(&self, key: &str, value: f64) -> Result<()> {
+    pub fn finite(&self, key: &str, value: f64) -> Result<()> {
         self.ensure(value.is_finite(), key, value, "a finite number")
     }
 
-    fn interval(&self, key: &str, [low, high]: [f64; 2]) -> Result<()> {
+    pub fn interval(&self, key: &str, [low, high]: [f64; 2]) -> Result<()> {
         self.ensure(
             low < high && (high - low).is_finite(),
             key,
@@ -50,11 +48,11 @@ impl Checker<'_> {
         )
     }
 
-    fn share(&self, key: &str, value: f64) -> Result<()> {
+    pub fn share(&self, key: &str, value: f64) -> Result<()> {
         self.ensure((0.0..=1.0).contains(&value), key, value, "a number from 0 to 1")
     }
 
-    fn decay(&self, key: &str, value: f64) -> Result<()> {
+    pub fn decay(&self, key: &str, value: f64) -> Result<()> {
         self.ensure((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
     }
 
@@ -138,211 +136,6 @@ impl Experiment {
         )
     }
 
-    fn check_sampler(&self, c: &Checker) -> Result<()> {
-        let s = &self.sampler;
-        c.at_least_one("sampler.n_steps", s.n_steps as u64)?;
-        self.check_inner(c)?;
-        s.noise_scale
-            .map_or(Ok(()), |v| c.non_negative("sampler.noise_scale", v))?;
-        s.temperature.map_or(Ok(()), |v| c.positive("sampler.temperature", v))?;
-        if s.noise_scale.is_some() && s.temperature.is_some() {
-            return c.conflict(
-                "sampler.temperature",
-                "given together with noise_scale, which implies it (noise_scale^2 / (2 step_size))",
-                "remove one of the two",
-            );
-        }
-        match s.grad_clip {
-            Some(GradClip::Value(v)) => c.positive("sampler.grad_clip.value", v)?,
-            Some(GradClip::Norm(v)) => c.positive("sampler.grad_clip.norm", v)?,
-            None => {}
-        }
-        s.clamp.map_or(Ok(()), |ends| c.interval("sampler.clamp", ends))?;
-        if self.model.reference_std.is_some() && s.noise_scale == Some(0.0) {
-            return c.conflict(
-                "sampler.noise_scale",
-                "0 implies temperature 0, at which the Gaussian reference of the model weighs nothing",
-                "give noise_scale above 0, or null with a temperature",
-            );
-        }
-        check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
-        check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
-    }
-
-    fn check_inner(&self, c: &Checker) -> Result<()> {
-        let Some(inner) = self.sampler.inner else {
-            return c.positive("sampler.step_size", self.sampler.step_size);
-        };
-        c.non_negative("sampler.step_size", self.sampler.step_size)?;
-        c.at_least_one("sampler.inner.steps", inner.steps as u64)?;
-        c.positive("sampler.inner.step_size", inner.step_size)?;
-        if self.model.reference_std.is_none() {
-            return Ok(());
-        }
-        c.conflict(
-            "sampler.inner",
-            "inner steps see the image through the network's first layer, and the Gaussian reference of the model is no \
-             function of that",
-            "remove sampler.inner, or model.reference_std",
-        )
-    }
-
-    fn check_order(&self, c: &Checker) -> Result<()> {
-        let Some(order) = &self.sampler.order else {
-            return Ok(());
-        };
-        let count = |part| order.iter().filter(|p| **p == part).count();
-        if count(StepPart::Gradient) != 1 || count(StepPart::Noise) != 1 {
-            return c.conflict(
-                "sampler.order",
-                "a step has one gradient and one noise",
-                "write for instance [noise, gradient, clamp]",
-            );
-        }
-        if (count(StepPart::Clamp) > 0) != self.sampler.clamp.is_some() {
-            return c.conflict(
-                "sampler.order",
-                "`clamp` stands in the order if and only if sampler.clamp gives the interval",
-                "add or remove one of the two",
-            );
-        }
-        Ok(())
-    }
-
-    fn check_init(&self, c: &Checker) -> Result<()> {
-        match self.sampler.init {
-            InitialDistribution::Uniform(low, high) => c.interval("sampler.init.uniform", [low, high]),
-            InitialDistribution::Gaussian { mean, std } => {
-                c.finite("sampler.init.gaussian.mean", mean)?;
-                c.positive("sampler.init.gaussian.std", std)
-            }
-            InitialDistribution::NoisyData { std } => c.non_negative("sampler.init.noisy-data.std", std),
-            InitialDistribution::ClassGaussians { jitter } => c.positive("sampler.init.class-gaussians.jitter", jitter),
-            InitialDistribution::Data => Ok(()),
-        }
-    }
-
-    fn check_buffer(&self, c: &Checker) -> Result<()> {
-        c.share("buffer.reinit_prob", self.buffer.reinit_prob)?;
-        self.check_replay(c)?;
-        if self.objective.uses_buffer() {
-            c.ensure(
-                self.buffer.size >= self.train.batch_size,
-                "buffer.size",
-                self.buffer.size,
-                "at least train.batch_size, since a draw holds each chain once",
-            )?;
-            self.check_storage(c)?;
-        }
-        Ok(())
-    }
-
-    fn check_replay(&self, c: &Checker) -> Result<()> {
-        let Some(augment) = &self.buffer.augment else {
-            return Ok(());
-        };
-        if let Some([low, high]) = augment.resized_crop {
-            c.ensure(
-                0.0 < low && low <= high && high <= 1.0,
-                "buffer.augment.resized_crop",
-                format!("[{low}, {high}]"),
-                "two shares of the area above 0, at most 1, the lower first",
-            )?;
-        }
-        let jitter = augment.jitter;
-        c.non_negative("buffer.augment.jitter.brightness", jitter.brightness)?;
-        c.non_negative("buffer.augment.jitter.contrast", jitter.contrast)?;
-        c.non_negative("buffer.augment.jitter.saturation", jitter.saturation)?;
-        c.ensure(
-            (0.0..=0.5).contains(&jitter.hue),
-            "buffer.augment.jitter.hue",
-            jitter.hue,
-            "a part of a turn from 0 to 0.5",
-        )?;
-        c.share("buffer.augment.grey", augment.grey)
-    }
-
-    /// 256 levels hold [-1, 1] only: a chain that leaves it would be moved by being stored.
-    fn check_storage(&self, c: &Checker) -> Result<()> {
-        let inside = self.sampler.clamp.is_some_and(|[low, high]| low >= -1.0 && high <= 1.0);
-        let ends_clamped = self
-            .sampler
-            .order
-            .as_ref()
-            .is_none_or(|o| o.last() == Some(&StepPart::Clamp));
-        if self.buffer.storage == Storage::F32 || (inside && ends_clamped) {
-            return Ok(());
-        }
-        c.conflict(
-            "buffer.storage",
-            "u8 holds [-1, 1] only, and chains may end outside of it",
-            "set sampler.clamp: [-1, 1] with `clamp` as the last part of a step, or store f32",
-        )
-    }
-
-    fn check_optimizer(&self, c: &Checker) -> Result<()> {
-        let o = &self.optimizer;
-        c.positive("optimizer.lr", o.lr)?;
-        c.non_negative("optimizer.weight_decay", o.weight_decay)?;
-        match o.algorithm {
-            Algorithm::Adam { betas, eps } | Algorithm::AdamW { betas, eps } => {
-                betas
-                    .iter()
-                    .try_for_each(|b| c.decay("optimizer.algorithm.betas", *b))?;
-                c.positive("optimizer.algorithm.eps", eps)?;
-            }
-            Algorithm::Sgd { momentum, nesterov } => {
-                c.decay("optimizer.algorithm.sgd.momentum", momentum)?;
-                c.ensure(
-                    !nesterov || momentum > 0.0,
-                    "optimizer.algorithm.sgd.nesterov",
-                    true,
-                    "a momentum above 0 with it",
-                )?;
-            }
-        }
-        match &o.schedule {
-            LrSchedule::Constant => {}
-            LrSchedule::Step { milestones, gamma } => {
-                c.positive("optimizer.schedule.step.gamma", *gamma)?;
-                c.ensure(
-                    milestones.is_sorted(),
-                    "optimizer.schedule.step.milestones",
-                    format!("{milestones:?}"),
-                    "steps in rising order",
-                )?;
-            }
-            LrSchedule::Exponential { gamma, every } => {
-                c.positive("optimizer.schedule.exponential.gamma", *gamma)?;
-                c.at_least_one("optimizer.schedule.exponential.every", *every)?;
-            }
-            LrSchedule::Cosine { end } => c.share("optimizer.schedule.cosine.end", *end)?,
-        }
-        self.check_clip(c)?;
-        o.sam.map_or(Ok(()), |s| c.positive("optimizer.sam.rho", s.rho))?;
-        o.ema.map_or(Ok(()), |v| c.decay("optimizer.ema", v))
-    }
-
-    fn check_clip(&self, c: &Checker) -> Result<()> {
-        match self.optimizer.grad_clip {
-            None => Ok(()),
-            Some(ParamClip::Norm(v)) => c.positive("optimizer.grad_clip.norm", v),
-            Some(ParamClip::Value(v)) => c.positive("optimizer.grad_clip.value", v),
-            Some(ParamClip::Moment { k, floor }) => {
-                c.positive("optimizer.grad_clip.moment.k", k)?;
-                c.positive("optimizer.grad_clip.moment.floor", floor)?;
-                match self.optimizer.algorithm {
-                    Algorithm::Sgd { .. } => c.conflict(
-                        "optimizer.grad_clip.moment",
-                        "sgd keeps no second moment",
-                        "use adam, or clip by norm or value",
-                    ),
-                    _ => Ok(()),
-                }
-            }
-        }
-    }
-
     fn check_train(&self, c: &Checker) -> Result<()> {
         let (t, g) = (&self.train, &self.guard);
         c.at_least_one("train.steps", t.steps)?;
@@ -409,17 +202,5 @@ impl Experiment {
             _ => return Ok(()),
         };
         c.conflict("evaluate.best", missing, remedy)
-    }
-}
-
-fn check_schedule(c: &Checker, key: &str, schedule: ChainSchedule) -> Result<()> {
-    match schedule {
-        ChainSchedule::Constant => Ok(()),
-        ChainSchedule::Linear { end } => c.non_negative(key, end),
-        ChainSchedule::Geometric { end } => c.positive(key, end),
-        ChainSchedule::Polynomial { end, power } => {
-            c.non_negative(key, end)?;
-            c.positive(key, power)
-        }
     }
 }

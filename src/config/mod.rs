@@ -2,6 +2,8 @@
 
 mod check;
 mod check_objective;
+mod check_optimizer;
+mod check_sampler;
 mod data;
 mod experiment;
 mod model;
