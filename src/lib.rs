@@ -9,8 +9,10 @@
 //! - The target is exp(-E(x)/T). A Langevin step is x' = x - step_size * grad E(x) + noise_scale * z, its parts in the
 //!   order that the configuration gives. `noise_scale` that is null means sqrt(2 * step_size * T); one that is given
 //!   implies T = noise_scale^2 / (2 * step_size), exact only without clipping and clamping.
+//! - A classifier with logits f is E(x) = `-logsumexp_y f(x)[y]` and E(x,y) = `-f(x)[y]`.
 //! - `energy_gap` is the mean energy of synthesised images minus that of data.
-//! - An out-of-distribution score is higher for what is further out; the energy is such a score.
+//! - An out-of-distribution score is higher for what is further out; the energy is such a score. Names
+//!   carry the sign: `-log p(x)`, `-max p(y|x)`.
 //! - Randomness is a value, [`rng::Stream`]. Torch's generator belongs to the process, so draw from one thread.
 //! - What a user writes and the outside world are an [`Error`]; the divergence of a run is a value.
 //! - Whoever uses a trained run gets its averaged weights (EMA) unless the raw ones are asked for.
@@ -23,7 +25,8 @@
 //! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
 //! - [`sampling`]: Markov kernels and chains. [`buffer`]: chains that persist between steps.
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
-//! - [`report`], [`eval`]: metrics, event files and pictures; AUROC and out-of-distribution tables.
+//! - [`report`], [`eval`]: metrics, event files and pictures; out-of-distribution scores, classification and calibration,
+//!   robustness, quality of samples.
 //! - [`train`]: the loop, checkpoints, the divergence guard.
 //! - [`ffi`]: the C++ shim, with the only unsafe code. [`cli`]: the commands of the program `ebm`.
 //!

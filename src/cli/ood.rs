@@ -28,7 +28,8 @@ pub struct Args {
     /// blurred, or what evaluate.ood takes. Unless given: the run's evaluate.ood, else all that are made without files
     #[arg(long, value_name = "SET", num_args = 1..)]
     against: Vec<String>,
-    /// The data set that is in distribution; the test images of the run's data unless given
+    /// The images that are in distribution: test or validation, of the run's own data, or a data set; test unless given.
+    /// Choose a score on validation images and sets made by code, judge it on test images
     #[arg(long = "in", value_name = "SET")]
     inside: Option<String>,
     /// Scores, separated by commas; all that the network has unless given
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .iter()
         .map(|s| sets::outliers(s))
         .collect::<Result<Vec<_>>>()?;
-    let inside = args.inside.as_deref().map(sets::dataset).transpose()?;
+    let inside = Which::of(args.inside.as_deref())?;
     let folder = args.out.clone().unwrap_or_else(|| run.path().join("ood"));
     let outputs = [args.json.as_deref(), args.csv.as_deref()];
     outputs.into_iter().flatten().try_for_each(ensure_writable)?;
@@ -70,7 +71,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let scores = scores(args, &loaded);
     loaded.ensure(&scores, &args.options)?;
-    let data = data(&loaded, inside.is_none() || scores.contains(&Score::Typicality))?;
+    let needs_own = !matches!(inside, Which::Other(_)) || scores.contains(&Score::Typicality);
+    let data = data(&loaded, needs_own)?;
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let inside = Inside::new(args, &loaded, inside, data)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
@@ -104,6 +106,23 @@ fn data(loaded: &Loaded, needed: bool) -> Result<Option<DataSet>> {
     (needed && loaded.has_data()).then(|| loaded.data()).transpose()
 }
 
+/// Which images are in distribution.
+enum Which {
+    Test,
+    Validation,
+    Other(Dataset),
+}
+
+impl Which {
+    fn of(option: Option<&str>) -> Result<Self> {
+        match option {
+            None | Some("test") => Ok(Self::Test),
+            Some("validation") => Ok(Self::Validation),
+            Some(set) => sets::dataset(set).map(Self::Other),
+        }
+    }
+}
+
 /// The images that are in distribution.
 struct Inside {
     name: String,
@@ -111,19 +130,28 @@ struct Inside {
 }
 
 impl Inside {
-    fn new(args: &Args, loaded: &Loaded, named: Option<Dataset>, data: Option<DataSet>) -> Result<Self> {
+    fn new(args: &Args, loaded: &Loaded, which: Which, data: Option<DataSet>) -> Result<Self> {
         let limit = args.limit.map(|n| n as usize);
         let own = &loaded.trained.experiment.data.dataset;
-        match (named, data) {
-            (Some(dataset), _) => Ok(Self {
+        match (which, data) {
+            (Which::Other(dataset), _) => Ok(Self {
                 images: loaded.other(&dataset, limit)?,
                 name: data::name(&dataset),
             }),
-            (None, Some(data)) => Ok(Self {
+            (Which::Test, Some(data)) => Ok(Self {
                 images: limited(&data.test, own, args.limit),
                 name: data::name(own),
             }),
-            (None, None) => Err(Error::file(
+            (Which::Validation, Some(data)) if data.validation.is_empty() => Err(Error::file(
+                &args.run,
+                "the run held no validation images out (data.validation: 0)",
+                "leave --in out for its test images, or name a data set",
+            )),
+            (Which::Validation, Some(data)) => Ok(Self {
+                images: limited(&data.validation, own, args.limit),
+                name: format!("{}, validation", data::name(own)),
+            }),
+            (_, None) => Err(Error::file(
                 &args.run,
                 "the run has no data of its own (data.dataset: none)",
                 "name the data set that is in distribution by --in SET",
@@ -215,6 +243,12 @@ fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
         }
     }
     println!("\n{}", ood_rows::table(&compared.rows));
+    if compared.scored.len() > 2 {
+        println!(
+            "over all of these sets\n\n{}",
+            ood_rows::summary(&compared.rows, scores)
+        );
+    }
     print!("{}", ood_rows::legend(args.bootstrap));
 }
 

@@ -50,6 +50,24 @@ pub fn table(rows: &[Row]) -> String {
     report::table(&header, &rows)
 }
 
+/// The least and the mean AUROC of each score over the sets: what a score is chosen by.
+pub fn summary(rows: &[Row], scores: &[Score]) -> String {
+    let of = |score: &Score| {
+        let own: Vec<&Row> = rows.iter().filter(|r| r.score == *score).collect();
+        let least = own.iter().min_by(|a, b| a.figures.auroc.total_cmp(&b.figures.auroc));
+        let mean = own.iter().map(|r| r.figures.auroc).sum::<f64>() / own.len() as f64;
+        let (set, auroc) = least.map_or(("", f64::NAN), |r| (r.set.as_str(), r.figures.auroc));
+        vec![
+            score.to_string(),
+            format!("{auroc:.4}"),
+            set.to_owned(),
+            format!("{mean:.4}"),
+        ]
+    };
+    let rows: Vec<Vec<String>> = scores.iter().map(of).collect();
+    report::table(&["score", "least AUROC", "against", "mean AUROC"], &rows)
+}
+
 /// What the columns mean.
 pub fn legend(bootstrap: usize) -> String {
     let mut text = "\
