@@ -97,8 +97,7 @@ fn assert_near(found: &[f64], expected: &[f64]) {
 }
 
 const RESNET: [&str; 2] = ["models/resnet20_cifar10.yaml", "models/names/resnet20_cifar10.yaml"];
-const IMPORT_RESNET: &str =
-    "--model models_resnet20_cifar10.yaml --prefix module. --map models_names_resnet20_cifar10.yaml --sampler tiny.yaml";
+const IMPORT_RESNET: &str = "--model models_resnet20_cifar10.yaml --prefix module. --map models_names_resnet20_cifar10.yaml --sampler tiny.yaml";
 
 /// Runs an import, which must succeed; returns its messages.
 fn messages(bench: &Bench, line: &str) -> String {

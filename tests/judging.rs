@@ -207,20 +207,35 @@ fn ood_takes_the_sets_of_the_run_or_all_that_need_no_files() {
 #[test]
 fn ood_takes_validation_images_and_sums_up_what_a_score_is_chosen_by() {
     let bench = trained("");
-    let line = "ood run --in validation --against uniform constant textures --scores log_px --bootstrap 0 --json v.json";
+    let line =
+        "ood run --in validation --against uniform constant textures --scores log_px --bootstrap 0 --json v.json";
     let printed = bench.succeeds(line);
     let rows = json(&bench, "v.json");
     let aurocs: Vec<(f64, &str)> = (0..3)
         .map(|i| (rows[i]["auroc"].as_f64().unwrap(), rows[i]["set"].as_str().unwrap()))
         .collect();
-    assert_eq!((rows[0]["in"].as_str(), rows[0]["images_in"].as_i64()), (Some("strokes, validation"), Some(10)));
+    assert_eq!(
+        (rows[0]["in"].as_str(), rows[0]["images_in"].as_i64()),
+        (Some("strokes, validation"), Some(10))
+    );
     let least = aurocs.iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
     let mean = aurocs.iter().map(|a| a.0).sum::<f64>() / 3.0;
     let summary = printed.lines().rfind(|l| l.starts_with("-log p(x)")).unwrap();
     let cells: Vec<&str> = summary.split_whitespace().skip(2).collect();
-    assert_eq!(cells, [format!("{:.4}", least.0).as_str(), least.1, format!("{mean:.4}").as_str()]);
+    assert_eq!(
+        cells,
+        [
+            format!("{:.4}", least.0).as_str(),
+            least.1,
+            format!("{mean:.4}").as_str()
+        ]
+    );
     bench.succeeds("train tiny.yaml --out none --set train.steps=1 --set data.validation=0");
-    bench.fails("ood none --in validation", 2, &["held no validation images out", "leave --in out"]);
+    bench.fails(
+        "ood none --in validation",
+        2,
+        &["held no validation images out", "leave --in out"],
+    );
 }
 
 #[test]
