@@ -1,4 +1,6 @@
-//! The C++ shim: switches of LibTorch that `tch` does not reach, and the only unsafe code.
+//! The C++ shim: what of LibTorch `tch` does not reach, and the only unsafe code.
+
+pub mod cuda;
 
 unsafe extern "C" {
     fn ebm_set_deterministic(on: bool);
