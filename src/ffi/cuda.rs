@@ -233,6 +233,8 @@ fn quietly(work: impl FnOnce()) -> Result<()> {
     outcome.map_err(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
-        text.unwrap_or("a panic without a message").to_owned()
+        // LibTorch's own text goes on with a trace of calls, escaped by those who wrap it.
+        let first = text.and_then(|t| t.split("\\n").next()?.lines().next());
+        first.unwrap_or("a panic without a message").to_owned()
     })
 }

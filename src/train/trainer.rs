@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Best, Contents};
 use super::guard::Divergence;
@@ -16,7 +16,7 @@ use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::objective::JointObjective;
 use crate::optim::Schedule;
-use crate::sampling::{self, Langevin, Starter};
+use crate::sampling::{self, ChainRunner, Langevin, Starter};
 
 /// A run in progress.
 pub struct Trainer {
@@ -29,6 +29,9 @@ pub struct Trainer {
     pub(super) state: State,
     pub(super) kernel: Langevin,
     pub(super) frozen: FrozenEnergy,
+    pub(super) chains: ChainRunner,
+    /// The classes of a step's chains, `[B]`, always in the same memory, as a recorded step needs them.
+    pub(super) chain_classes: Option<Tensor>,
     pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
     saved_at: Option<u64>,
@@ -55,6 +58,8 @@ impl Trainer {
         Ok(Self {
             frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature())
                 .in_mode(sampling::mode_of(experiment.sampler.network_mode)),
+            chains: ChainRunner::new(experiment.train.cuda_graph),
+            chain_classes: None,
             objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
@@ -133,6 +138,9 @@ impl Trainer {
             let divergence = self.guarded();
             self.state.seconds += clock.elapsed().as_secs_f64();
             observer.stepped(self.state.step);
+            if let Some(notice) = self.take_notice() {
+                observer.happened(&Event::Notice(notice))?;
+            }
             match divergence {
                 None => self.routine(observer)?,
                 Some(divergence) => {
@@ -144,6 +152,11 @@ impl Trainer {
         }
         self.save(observer)?;
         Ok(Outcome::Finished)
+    }
+
+    /// What a person should know about how the run computes; each thing once.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.chains.take_notice()
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
