@@ -119,6 +119,9 @@ char* ebm_cuda_graph_begin(void* graph, int device) {
   auto* g = static_cast<Graph*>(graph);
   char* text = caught([&] {
     c10::DeviceGuard guard(cuda_device(device));
+    // The graph allocates from a pool of its own: what the work has freed until now goes back to the device first.
+    c10::cuda::device_synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();
     g->capture_begin();
   });
   if (text != nullptr) g->abandon();

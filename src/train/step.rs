@@ -84,9 +84,9 @@ impl Trainer {
         x
     }
 
-    /// Runs this step's chains on the present weights and gives them back to the buffer.
+    /// Runs this step's chains on the present weights, which the last update left in the frozen copy, and gives them back to
+    /// the buffer.
     fn synthesise(&mut self, positive: Option<&Tensor>) -> Result<Synthesised> {
-        self.frozen.refresh(&self.state.network);
         let start = self.start(positive)?;
         if let Some(classes) = &start.classes {
             keep(&mut self.chain_classes, classes);

@@ -8,6 +8,7 @@ use tch::{Device, Tensor};
 use super::checkpoint::{self, Best, Contents};
 use super::guard::Divergence;
 use super::observer::{Event, LogLine, Observer, Outcome};
+use super::recorded::StepRecorder;
 use super::run::{Lock, RunDir};
 use super::state::{Record, State};
 use crate::config::{Experiment, yaml};
@@ -32,6 +33,7 @@ pub struct Trainer {
     pub(super) chains: ChainRunner,
     /// The classes of a step's chains, `[B]`, always in the same memory, as a recorded step needs them.
     pub(super) chain_classes: Option<Tensor>,
+    pub(super) recorder: StepRecorder,
     pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
     saved_at: Option<u64>,
@@ -60,6 +62,7 @@ impl Trainer {
                 .in_mode(sampling::mode_of(experiment.sampler.network_mode)),
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
+            recorder: StepRecorder::new(experiment.train.cuda_graph, &experiment.objective),
             objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
@@ -121,6 +124,9 @@ impl Trainer {
             Some(contents) => self.state.restore(contents)?,
             None => self.state = State::new(&self.experiment, &self.data, &self.starter, self.device)?,
         }
+        self.frozen.refresh(&self.state.network);
+        // A new state lies in other memory than what was recorded.
+        self.recorder.forget();
         self.saved_at = found.as_ref().map(|c| c.step);
         self.restart_clock();
         Ok(found.is_some())
@@ -156,7 +162,7 @@ impl Trainer {
 
     /// What a person should know about how the run computes; each thing once.
     pub fn take_notice(&mut self) -> Option<String> {
-        self.chains.take_notice()
+        self.chains.take_notice().or_else(|| self.recorder.take_notice())
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
