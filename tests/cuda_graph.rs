@@ -136,7 +136,7 @@ fn another_shape_kernel_or_network_is_recorded_anew() {
     let classes = Tensor::arange(8, (Kind::Int64, DEVICE)).remainder(4);
     agrees(&mut runner, &kernel(0.02), &energy.of_classes(&classes), &start(8), 4);
     // Same memory, other contents: nothing is recorded anew, and the new contents count.
-    let _ = classes.shallow_clone().copy_(&classes.flip([0]));
+    classes.shallow_clone().copy_(&classes.flip([0]));
     agrees(&mut runner, &kernel(0.02), &energy.of_classes(&classes), &start(8), 4);
     energy.refresh(&network(6));
     agrees(&mut runner, &kernel(0.02), &energy, &start(8), 4);

@@ -293,7 +293,7 @@ fn the_devices_part_takes_nothing_from_the_host() {
         let mut optimizer = Optimizer::new(&cfg, &params);
         set_gradients(&params, 1);
         optimizer.prepare(0.01);
-        optimizer.clip_prepared();
+        let _norm = optimizer.clip_prepared();
         optimizer.step_prepared();
         let steps = optimizer.steps();
         optimizer.step_prepared();
