@@ -12,9 +12,12 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <optional>
+#include <vector>
 
 namespace {
 
@@ -50,6 +53,22 @@ struct Side {
   std::optional<CUDAStream> before;
 };
 
+// Side streams that nobody uses at present. Libraries keep work space for every stream that they ever saw, so a stream is
+// used again before another one is taken.
+std::mutex idle_lock;
+std::vector<CUDAStream> idle;
+
+CUDAStream take_stream(c10::DeviceIndex device) {
+  std::lock_guard<std::mutex> lock(idle_lock);
+  for (auto it = idle.begin(); it != idle.end(); ++it) {
+    if (it->device_index() != device) continue;
+    const CUDAStream stream = *it;
+    idle.erase(it);
+    return stream;
+  }
+  return c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device);
+}
+
 // The members of at::cuda::CUDAGraph that are needed to mend what a capture that failed leaves behind.
 struct Graph : at::cuda::CUDAGraph {
   // LibTorch ends allocation into the pool and the generator's capture only when the whole of capture_end succeeds;
@@ -74,12 +93,17 @@ void ebm_cuda_free_text(char* text) {
 
 char* ebm_cuda_side_new(int device, void** out) {
   return caught([&] {
-    *out = new Side{c10::cuda::getStreamFromPool(/*isHighPriority=*/false, static_cast<c10::DeviceIndex>(device)), {}};
+    *out = new Side{take_stream(static_cast<c10::DeviceIndex>(device)), {}};
   });
 }
 
 void ebm_cuda_side_free(void* side) {
-  delete static_cast<Side*>(side);
+  auto* s = static_cast<Side*>(side);
+  free(caught([&] {
+    std::lock_guard<std::mutex> lock(idle_lock);
+    idle.push_back(s->own);
+  }));
+  delete s;
 }
 
 char* ebm_cuda_side_enter(void* side) {
