@@ -15,5 +15,6 @@ pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
 pub use precision::{kind_of, mode_of, resolve_precision};
-pub use runner::{ChainRunner, WARM_UP};
+pub use runner::ChainRunner;
+pub(crate) use runner::WARM_UP;
 pub use start::Starter;

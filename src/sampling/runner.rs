@@ -10,7 +10,7 @@ use crate::ffi::cuda::{self, Graph, SideStream};
 use crate::rng::{self, Stream};
 
 /// Steps that run on the side stream before the capture: libraries choose algorithms and allocate in the first ones.
-pub const WARM_UP: usize = 3;
+pub(crate) const WARM_UP: usize = 3;
 
 /// Runs chains one after another and keeps what was recorded of them in between.
 ///

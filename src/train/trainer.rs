@@ -292,7 +292,10 @@ impl Trainer {
 
     /// The means since the last line, with what is derived from them.
     fn line(&mut self) -> LogLine {
+        // The reading waits for steps that the device still works on, and their time is training time.
+        let clock = Instant::now();
         let mut values = self.state.meters.read();
+        self.state.seconds += clock.elapsed().as_secs_f64();
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
             values.insert(2, ("energy_gap", neg - pos));
         }
