@@ -61,7 +61,10 @@ fn check(root: &Path, lib: &Path) -> Result<(), String> {
 
 /// The C++ that reaches what `tch` does not.
 fn compile_shim(root: &Path) {
-    println!("cargo::rerun-if-changed=src/ffi/shim.cpp");
+    const SOURCES: [&str; 3] = ["src/ffi/shim.cpp", "src/ffi/convolution.cpp", "src/ffi/memory.cpp"];
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let include = env::var_os("LIBTORCH_INCLUDE")
         .map_or_else(|| root.to_path_buf(), PathBuf::from)
         .join("include");
@@ -72,7 +75,7 @@ fn compile_shim(root: &Path) {
         .warnings(false)
         .include(include)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
-        .file("src/ffi/shim.cpp")
+        .files(SOURCES)
         .compile("ebm_shim");
 }
 

@@ -72,9 +72,9 @@ pub fn synthesize(
     watch: &mut dyn FnMut(i64, usize, &Tensor),
 ) -> Tensor {
     let kernel = Langevin::new(sampler, steps);
-    let precision = sampling::resolve_precision(sampler.precision, starts.device());
-    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature())
-        .in_mode(sampling::mode_of(sampler.network_mode));
+    let mut sampler = sampler.clone();
+    sampling::resolve_auto(&mut sampler, network, starts.size()[0].min(BATCH) as usize);
+    let energy = sampling::chain_energy(&sampler, network, kernel.temperature());
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {

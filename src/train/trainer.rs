@@ -50,11 +50,9 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Result<Self> {
-        let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
-            frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature())
-                .in_mode(sampling::mode_of(experiment.sampler.network_mode)),
+            frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
             objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
