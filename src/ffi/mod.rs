@@ -2,7 +2,7 @@
 
 mod convolution;
 
-pub(crate) use convolution::convolution_backward_input;
+pub(crate) use convolution::{convolution_backward_image, convolution_backward_input};
 
 unsafe extern "C" {
     fn ebm_set_deterministic(on: bool);
