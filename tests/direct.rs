@@ -149,6 +149,27 @@ layers:
     }
 }
 
+/// Images of few channels have a way of their own back through the first layer, whatever the window.
+#[test]
+fn equals_autograd_through_first_layers_of_every_window() {
+    for channels in [1, 2, 3, 4, 5] {
+        for window in [[1, 1, 0], [2, 2, 0], [3, 1, 1], [3, 2, 2], [5, 2, 4], [4, 3, 1]] {
+            let [kernel, stride, padding] = window;
+            let text = format!(
+                "name: first\ninput: [{channels}, 9, 7]\nlayers: [{{conv: {{out: 6, kernel: {kernel}, stride: {stride}, \
+                 padding: {padding}}}}}, silu, flatten, {{linear: {{out: 1}}}}]"
+            );
+            let network = network(&text);
+            for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 1.0 / 256.0)] {
+                let energy = FrozenEnergy::new_in(&network, kind, Layout::ChannelsLast, 1.0);
+                let [direct, autograd] = both(&energy, &images(&network, 5, 5));
+                let error = relative(&direct.grad, &autograd.grad);
+                assert!(error < tolerance, "{channels} channels, {window:?}, {kind:?}: {error}");
+            }
+        }
+    }
+}
+
 /// In bf16 both ways run the same kernels; where they sum two gradients in another order they differ by 2^-8 a sum, and
 /// there are four.
 #[test]
