@@ -13,5 +13,5 @@ pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
-pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolve_auto};
+pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolve_auto, score_energy};
 pub use start::Starter;

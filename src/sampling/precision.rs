@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
+use super::langevin::Langevin;
 use crate::config::{self, NetworkMode, Precision, SamplerConfig};
 use crate::energy::{FrozenEnergy, energy_and_grad};
 use crate::nn::{Layout, Mode, Network};
@@ -58,6 +59,13 @@ pub fn chain_energy(sampler: &SamplerConfig, network: &Network, temperature: f64
     FrozenEnergy::new_in(network, kind, layout, temperature)
         .in_mode(mode_of(sampler.network_mode))
         .in_parts(sampler.chain_batch)
+}
+
+/// The energy that scores of a run are made of: a frozen copy of its network in f32 and in the run's layout, at the
+/// sampler's temperature.
+pub fn score_energy(sampler: &SamplerConfig, network: &Network) -> FrozenEnergy {
+    let temperature = Langevin::new(sampler, sampler.n_steps).temperature();
+    FrozenEnergy::new_in(network, Kind::Float, layout_of(sampler.layout), temperature)
 }
 
 /// What is open, spelt out.
