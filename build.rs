@@ -23,7 +23,7 @@ fn main() {
     println!("cargo::rerun-if-changed={}", version_file(&root).display());
     match check(&root, &lib) {
         Ok(()) => {
-            compile_shim(&root);
+            compile_shim(&root, &lib);
             link(&lib);
         }
         Err(what) => println!(
@@ -59,9 +59,11 @@ fn check(root: &Path, lib: &Path) -> Result<(), String> {
     }
 }
 
-/// The C++ that reaches what `tch` does not.
-fn compile_shim(root: &Path) {
+/// The C++ that reaches what `tch` does not; `cuda_shim` tells the Rust side whether its part for CUDA is there.
+fn compile_shim(root: &Path, lib: &Path) {
     const SOURCES: [&str; 3] = ["src/ffi/shim.cpp", "src/ffi/convolution.cpp", "src/ffi/memory.cpp"];
+    println!("cargo::rustc-check-cfg=cfg(cuda_shim)");
+    println!("cargo::rerun-if-changed=src/ffi/cuda.cpp");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
@@ -69,14 +71,49 @@ fn compile_shim(root: &Path) {
         .map_or_else(|| root.to_path_buf(), PathBuf::from)
         .join("include");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .std("c++17")
         .warnings(false)
-        .include(include)
+        .include(&include)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
-        .files(SOURCES)
-        .compile("ebm_shim");
+        .files(SOURCES);
+    if lib.join("libtorch_cuda.so").exists() {
+        match cuda_headers(&include, root) {
+            Some(headers) => {
+                build.include(headers).file("src/ffi/cuda.cpp");
+                println!("cargo::rustc-cfg=cuda_shim");
+            }
+            None => println!(
+                "cargo::warning=the CUDA headers were not found, so CUDA graphs are left out; remedy: set CUDA_HOME to \
+                 the CUDA toolkit, or install LibTorch by ./download_libtorch.sh cuda, which brings them"
+            ),
+        }
+    }
+    build.compile("ebm_shim");
+}
+
+/// The folder of the CUDA headers that LibTorch's own include: with LibTorch, in the toolkit, or in the Python packages
+/// that lie beside that of torch.
+fn cuda_headers(include: &Path, root: &Path) -> Option<PathBuf> {
+    let toolkits = ["CUDA_HOME", "CUDA_PATH"].map(|name| {
+        println!("cargo::rerun-if-env-changed={name}");
+        env::var_os(name).map(PathBuf::from)
+    });
+    let toolkits = toolkits.into_iter().flatten().chain([PathBuf::from("/usr/local/cuda")]);
+    let packages = root.parent().map(|packages| packages.join("nvidia"));
+    let packages = packages
+        .and_then(|folder| fs::read_dir(folder).ok())
+        .into_iter()
+        .flatten();
+    let packages = packages.flatten().map(|package| package.path().join("include"));
+    let mut folders = [include.to_path_buf()]
+        .into_iter()
+        .chain(toolkits.map(|toolkit| toolkit.join("include")))
+        .chain(packages);
+    let all = ["cuda.h", "cuda_runtime_api.h", "crt/host_defines.h"];
+    folders.find(|folder| all.iter().all(|name| folder.join(name).exists()))
 }
 
 fn version_file(root: &Path) -> PathBuf {

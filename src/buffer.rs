@@ -206,7 +206,8 @@ impl ReplayBuffer {
             Replacement::InPlace => self.write(&origin.slots, &x, &age, &origin.reuse),
             Replacement::Reservoir => {
                 let (rows, slots) = self.reservoir(n, rng);
-                let to_device = |v: &[i64]| Tensor::from_slice(v).to_device(self.device());
+                // Without blocking: the numbers are taken along with the copy's launch, and nobody waits for the device.
+                let to_device = |v: &[i64]| Tensor::from_slice(v).to_device_(self.device(), Kind::Int64, true, false);
                 let (rows, slots) = (to_device(&rows), to_device(&slots));
                 let rows_of = |t: &Tensor| t.index_select(0, &rows);
                 self.write(&slots, &rows_of(&x), &rows_of(&age), &rows_of(&origin.reuse));

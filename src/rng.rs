@@ -1,9 +1,33 @@
 //! Randomness as a value: a stream is a seed and a count of draws, and the only caller of torch's `manual_seed`.
 
+use std::cell::Cell;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
+
+thread_local! {
+    /// The draws of the work that this thread records, while it does.
+    static RECORDED_DRAWS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Runs `work` while it is recorded to be replayed, and returns what it gives with the number of its draws.
+///
+/// Streams count their draws in it but leave torch's generator alone, which cannot be seeded during a capture. A replay
+/// is seeded for by [`Stream::arm_replay`] instead.
+pub fn recorded<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    /// Ends the counting, on a panic too.
+    struct Counting(Option<u64>);
+    impl Drop for Counting {
+        fn drop(&mut self) {
+            RECORDED_DRAWS.set(self.0);
+        }
+    }
+    let _counting = Counting(RECORDED_DRAWS.replace(Some(0)));
+    let value = work();
+    (value, RECORDED_DRAWS.get().unwrap_or(0))
+}
 
 /// A reproducible source of random tensors.
 ///
@@ -37,12 +61,37 @@ impl Stream {
     }
 
     /// Seeds torch's global generator for the next draw; dropout inside a network is such a draw.
+    ///
+    /// Inside [`recorded`] it only counts.
     pub fn arm(&mut self) {
-        tch::manual_seed(self.next_seed() as i64);
+        let seed = self.next_seed();
+        match RECORDED_DRAWS.get() {
+            Some(draws) => RECORDED_DRAWS.set(Some(draws + 1)),
+            None => tch::manual_seed(seed as i64),
+        }
+    }
+
+    /// Seeds torch's global generator for a replay of recorded work that draws so many times.
+    ///
+    /// The generator is seeded once, as for the first of these draws, and goes on through the others; the count moves by
+    /// all of them, as if each had been seeded for. Work that draws once so gets the very numbers that it gets when it
+    /// is not recorded.
+    pub fn arm_replay(&mut self, draws: u64) {
+        if draws > 0 {
+            self.arm();
+            self.counter += draws - 1;
+        }
     }
 
     /// A generator on the host, for shuffles and drawings that need no tensor.
+    ///
+    /// # Panics
+    /// Inside [`recorded`]: every replay would use the same numbers.
     pub fn host(&mut self) -> ChaCha8Rng {
+        assert!(
+            RECORDED_DRAWS.get().is_none(),
+            "work that draws numbers on the host cannot be recorded"
+        );
         ChaCha8Rng::seed_from_u64(self.next_seed())
     }
 

@@ -78,6 +78,10 @@ impl Observer for Console {
     fn happened(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Saved { step } => self.metrics.event(*step, "checkpoint", &[]),
+            Event::Notice(text) => {
+                self.progress.say(&format!("notice: {text}"));
+                self.metrics.event(self.step, "notice", &[("text", json!(text))])
+            }
             Event::PassedOver(error) => {
                 self.progress.say(&format!("warning: passed over: {error}"));
                 self.metrics

@@ -127,15 +127,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
     };
     let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
-    let x = synthesize(
-        network,
-        &e.sampler,
-        &target,
-        &starts,
-        e.sample_steps(),
-        &mut rng,
-        &mut watch,
-    );
+    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch);
     Ok(data::to_u8(&x))
 }
 

@@ -99,7 +99,7 @@ fn chains(
             frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
         }
     };
-    let x = synthesis::synthesize(&trained.network, &e.sampler, target, starts, steps, rng, &mut watch);
+    let x = synthesis::synthesize(&trained.network, e, target, starts, steps, rng, &mut watch);
     progress.finish();
     (data::to_u8(&x), frames)
 }

@@ -2,11 +2,12 @@
 
 use tch::Tensor;
 
-use crate::config::SamplerConfig;
-use crate::energy::FrozenEnergy;
+use super::progress::say;
+use crate::config::Experiment;
+use crate::energy::{Energy, FrozenEnergy};
 use crate::nn::Network;
 use crate::rng::Stream;
-use crate::sampling::{self, ChainOutput, Langevin};
+use crate::sampling::{self, ChainOutput, ChainRunner, Langevin};
 
 /// Chains that run side by side.
 const BATCH: i64 = 250;
@@ -64,51 +65,55 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
 /// same shape.
 pub fn synthesize(
     network: &Network,
-    sampler: &SamplerConfig,
+    experiment: &Experiment,
     target: &Target,
     starts: &Tensor,
     steps: usize,
     rng: &mut Stream,
     watch: &mut dyn FnMut(i64, usize, &Tensor),
 ) -> Tensor {
+    let sampler = &experiment.sampler;
     let kernel = Langevin::new(sampler, steps);
-    let mut sampler = sampler.clone();
-    sampling::resolve_auto(&mut sampler, network, starts.size()[0].min(BATCH) as usize);
-    let energy = sampling::chain_energy(&sampler, network, kernel.temperature());
+    let mut runner = ChainRunner::new(experiment.train.cuda_graph);
+    let mut resolved = sampler.clone();
+    sampling::resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
+    let energy = sampling::chain_energy(&resolved, network, kernel.temperature());
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {
         let count = start.size()[0];
         let part = target.part(first, count);
-        let chain = run(&kernel, &energy, &part, start, steps, rng, &mut |k, x| {
-            watch(first, k, x)
-        });
+        let mut watch = |k: usize, x: &Tensor| watch(first, k, x);
+        let run = |energy: &dyn Energy, watch: Watch| runner.run(&kernel, energy, start, steps, rng, watch);
+        let chain = one_batch(&energy, &part, steps, run, &mut watch);
         ends.push(chain.x);
         first += count;
     }
+    runner
+        .take_notice()
+        .iter()
+        .for_each(|notice| say(&format!("notice: {notice}")));
     Tensor::cat(&ends, 0)
 }
 
-/// One batch of chains.
-fn run(
-    kernel: &Langevin,
+/// What sees the number of steps made and the states.
+type Watch<'a> = &'a mut dyn FnMut(usize, &Tensor);
+
+/// One batch of chains on the energy that `target` names, by what runs chains on an energy.
+fn one_batch(
     energy: &FrozenEnergy,
     target: &Target,
-    start: Tensor,
     steps: usize,
-    rng: &mut Stream,
-    watch: &mut dyn FnMut(usize, &Tensor),
+    run: impl FnOnce(&dyn Energy, Watch) -> ChainOutput,
+    watch: Watch,
 ) -> ChainOutput {
     match target {
-        Target::Any => sampling::run_chain_watched(kernel, energy, start, steps, rng, watch),
-        Target::Classes(classes) => {
-            let energy = energy.of_classes(classes);
-            sampling::run_chain_watched(kernel, &energy, start, steps, rng, watch)
-        }
+        Target::Any => run(energy, watch),
+        Target::Classes(classes) => run(&energy.of_classes(classes), watch),
         Target::Between { from, to } => {
             let energy = energy.between_classes(from, to);
             // Seen after step k, the weight is set for the step that follows.
-            sampling::run_chain_watched(kernel, &energy, start, steps, rng, &mut |k, x| {
+            run(&energy, &mut |k, x| {
                 energy.set_weight(weight_at(k + 1, steps));
                 watch(k, x);
             })

@@ -26,4 +26,4 @@ pub use sampler::{
     BufferConfig, ChainSchedule, ColourJitter, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode,
     Precision, Replacement, ReplayAugment, SamplerConfig, StepPart, Storage,
 };
-pub use train::{Evaluate, GuardConfig, Measure, OodSet, ReportConfig, TrainConfig, TrainPrecision};
+pub use train::{CudaGraph, Evaluate, GuardConfig, Measure, OodSet, ReportConfig, TrainConfig, TrainPrecision};

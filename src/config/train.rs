@@ -18,6 +18,9 @@ pub struct TrainConfig {
     /// In which precision the passes that are differentiated in the parameters compute.
     #[serde(default)]
     pub precision: TrainPrecision,
+    /// Whether chains and training steps are recorded on CUDA and replayed as a whole.
+    #[serde(default)]
+    pub cuda_graph: CudaGraph,
     /// Steps between two lines of metrics.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
@@ -40,6 +43,17 @@ pub enum TrainPrecision {
     Tf32,
     /// Layers compute with eight bits of mantissa; normalisation and losses stay f32.
     Bf16,
+}
+
+/// Whether work that is the same each time becomes a CUDA graph; a CPU has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CudaGraph {
+    /// Where it can be recorded; elsewhere a notice says why not, and every operation is launched by itself.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// When a run has diverged, and what is done about it.

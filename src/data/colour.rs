@@ -106,9 +106,8 @@ fn turn_hue(y: &Tensor, turn: &Tensor) -> Tensor {
         &r.eq_tensor(&value),
         &of_green.where_self(&g.eq_tensor(&value), &of_blue),
     );
-    let sectors = Tensor::from_slice(&[5f32, 3.0, 1.0])
-        .to_device(y.device())
-        .view([1, 3, 1, 1]);
+    // 5, 3, 1 for red, green, blue; counted on the device, since a copy from the host would wait for it.
+    let sectors = (Tensor::arange(3, (Kind::Float, y.device())) * -2.0 + 5.0).view([1, 3, 1, 1]);
     let k = (hue + turn.view([-1, 1, 1, 1]) * 6.0 + sectors).remainder(6.0);
     let fall = k.minimum(&(4.0 - &k)).clamp(0.0, 1.0);
     (value - chroma * fall).clamp(0.0, 1.0)

@@ -77,6 +77,12 @@ impl Energy for ClassEnergy<'_> {
     fn draws(&self) -> bool {
         self.frozen.draws()
     }
+
+    fn reads(&self) -> Option<Vec<Tensor>> {
+        let mut tensors = self.frozen.reads()?;
+        tensors.push(self.classes.shallow_clone());
+        Some(tensors)
+    }
 }
 
 impl Stages for ClassEnergy<'_> {

@@ -31,6 +31,14 @@ pub trait Energy {
     fn draws(&self) -> bool {
         false
     }
+
+    /// Every tensor that a pass reads beside the images, in a fixed order, where the energy is a function of these alone.
+    ///
+    /// Two energies that give the same tensors, the very same memory, must be the same function, so one that also depends
+    /// on numbers of the host gives none. On CUDA a chain's step on an energy that says so can be recorded and replayed.
+    fn reads(&self) -> Option<Vec<Tensor>> {
+        None
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for &E {
@@ -49,6 +57,10 @@ impl<E: Energy + ?Sized> Energy for &E {
     fn draws(&self) -> bool {
         (**self).draws()
     }
+
+    fn reads(&self) -> Option<Vec<Tensor>> {
+        (**self).reads()
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Box<E> {
@@ -66,6 +78,10 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
 
     fn draws(&self) -> bool {
         (**self).draws()
+    }
+
+    fn reads(&self) -> Option<Vec<Tensor>> {
+        (**self).reads()
     }
 }
 

@@ -202,6 +202,10 @@ impl Energy for FrozenEnergy {
     fn draws(&self) -> bool {
         self.network.draws()
     }
+
+    fn reads(&self) -> Option<Vec<Tensor>> {
+        Some(self.network.tensors())
+    }
 }
 
 impl Stages for FrozenEnergy {

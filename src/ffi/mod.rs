@@ -1,6 +1,7 @@
-//! The C++ shim: what `tch` does not reach of LibTorch, and the only unsafe code.
+//! The C++ shim: what of LibTorch `tch` does not reach, and the only unsafe code.
 
 mod convolution;
+pub mod cuda;
 
 pub(crate) use convolution::{convolution_backward_image, convolution_backward_input};
 

@@ -144,6 +144,12 @@ impl Frozen {
         self.mode != Mode::Eval && self.plan.draws()
     }
 
+    /// The tensors that a pass reads beside the images; the copy's own memory for as long as it lives.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let all = self.tensors.iter().chain(self.normalizer.tensors());
+        all.map(Tensor::shallow_clone).collect()
+    }
+
     /// The architecture of the live network.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -21,6 +21,11 @@ impl Normalizer {
         }))
     }
 
+    /// Scale and shift, or nothing.
+    pub fn tensors(&self) -> &[Tensor] {
+        self.0.as_ref().map_or(&[], |pair| pair)
+    }
+
     /// Images `[B,C,H,W]`, f32 in [-1, 1], as the first layer gets them; computed in f32, given in `kind`.
     pub fn apply(&self, x: &Tensor, kind: Kind) -> Tensor {
         match &self.0 {

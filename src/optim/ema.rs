@@ -1,6 +1,6 @@
 //! The exponential moving average of the weights.
 
-use tch::{Tensor, no_grad_guard};
+use tch::{Kind, Tensor, no_grad_guard};
 
 use crate::error::Result;
 use crate::files::{self, Named};
@@ -17,19 +17,23 @@ const UPDATES: &str = "updates";
 pub struct Ema {
     decay: f64,
     updates: u64,
+    /// 1 - d of the present update, `[]`, f32, on the device.
+    share: Tensor,
     weights: Vec<(String, Tensor)>,
 }
 
 impl Ema {
     /// An average that starts as a copy of `source`, a network's parameters or whole state.
     pub fn new(decay: f64, source: &[(String, Tensor)]) -> Self {
-        let weights = source
+        let weights: Vec<_> = source
             .iter()
             .map(|(name, t)| (name.clone(), t.detach().copy()))
             .collect();
+        let device = weights.first().map_or(tch::Device::Cpu, |(_, t)| t.device());
         Self {
             decay,
             updates: 0,
+            share: Tensor::zeros([0i64; 0], (Kind::Float, device)),
             weights,
         }
     }
@@ -39,15 +43,29 @@ impl Ema {
     /// # Panics
     /// Where `source` has other names than at the start.
     pub fn update(&mut self, source: &[(String, Tensor)]) {
-        let _guard = no_grad_guard();
+        self.prepare();
+        self.update_prepared(source);
+    }
+
+    /// The host's part of an update: it is counted, and its d is written to the device.
+    pub fn prepare(&mut self) {
         let n = self.updates as f64;
         let keep = self.decay.min((1.0 + n) / (10.0 + n));
         self.updates += 1;
+        let _ = self.share.fill_(1.0 - keep);
+    }
+
+    /// The device's part: the same operations on the same memory each time, so that they can be recorded and replayed.
+    ///
+    /// # Panics
+    /// Where `source` has other names than at the start.
+    pub fn update_prepared(&mut self, source: &[(String, Tensor)]) {
+        let _guard = no_grad_guard();
         assert_eq!(self.weights.len(), source.len(), "the average is of other weights");
         for ((own, average), (name, now)) in self.weights.iter_mut().zip(source) {
             assert_eq!(own, name, "the average is of other weights");
             if now.requires_grad() {
-                let _ = average.lerp_(now, 1.0 - keep);
+                let _ = average.lerp_tensor_(now, &self.share);
             } else {
                 average.copy_(now);
             }

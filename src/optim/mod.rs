@@ -2,6 +2,7 @@
 //! of the weights, and sharpness-aware minimisation.
 
 mod ema;
+mod formulas;
 mod optimizer;
 mod sam;
 mod schedule;

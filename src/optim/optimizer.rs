@@ -2,6 +2,7 @@
 
 use tch::{Tensor, no_grad_guard};
 
+use super::formulas::{Numbers, adam, sgd, write};
 use crate::config::{Algorithm, OptimizerConfig, ParamClip};
 use crate::error::Result;
 use crate::files::{self, Named};
@@ -13,12 +14,17 @@ const STEP: &str = "step";
 ///
 /// Neither a step nor clipping reads back to the host. A parameter without a gradient is left as
 /// it is; the step count is the same for all.
+///
+/// A step has two parts: [`prepare`](Self::prepare) counts it and writes its numbers to the device;
+/// [`clip_prepared`](Self::clip_prepared) and [`step_prepared`](Self::step_prepared) launch the same operations on the
+/// same memory each time, so that they can be recorded once and replayed.
 #[derive(Debug)]
 pub struct Optimizer {
     algorithm: Algorithm,
     weight_decay: f64,
     grad_clip: Option<ParamClip>,
     steps: u64,
+    numbers: Numbers,
     params: Vec<Tensor>,
     /// Views of one block that is as large as the largest parameter: its content lasts for one parameter's update.
     scratch: Vec<Tensor>,
@@ -45,6 +51,7 @@ impl Optimizer {
             weight_decay: cfg.weight_decay,
             grad_clip: cfg.grad_clip,
             steps: 0,
+            numbers: Numbers::new(&params),
             scratch: scratch(&params),
             params,
             moments,
@@ -58,21 +65,42 @@ impl Optimizer {
 
     /// Updates every parameter by its gradient, with learning rate `lr`.
     pub fn step(&mut self, lr: f64) {
-        let _guard = no_grad_guard();
+        self.prepare(lr);
+        self.step_prepared();
+    }
+
+    /// The host's part of a step with learning rate `lr`: it is counted, and its numbers are written to the device.
+    pub fn prepare(&mut self, lr: f64) {
+        self.prepare_clip();
         self.steps += 1;
+        let n = &mut self.numbers;
+        match self.algorithm {
+            Algorithm::Adam { betas, .. } | Algorithm::AdamW { betas, .. } => {
+                let correction = betas.map(|b| 1.0 - b.powf(self.steps as f64));
+                write(&mut n.root, correction[1].sqrt());
+                write(&mut n.size, -lr / correction[0]);
+                write(&mut n.decay, 1.0 - lr * self.weight_decay);
+            }
+            Algorithm::Sgd { .. } => write(&mut n.size, -lr),
+        }
+    }
+
+    /// The device's part: updates every parameter by its gradient with the numbers that are there.
+    pub fn step_prepared(&mut self) {
+        let _guard = no_grad_guard();
         for i in 0..self.params.len() {
             let grad = self.params[i].grad();
             if grad.defined() {
-                self.update(i, grad, lr);
+                self.update(i, grad);
             }
         }
     }
 
-    fn update(&mut self, i: usize, mut grad: Tensor, lr: f64) {
-        let (p, s) = (&mut self.params[i], &mut self.scratch[i]);
+    fn update(&mut self, i: usize, mut grad: Tensor) {
+        let (p, s, n) = (&mut self.params[i], &mut self.scratch[i], &self.numbers);
         let decoupled = matches!(self.algorithm, Algorithm::AdamW { .. });
         if decoupled {
-            let _ = p.g_mul_scalar_(1.0 - lr * self.weight_decay);
+            let _ = p.g_mul_(&n.decay);
         } else if self.weight_decay > 0.0 {
             grad = &grad + &*p * self.weight_decay;
         }
@@ -81,11 +109,11 @@ impl Optimizer {
                 let [(_, m), (_, v)] = &mut self.moments[2 * i..2 * i + 2] else {
                     unreachable!("Adam keeps two moments a parameter")
                 };
-                adam(p, &grad, (m, v), s, (betas, eps), (self.steps, lr));
+                adam(p, &grad, (m, v), s, (betas, eps), n);
             }
             Algorithm::Sgd { momentum, nesterov } => {
                 let buffer = self.moments.get_mut(i).map(|(_, b)| b);
-                sgd(p, &grad, buffer, s, (momentum, nesterov), lr);
+                sgd(p, &grad, buffer, s, (momentum, nesterov), &n.size);
             }
         }
     }
@@ -99,6 +127,12 @@ impl Optimizer {
     ///
     /// Returns their Euclidean norm before that, over all parameters: one number, on the device.
     pub fn clip(&mut self) -> Tensor {
+        self.prepare_clip();
+        self.clip_prepared()
+    }
+
+    /// The device's part of [`clip`](Self::clip), with the numbers that [`prepare`](Self::prepare) wrote.
+    pub fn clip_prepared(&mut self) -> Tensor {
         let _guard = no_grad_guard();
         let total = self.grad_norm();
         match self.grad_clip {
@@ -113,30 +147,45 @@ impl Optimizer {
             Some(ParamClip::Value(max)) => self.each_grad(|_, g| {
                 let _ = g.clamp_(-max, max);
             }),
-            Some(ParamClip::Moment { k, floor }) => self.clip_by_moment(k, floor),
+            Some(ParamClip::Moment { k, .. }) => self.clip_by_moment(k),
         }
         total
     }
 
-    /// Du & Mordatch 2019: each element to +-(k sqrt(v / (1 - beta2^t)) + floor), with Adam's state
-    /// before this step; nothing is clipped before the first one.
-    fn clip_by_moment(&mut self, k: f64, floor: f64) {
-        let (Algorithm::Adam { betas, .. } | Algorithm::AdamW { betas, .. }) = self.algorithm else {
+    /// What clipping by the second moment needs to know of the steps before: Adam's correction of it, and the floor, which
+    /// lets everything pass before the first step.
+    fn prepare_clip(&mut self) {
+        let (Some(ParamClip::Moment { floor, .. }), Some(beta)) = (self.grad_clip, self.second_beta()) else {
             return;
         };
-        if self.steps == 0 {
+        let first = self.steps == 0;
+        let correction = 1.0 - beta.powf(self.steps as f64);
+        write(&mut self.numbers.correction, if first { 1.0 } else { correction });
+        write(&mut self.numbers.floor, if first { f64::INFINITY } else { floor });
+    }
+
+    fn second_beta(&self) -> Option<f64> {
+        match self.algorithm {
+            Algorithm::Adam { betas, .. } | Algorithm::AdamW { betas, .. } => Some(betas[1]),
+            Algorithm::Sgd { .. } => None,
+        }
+    }
+
+    /// Du & Mordatch 2019: each element to +-(k sqrt(v / (1 - beta2^t)) + floor), with Adam's state
+    /// before this step; nothing is clipped before the first one.
+    fn clip_by_moment(&mut self, k: f64) {
+        if self.second_beta().is_none() {
             return;
         }
-        let correction = 1.0 - betas[1].powf(self.steps as f64);
         for (i, p) in self.params.iter().enumerate() {
             let (grad, bound) = (p.grad(), &mut self.scratch[i]);
             if grad.defined() {
                 bound.copy_(&self.moments[2 * i + 1].1);
                 let _ = bound
-                    .g_div_scalar_(correction)
+                    .g_div_(&self.numbers.correction)
                     .sqrt_()
                     .g_mul_scalar_(k)
-                    .g_add_scalar_(floor);
+                    .g_add_(&self.numbers.floor);
                 let _ = grad.minimum_out(&grad, bound);
                 let _ = grad.maximum_out(&grad, &bound.neg_());
             }
@@ -200,48 +249,4 @@ fn scratch(params: &[Tensor]) -> Vec<Tensor> {
         .iter()
         .map(|p| block.narrow(0, 0, p.numel() as i64).view_(p.size()))
         .collect()
-}
-
-/// Kingma & Ba 2015, in the order of PyTorch's operations.
-fn adam(
-    p: &mut Tensor,
-    grad: &Tensor,
-    (m, v): (&mut Tensor, &mut Tensor),
-    s: &mut Tensor,
-    (betas, eps): ([f64; 2], f64),
-    (t, lr): (u64, f64),
-) {
-    let correction = betas.map(|b| 1.0 - b.powf(t as f64));
-    let _ = m.lerp_(grad, 1.0 - betas[0]);
-    s.copy_(grad);
-    let _ = s.g_mul_scalar_(1.0 - betas[1]);
-    let _ = v.g_mul_scalar_(betas[1]).addcmul_(s, grad);
-    let _ = v.sqrt_out(s);
-    let _ = s.g_div_scalar_(correction[1].sqrt()).g_add_scalar_(eps);
-    let _ = m.div_out(s, s);
-    let _ = s.g_mul_scalar_(-lr / correction[0]);
-    let _ = p.g_add_(s);
-}
-
-/// PyTorch's momentum: the buffer starts as the first gradient and is not damped.
-fn sgd(
-    p: &mut Tensor,
-    grad: &Tensor,
-    buffer: Option<&mut Tensor>,
-    s: &mut Tensor,
-    (momentum, nesterov): (f64, bool),
-    lr: f64,
-) {
-    match buffer {
-        None => s.copy_(grad),
-        Some(b) => {
-            let _ = b.g_mul_scalar_(momentum).g_add_(grad);
-            s.copy_(b);
-            if nesterov {
-                let _ = s.g_mul_scalar_(momentum).g_add_(grad);
-            }
-        }
-    }
-    let _ = s.g_mul_scalar_(-lr);
-    let _ = p.g_add_(s);
 }

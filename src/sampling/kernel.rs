@@ -46,4 +46,13 @@ pub struct StepInfo {
 pub trait Kernel {
     /// One step of every chain of the batch.
     fn step(&self, energy: &dyn Energy, state: ChainState, rng: &mut Stream) -> (ChainState, StepInfo);
+
+    /// Where every step does the same whatever its number, a text that tells this kernel with its parameters from others;
+    /// else none.
+    ///
+    /// Such a step leaves `at_x` empty and takes nothing from the host but the kernel's own parameters, so on CUDA it is
+    /// recorded once and replayed. Without it, every step is run by itself.
+    fn homogeneous(&self) -> Option<String> {
+        None
+    }
 }

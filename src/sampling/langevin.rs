@@ -191,4 +191,9 @@ impl Kernel for Langevin {
         };
         (s, info)
     }
+
+    fn homogeneous(&self) -> Option<String> {
+        let constant = [self.step_schedule, self.noise_schedule] == [ChainSchedule::Constant; 2];
+        constant.then(|| format!("{self:?}"))
+    }
 }

@@ -6,6 +6,7 @@ mod graph;
 mod kernel;
 mod langevin;
 mod precision;
+mod runner;
 mod schedule;
 mod start;
 
@@ -14,4 +15,5 @@ pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
 pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolve_auto, score_energy};
+pub use runner::{ChainRunner, WARM_UP};
 pub use start::Starter;

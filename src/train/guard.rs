@@ -104,7 +104,7 @@ impl Guard {
     pub fn new(config: &GuardConfig, device: Device) -> Self {
         Self {
             config: config.clone(),
-            flags: cleared(device),
+            flags: Tensor::zeros([3], (Kind::Float, device)),
             state: GuardState::default(),
         }
     }
@@ -125,16 +125,18 @@ impl Guard {
         self.state.suspicious = 0;
     }
 
-    /// Takes one step's numbers in, on the device; every argument is a tensor that stays there.
+    /// Takes one step's numbers in, on the device; every argument is a tensor that stays there, and so do the flags.
     ///
     /// # Panics
     /// If there are no energies.
     pub fn watch(&mut self, energies: &[Tensor], loss: &Tensor, grad_norm: &Tensor) {
-        let largest = energies.iter().map(|e| e.detach().abs().max());
+        // Without this the flags would hold on to every step's graph until they are read.
+        let _guard = tch::no_grad_guard();
+        let largest = energies.iter().map(|e| e.abs().max());
         let largest = largest.reduce(|a, b| a.maximum(&b)).expect("a step has energies");
         let seen = Tensor::stack(&[&largest, &loss.abs(), grad_norm], 0).to_kind(Kind::Float);
         // maximum() hands a NaN on, so one bad step marks the whole interval.
-        self.flags = self.flags.maximum(&seen);
+        let _ = self.flags.maximum_out(&self.flags, &seen);
     }
 
     /// Whether the flags are due to be read after `step` steps.
@@ -147,7 +149,7 @@ impl Guard {
         let (reading, cause) = self.peek(parameters);
         self.state.suspicious = self.suspicious_with(&reading);
         self.remember(reading.max_grad_norm);
-        self.flags = cleared(self.flags.device());
+        let _ = self.flags.zero_();
         cause.map(|cause| Divergence { step, cause, reading })
     }
 
@@ -221,10 +223,6 @@ impl Guard {
         sorted.sort_by(f64::total_cmp);
         Some(sorted[sorted.len() / 2])
     }
-}
-
-fn cleared(device: Device) -> Tensor {
-    Tensor::zeros([3], (Kind::Float, device))
 }
 
 impl std::fmt::Display for Divergence {

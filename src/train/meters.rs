@@ -58,7 +58,14 @@ impl Meters {
         }
     }
 
-    /// Adds one step's numbers, scalar tensors by name; those of other names are passed over.
+    /// Counts a step, on the host; [`add`](Self::add) follows.
+    pub fn count(&mut self, with_chains: bool) {
+        self.counts.steps += 1;
+        self.counts.chains += u64::from(with_chains);
+    }
+
+    /// Adds one step's numbers, scalar tensors by name, to the sums where they lie on the device; those of other names are
+    /// passed over.
     ///
     /// # Panics
     /// If one of the quantities is missing, but for those of chains in a step `with_chains` false.
@@ -70,9 +77,7 @@ impl Meters {
             None => panic!("a step gave no {}", q.name),
         };
         let row: Vec<Tensor> = self.quantities.iter().map(value).collect();
-        self.sums += Tensor::stack(&row, 0);
-        self.counts.steps += 1;
-        self.counts.chains += u64::from(with_chains);
+        let _ = self.sums.g_add_(&Tensor::stack(&row, 0));
     }
 
     /// The means since the last reading, by name, of what there was; starts anew.

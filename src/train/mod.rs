@@ -7,6 +7,7 @@ mod labelled;
 mod load;
 mod meters;
 mod observer;
+mod recorded;
 mod run;
 mod state;
 mod step;

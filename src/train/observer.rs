@@ -37,6 +37,8 @@ pub enum Event {
         /// What was seen.
         divergence: Divergence,
     },
+    /// The run computes in another way than it was meant to; the numbers are as good.
+    Notice(String),
     /// A damaged checkpoint was passed over.
     PassedOver(Error),
 }

@@ -9,7 +9,6 @@ use crate::data;
 use crate::energy::{ClassEnergy, Energy};
 use crate::error::Result;
 use crate::rng::Stream;
-use crate::sampling;
 
 /// What a step learns from; what its objective does not use is absent.
 pub(super) struct Batch {
@@ -85,17 +84,20 @@ impl Trainer {
         x
     }
 
-    /// Runs this step's chains on the present weights and gives them back to the buffer.
+    /// Runs this step's chains on the present weights, which the last update left in the frozen copy, and gives them back to
+    /// the buffer.
     fn synthesise(&mut self, positive: Option<&Tensor>) -> Result<Synthesised> {
-        self.frozen.refresh(&self.state.network);
         let start = self.start(positive)?;
+        if let Some(classes) = &start.classes {
+            keep(&mut self.chain_classes, classes);
+        }
         let of_class: ClassEnergy;
-        let energy: &dyn Energy = match &start.classes {
-            Some(classes) => {
-                of_class = self.frozen.of_classes(classes);
+        let energy: &dyn Energy = match (&start.classes, &self.chain_classes) {
+            (Some(_), Some(kept)) => {
+                of_class = self.frozen.of_classes(kept);
                 &of_class
             }
-            None => &self.frozen,
+            _ => &self.frozen,
         };
         let steps = self.experiment.sampler.n_steps;
         let keeps = self.experiment.objective.differentiates_chains();
@@ -106,7 +108,7 @@ impl Trainer {
             }
         };
         let rng = &mut self.state.streams.sampler;
-        let chain = sampling::run_chain_watched(&self.kernel, energy, start.x, steps, rng, &mut watch);
+        let chain = self.chains.run(&self.kernel, energy, start.x, steps, rng, &mut watch);
         let last_step = before_last.map(|before| self.last_step(before));
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
             buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
@@ -162,6 +164,14 @@ impl Trainer {
             classes,
             origin: None,
         })
+    }
+}
+
+/// Copies a tensor into the memory that the last one of its shape has.
+fn keep(kept: &mut Option<Tensor>, new: &Tensor) {
+    match kept.as_mut().filter(|kept| kept.size() == new.size()) {
+        Some(kept) => kept.copy_(new),
+        None => *kept = Some(new.copy()),
     }
 }
 

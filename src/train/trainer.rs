@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Best, Contents};
 use super::guard::Divergence;
 use super::observer::{Event, LogLine, Observer, Outcome};
+use super::recorded::StepRecorder;
 use super::run::{Lock, RunDir};
 use super::state::{Record, State};
 use crate::config::{Experiment, yaml};
@@ -16,7 +17,7 @@ use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::objective::JointObjective;
 use crate::optim::Schedule;
-use crate::sampling::{self, Langevin, Starter};
+use crate::sampling::{self, ChainRunner, Langevin, Starter};
 
 /// A run in progress.
 pub struct Trainer {
@@ -29,6 +30,10 @@ pub struct Trainer {
     pub(super) state: State,
     pub(super) kernel: Langevin,
     pub(super) frozen: FrozenEnergy,
+    pub(super) chains: ChainRunner,
+    /// The classes of a step's chains, `[B]`, always in the same memory, as a recorded step needs them.
+    pub(super) chain_classes: Option<Tensor>,
+    pub(super) recorder: StepRecorder,
     pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
     saved_at: Option<u64>,
@@ -53,6 +58,9 @@ impl Trainer {
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
             frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
+            chains: ChainRunner::new(experiment.train.cuda_graph),
+            chain_classes: None,
+            recorder: StepRecorder::new(experiment.train.cuda_graph, &experiment.objective),
             objective: JointObjective::new(&experiment.objective),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
@@ -114,6 +122,9 @@ impl Trainer {
             Some(contents) => self.state.restore(contents)?,
             None => self.state = State::new(&self.experiment, &self.data, &self.starter, self.device)?,
         }
+        self.frozen.refresh(&self.state.network);
+        // A new state lies in other memory than what was recorded.
+        self.recorder.forget();
         self.saved_at = found.as_ref().map(|c| c.step);
         self.restart_clock();
         Ok(found.is_some())
@@ -131,6 +142,9 @@ impl Trainer {
             let divergence = self.guarded();
             self.state.seconds += clock.elapsed().as_secs_f64();
             observer.stepped(self.state.step);
+            if let Some(notice) = self.take_notice() {
+                observer.happened(&Event::Notice(notice))?;
+            }
             match divergence {
                 None => self.routine(observer)?,
                 Some(divergence) => {
@@ -142,6 +156,11 @@ impl Trainer {
         }
         self.save(observer)?;
         Ok(Outcome::Finished)
+    }
+
+    /// What a person should know about how the run computes; each thing once.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.chains.take_notice().or_else(|| self.recorder.take_notice())
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.

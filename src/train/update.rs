@@ -21,6 +21,27 @@ struct Pass {
 impl Trainer {
     /// Energies, the loss, its gradient, the update; numbers stay on the device.
     pub(super) fn update(&mut self, batch: &Batch) {
+        self.prepare(batch);
+        let mut recorder = std::mem::take(&mut self.recorder);
+        recorder.run(batch, self.device, &mut |batch| self.launch(batch));
+        self.recorder = recorder;
+    }
+
+    /// The host's part of an update: what is counted, and the numbers that change from step to step.
+    fn prepare(&mut self, batch: &Batch) {
+        let s = &mut self.state;
+        s.optimizer.prepare(self.schedule.lr(s.step) * s.lr_scale);
+        if let Some(ema) = &mut s.ema {
+            ema.prepare();
+        }
+        s.meters.count(batch.negative.is_some());
+        // Once a step: the passes of a step draw one after another.
+        s.streams.network.arm();
+    }
+
+    /// The device's part, the same operations on the same memory at every step with such a batch; it takes nothing from
+    /// the host that changes, so that it can be recorded.
+    fn launch(&mut self, batch: &Batch) {
         self.state.optimizer.zero_grad();
         let pass = self.pass(batch, Mode::Train);
         pass.out.loss.backward();
@@ -28,10 +49,13 @@ impl Trainer {
             self.sharpen(batch);
         }
         let s = &mut self.state;
-        let norm = s.optimizer.clip();
-        s.optimizer.step(self.schedule.lr(s.step) * s.lr_scale);
+        let norm = s.optimizer.clip_prepared();
+        s.optimizer.step_prepared();
         if let Some(ema) = &mut s.ema {
-            ema.update(s.network.parameters());
+            ema.update_prepared(s.network.parameters());
+        }
+        if self.experiment.objective.uses_chains() {
+            self.frozen.refresh(&s.network);
         }
         s.guard.watch(&pass.energies, &pass.out.loss, &norm);
         self.note(batch, pass.out, norm);
@@ -51,7 +75,6 @@ impl Trainer {
 
     /// One pass over everything that the objective uses.
     fn pass(&mut self, batch: &Batch, mode: Mode) -> Pass {
-        self.state.streams.network.arm();
         let terms = self.terms(batch, mode);
         let mut energies: Vec<Tensor> = terms.marginal.iter().flatten().map(Tensor::shallow_clone).collect();
         energies.extend(terms.joint.iter().flatten().map(Tensor::shallow_clone));

@@ -183,8 +183,16 @@ impl Subject {
         let mut watch = |first: i64, k: usize, x: &Tensor| {
             progress.at(first as u64 * steps as u64 + k as u64 * x.size()[0] as u64);
         };
-        let sampler = &trained.experiment.sampler;
-        let x = synthesize(&trained.network, sampler, target, &starts, steps, &mut rng, &mut watch);
+        let experiment = &trained.experiment;
+        let x = synthesize(
+            &trained.network,
+            experiment,
+            target,
+            &starts,
+            steps,
+            &mut rng,
+            &mut watch,
+        );
         progress.finish();
         Ok(data::to_u8(&x))
     }
