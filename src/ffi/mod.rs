@@ -1,5 +1,9 @@
 //! The C++ shim: switches of LibTorch that `tch` does not reach, and the only unsafe code.
 
+mod counters;
+
+pub use counters::{CpuBytes, count_cpu_bytes, count_reads, cpu_bytes, reads, restart_cpu_peak};
+
 unsafe extern "C" {
     fn ebm_set_deterministic(on: bool);
     fn ebm_is_deterministic() -> bool;
