@@ -7,7 +7,7 @@ CARGO_TARGET_DIR ?= target
 EBM := $(CARGO_TARGET_DIR)/release/ebm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build data libtorch doc clean
+.PHONY: help demo test check bench build data libtorch doc clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -42,6 +42,10 @@ check: build ## format, lints and docs with warnings denied; every model and exp
 	@for file in models/*.yaml experiments/*.yaml; do \
 		echo "$(EBM) check $$file"; "$(EBM)" check "$$file" >/dev/null || exit 1; \
 	done
+
+bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sampled variances (ten minutes)
+	$(CARGO) bench --bench throughput
+	$(CARGO) bench --bench gaussian
 
 doc: libtorch ## the library's documentation, in target/doc
 	$(CARGO) doc --release --no-deps

@@ -5,6 +5,10 @@ pub mod cuda;
 
 pub(crate) use convolution::{convolution_backward_image, convolution_backward_input};
 
+mod counters;
+
+pub use counters::{CpuBytes, count_cpu_bytes, count_reads, cpu_bytes, reads, restart_cpu_peak};
+
 unsafe extern "C" {
     fn ebm_set_deterministic(on: bool);
     fn ebm_is_deterministic() -> bool;
