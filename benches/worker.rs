@@ -132,6 +132,7 @@ impl Chain {
     fn new(request: ChainRequest) -> anyhow::Result<Self> {
         let (mut sampler, device) = (request.sampler, device(&request.device)?);
         tch::set_num_threads(request.threads);
+        ffi::set_tf32(false);
         let model: ModelConfig = yaml::load(&request.model)?;
         let network = Network::new(&model, device, &mut Stream::new(0, "init"))?;
         network.load(&files::read(&request.weights)?, &request.weights.display().to_string())?;

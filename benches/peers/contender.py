@@ -31,7 +31,10 @@ class Worker:
         energy.layers.load_state_dict(load_file(weights), strict=True)
         return self.make(energy.to(self.device), sampler)
 
-    def prepare_chain(self, start: str, **network) -> dict:
+    def prepare_chain(self, start: str, exact: bool, **network) -> dict:
+        # Where results are compared, products on CUDA must not be rounded, as cuDNN's are by default.
+        if exact:
+            torch.backends.cudnn.allow_tf32 = False
         self.contender = self.build(**network)
         self.start = load_file(start)["x"].to(self.device)
         return {"precision": "f32"}

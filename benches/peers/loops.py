@@ -52,13 +52,16 @@ class Bare:
                 loss = loss + self.recipe["energy_reg"] * (e_pos.square().mean() + e_neg.square().mean())
             if self.recipe["labelled"]:
                 images, labels = self.data.batch(self.recipe["batch"])
-                loss = loss + cross_entropy(self.energy.logits(images), labels)
+                loss = loss + cross_entropy(self.logits(images), labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
 
     def energies(self, x: Tensor) -> Tensor:
         return self.energy(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.energy.logits(x)
 
     def negatives(self) -> Tensor:
         batch, device = self.recipe["batch"], self.buffer.device
@@ -80,6 +83,7 @@ class Compiled(Bare):
         mode = "reduce-overhead" if self.on_cuda else "default"
         self.compiled_step = torch.compile(self.step, mode=mode)
         self.compiled_energy = torch.compile(energy, mode=mode)
+        self.compiled_logits = torch.compile(energy.logits, mode=mode)
 
     def step(self, x: Tensor) -> Tensor:
         grad = torch.func.grad(lambda x: self.energy(x).sum())(x)
@@ -104,6 +108,9 @@ class Compiled(Bare):
 
     def energies(self, x: Tensor) -> Tensor:
         return self.compiled_energy(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.compiled_logits(x)
 
 
 class Jem(Bare):
@@ -195,8 +202,7 @@ class TorchEbm:
         )
 
     def chain(self, start: Tensor) -> Tensor:
-        # Its sampler writes into the tensor that it is given where it clamps.
-        return self.sampler.sample(x=start.clone(), n_steps=self.steps)
+        return self.sampler.sample(x=start, n_steps=self.steps)
 
     def prepare_training(self, data: "Data", recipe: dict) -> None:
         self.data, self.batch = data, recipe["batch"]
