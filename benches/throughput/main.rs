@@ -109,7 +109,14 @@ fn measure(args: &Args, network: &str, all: &mut Vec<Measured>) -> anyhow::Resul
                 );
                 continue;
             }
-            let measured = spawn(row)?;
+            // A batch may be too much for the memory; what the row said of it is on stderr.
+            let measured = match spawn(row) {
+                Ok(measured) => measured,
+                Err(error) => {
+                    println!("{}", table::left_out(row, &format!("failed: {error}")));
+                    continue;
+                }
+            };
             *pace = pace.min(measured.chain / (batch * steps) as f64);
             println!("{}", table::line(row, &measured));
             all.push(measured);
@@ -130,7 +137,8 @@ fn pace(row: &Row) -> anyhow::Result<f64> {
         probe: true,
         ..row.clone()
     };
-    Ok(spawn(&probe)?.chain / probe.steps as f64)
+    let measured = spawn(&probe).with_context(|| row.network.display().to_string())?;
+    Ok(measured.chain / probe.steps as f64)
 }
 
 /// Runs a row in a process of its own.
@@ -139,8 +147,8 @@ fn spawn(row: &Row) -> anyhow::Result<Measured> {
         .args(["--row", &serde_json::to_string(row)?])
         .stderr(Stdio::inherit())
         .output()?;
-    anyhow::ensure!(out.status.success(), "{row:?}: {}", out.status);
-    serde_json::from_slice(&out.stdout).with_context(|| format!("{row:?}"))
+    anyhow::ensure!(out.status.success(), "{}", out.status);
+    Ok(serde_json::from_slice(&out.stdout)?)
 }
 
 impl Args {
