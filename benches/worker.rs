@@ -172,7 +172,9 @@ impl Chain {
     fn run(&mut self) -> Tensor {
         let start = self.start.shallow_clone();
         let (kernel, energy, rng) = (&self.kernel, &self.energy, &mut self.rng);
-        self.runner.run(kernel, energy, start, self.steps, rng, &mut |_, _| {}).x
+        self.runner
+            .run(kernel, energy, start, self.steps, rng, &mut |_, _| {})
+            .x
     }
 }
 

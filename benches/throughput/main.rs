@@ -15,9 +15,9 @@ use clap::Parser;
 use ebm::config::{Precision, TrainPrecision};
 use row::{Measured, Row};
 
-/// Seconds that a chain of 16 images should take at most: K is chosen by it, between these two.
+/// The numbers of steps that K is chosen from: the first with which a chain of 16 images takes at most so many seconds.
+const STEPS: [usize; 4] = [20, 10, 5, 2];
 const CHAIN_SECONDS: f64 = 1.0;
-const STEPS: [usize; 2] = [2, 20];
 
 /// Rounds that a row's time is projected with, its first and untimed step apart.
 const ROUNDS: f64 = 3.0;
@@ -31,7 +31,7 @@ struct Args {
     /// Images a step, in growing order
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     batches: Vec<usize>,
-    /// The precisions of the chain: f32, bf16
+    /// The precisions of the chain: f32, bf16, auto
     #[arg(long, value_delimiter = ',', default_values_t = ["f32".to_owned(), "bf16".to_owned()])]
     kinds: Vec<String>,
     /// The precision of the passes that train: f32, tf32, bf16
@@ -46,7 +46,7 @@ struct Args {
     /// cpu or cuda
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads of an operation; as many as LibTorch chooses unless given
+    /// Threads of an operation; as many as there are cores unless given
     #[arg(long)]
     threads: Option<i32>,
     /// Measures one row, given as JSON
@@ -71,7 +71,12 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let commit = env!("EBM_BUILD");
-    println!("{}, {}, commit {commit}\n", machine::date(), machine::processor());
+    println!("{}, {}, commit {commit}", machine::date(), machine::processor());
+    let (device, threads) = (&args.device, args.threads());
+    println!(
+        "{device}, {threads} threads, training passes in {}\n",
+        args.train_precision
+    );
     println!("{}", table::HEADER);
     let mut all = Vec::new();
     for network in &args.networks {
@@ -91,9 +96,7 @@ fn measure(args: &Args, network: &str, all: &mut Vec<Measured>) -> anyhow::Resul
     // Seconds of a chain's step of one image; a larger batch corrects what the first look says.
     let mut pace = rows.iter().map(pace).collect::<anyhow::Result<Vec<f64>>>()?;
     let slowest = pace.iter().copied().fold(0.0, f64::max);
-    let [least, most] = STEPS;
-    let affordable = (CHAIN_SECONDS / (16.0 * slowest)) as usize;
-    let steps = args.steps.unwrap_or(affordable.clamp(least, most));
+    let steps = args.steps.unwrap_or_else(|| affordable(slowest));
     for batch in &args.batches {
         for (row, pace) in rows.iter_mut().zip(&mut pace) {
             (row.batch, row.steps) = (*batch, steps);
@@ -108,7 +111,14 @@ fn measure(args: &Args, network: &str, all: &mut Vec<Measured>) -> anyhow::Resul
                 );
                 continue;
             }
-            let measured = spawn(row)?;
+            // A batch may be too much for the memory; what the row said of it is on stderr.
+            let measured = match spawn(row) {
+                Ok(measured) => measured,
+                Err(error) => {
+                    println!("{}", table::left_out(row, &format!("failed: {error}")));
+                    continue;
+                }
+            };
             *pace = pace.min(measured.chain / (batch * steps) as f64);
             println!("{}", table::line(row, &measured));
             all.push(measured);
@@ -117,13 +127,20 @@ fn measure(args: &Args, network: &str, all: &mut Vec<Measured>) -> anyhow::Resul
     Ok(())
 }
 
+/// K for a network whose chains take so many seconds a step and image.
+fn affordable(pace: f64) -> usize {
+    let fits = |steps: &usize| 16.0 * pace * *steps as f64 <= CHAIN_SECONDS;
+    STEPS.into_iter().find(fits).unwrap_or(2)
+}
+
 /// A first look: seconds of a chain's step of one image.
 fn pace(row: &Row) -> anyhow::Result<f64> {
     let probe = Row {
         probe: true,
         ..row.clone()
     };
-    Ok(spawn(&probe)?.chain / probe.steps as f64)
+    let measured = spawn(&probe).with_context(|| row.network.display().to_string())?;
+    Ok(measured.chain / probe.steps as f64)
 }
 
 /// Runs a row in a process of its own.
@@ -132,11 +149,17 @@ fn spawn(row: &Row) -> anyhow::Result<Measured> {
         .args(["--row", &serde_json::to_string(row)?])
         .stderr(Stdio::inherit())
         .output()?;
-    anyhow::ensure!(out.status.success(), "{row:?}: {}", out.status);
-    serde_json::from_slice(&out.stdout).with_context(|| format!("{row:?}"))
+    anyhow::ensure!(out.status.success(), "{}", out.status);
+    Ok(serde_json::from_slice(&out.stdout)?)
 }
 
 impl Args {
+    /// As `ebm train` chooses them.
+    fn threads(&self) -> i32 {
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as i32);
+        self.threads.unwrap_or_else(cores)
+    }
+
     /// A row of one image and a step.
     fn row(&self, network: &str, kind: &str) -> anyhow::Result<Row> {
         Ok(Row {
@@ -146,7 +169,7 @@ impl Args {
             train_precision: chosen::<TrainPrecision>("--train-precision", &self.train_precision)?,
             steps: 1,
             device: self.device.clone(),
-            threads: self.threads,
+            threads: self.threads(),
             probe: false,
         })
     }

@@ -17,7 +17,7 @@ pub fn line(row: &Row, m: &Measured) -> String {
     format!(
         "{} {} {}{} | {:.0} | {} | {:.0} | {:.3} | {} | {} |",
         start(row),
-        word(&row.precision),
+        word(&m.precision),
         word(&m.layout),
         if m.shipped { " *" } else { "" },
         images_x_steps / chain,
@@ -51,7 +51,7 @@ fn ideal(row: &Row, m: &Measured) -> [f64; 2] {
     };
     let seconds = |flops: f64, kind| flops / rate(kind).unwrap_or(f64::NAN);
     [
-        seconds(2.0 * forward * row.steps as f64, ebm::sampling::kind_of(row.precision)),
+        seconds(2.0 * forward * row.steps as f64, ebm::sampling::kind_of(m.precision)),
         seconds(2.0 * 3.0 * forward, kind_of(row.train_precision)),
     ]
 }
@@ -71,7 +71,7 @@ pub fn footer(all: &[Measured], limit: f64) -> String {
          \"of GEMM\": the counted operations (2 forward passes a chain step; 3 a training pass over positives and over \
          negatives; 1 MAC = 2) at the rate of GEMM of the same precision, timed in turn with the row, over the time taken.\n\
          A step is a whole step of training with persistent chains; its images x steps are those of its chains.\n\
-         Memory: the peak of a process that runs this row alone, with LibTorch and the buffer of 10,000 chains.\n\
+         Memory: the peak of a process that runs this row alone, with LibTorch and a buffer of 1,000 chains.\n\
          * what `precision: auto` chooses. Rows that would take more than {limit:.0} s are left out.",
         rate(0),
         rate(1),
