@@ -16,6 +16,7 @@ pub fn synchronize(device: Device) {
 pub fn peak_memory(device: Device) -> Option<u64> {
     match device {
         Device::Cpu => status("VmHWM"),
+        Device::Cuda(index) => ebm::ffi::cuda::memory(index).ok().map(|[_, peak]| peak),
         _ => None,
     }
 }
