@@ -5,12 +5,15 @@ FLAVOUR ?= auto
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 EBM := $(CARGO_TARGET_DIR)/release/ebm
+PEERS_PYTHON := benches/peers/.venv/bin/python
+# Options of the comparisons.
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build data libtorch doc clean
+.PHONY: help demo test check bench build data libtorch doc clean peers bench-peers bench-quality bench-precision
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 23
 
 libtorch: ## LibTorch into ./libtorch (FLAVOUR=cpu|cuda|auto), unless LIBTORCH names one
 	@./download_libtorch.sh "$(FLAVOUR)"
@@ -42,6 +45,24 @@ check: build ## format, lints and docs with warnings denied; every model and exp
 	@for file in models/*.yaml experiments/*.yaml; do \
 		echo "$(EBM) check $$file"; "$(EBM)" check "$$file" >/dev/null || exit 1; \
 	done
+
+bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sampled variances (ten minutes)
+	$(CARGO) bench --bench throughput
+	$(CARGO) bench --bench gaussian
+
+peers: ## the Python environment of the comparisons, benches/peers/.venv (3 GB are fetched)
+	@benches/peers/environment.sh
+
+bench-peers: libtorch peers ## the same chains and training steps by the peers, in alternation (ARGS="--rows mnist-chain --rounds 3"; ARGS=--help)
+	CARGO="$(CARGO)" $(PEERS_PYTHON) benches/peers/compare.py $(ARGS)
+
+bench-quality: build peers ## seconds of training until samples are how good, against ebmkit's example (ARGS="--minutes 5"; ARGS=--help)
+	@./download_data.sh mnist
+	EBM="$(EBM)" $(PEERS_PYTHON) benches/quality/time_to_quality.py $(ARGS)
+
+bench-precision: build peers ## what bf16 chains cost in quality: five seeds each of f32 and bf16 (ARGS="--seeds 2"; ARGS=--help)
+	@./download_data.sh mnist fashion-mnist
+	EBM="$(EBM)" $(PEERS_PYTHON) benches/quality/precision.py $(ARGS)
 
 doc: libtorch ## the library's documentation, in target/doc
 	$(CARGO) doc --release --no-deps

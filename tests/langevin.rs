@@ -5,12 +5,12 @@
 //! allowed, which chance exceeds once in two million.
 
 use ebm::config::{
-    ChainSchedule, GradClip, InitialDistribution, InnerConfig, NetworkMode, Precision, SamplerConfig, StepPart,
+    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, SamplerConfig, StepPart,
 };
 use ebm::energy::{Energy, FrozenEnergy, Sum, Tempered};
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, resolve_precision, run_chain, run_chain_watched};
+use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, run_chain, run_chain_watched};
 use tch::{Device, Kind, Tensor};
 
 const SIGMAS: f64 = 5.0;
@@ -58,6 +58,8 @@ fn config(step_size: f64) -> SamplerConfig {
         step_schedule: ChainSchedule::Constant,
         noise_schedule: ChainSchedule::Constant,
         precision: Precision::F32,
+        layout: Layout::Contiguous,
+        chain_batch: None,
         network_mode: NetworkMode::Evaluation,
         init: InitialDistribution::default(),
     }
@@ -505,14 +507,6 @@ fn a_bf16_network_leaves_the_state_in_f32() {
     for (name, parameter) in network.parameters() {
         assert!(!parameter.grad().defined(), "{name}");
     }
-}
-
-#[test]
-fn precision_that_is_named_is_kept() {
-    for named in [Precision::F32, Precision::Bf16] {
-        assert_eq!(resolve_precision(named, Device::Cpu), named);
-    }
-    assert_ne!(resolve_precision(Precision::Auto, Device::Cpu), Precision::Auto);
 }
 
 /// A sum of energies is a product of densities: precisions add.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tch::{Device, Kind};
+use tch::Device;
 
 use super::model::Choice;
 use super::train::DATA;
@@ -12,7 +12,7 @@ use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
-use crate::sampling::Langevin;
+use crate::sampling;
 use crate::train::{RunDir, Trained};
 
 /// Images that are scored together.
@@ -47,10 +47,8 @@ impl Loaded {
     /// Loads the chosen weights; scores are always computed in f32.
     pub fn new(run: &RunDir, choice: &Choice) -> Result<Self> {
         let (trained, device) = choice.load(run)?;
-        let sampler = &trained.experiment.sampler;
-        let temperature = Langevin::new(sampler, sampler.n_steps).temperature();
         Ok(Self {
-            energy: FrozenEnergy::new(&trained.network, Kind::Float, temperature),
+            energy: sampling::score_energy(&trained.experiment.sampler, &trained.network),
             trained,
             device,
             run: run.clone(),

@@ -8,6 +8,7 @@ mod device;
 mod environment;
 mod evaluate;
 mod export;
+mod form;
 mod import;
 mod judging;
 mod model;
@@ -88,6 +89,7 @@ enum Command {
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
     word_panics();
+    crate::ffi::tune_process();
     let command = Cli::parse().command;
     set_signals(&command);
     let run = || match command {

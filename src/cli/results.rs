@@ -9,14 +9,13 @@ use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
 use crate::data::{self, Images};
-use crate::energy::FrozenEnergy;
 use crate::error::Result;
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
 use crate::nn::Network;
 use crate::report;
 use crate::rng::Stream;
-use crate::sampling::Langevin;
+use crate::sampling;
 use crate::train::{RunDir, Trainer};
 
 /// The record of a finished run.
@@ -150,11 +149,7 @@ pub fn classification(network: &Network, images: &Images) -> Result<Option<Class
 /// AUROC of the energy between `inside` and each of `sets`.
 pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images, sets: &[OodSet]) -> Result<OodTable> {
     let e = trainer.experiment();
-    let frozen = FrozenEnergy::new(
-        network,
-        Kind::Float,
-        Langevin::new(&e.sampler, e.sampler.n_steps).temperature(),
-    );
+    let frozen = sampling::score_energy(&e.sampler, network);
     let judge = Judge::new(&frozen);
     let rng = Stream::new(e.seed, "ood");
     let energies = |images: &Tensor| -> Result<Tensor> {

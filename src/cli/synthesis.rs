@@ -75,9 +75,9 @@ pub fn synthesize(
     let sampler = &experiment.sampler;
     let kernel = Langevin::new(sampler, steps);
     let mut runner = ChainRunner::new(experiment.train.cuda_graph);
-    let precision = sampling::resolve_precision(sampler.precision, starts.device());
-    let energy = FrozenEnergy::new(network, sampling::kind_of(precision), kernel.temperature())
-        .in_mode(sampling::mode_of(sampler.network_mode));
+    let mut resolved = sampler.clone();
+    sampling::resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
+    let energy = sampling::chain_energy(&resolved, network, kernel.temperature());
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {

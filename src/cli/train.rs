@@ -10,12 +10,12 @@ use super::check::consistent;
 use super::console::Console;
 use super::progress::say;
 use super::results::{self, Results};
-use super::{Status, device, environment};
+use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
 use crate::error::{Error, Result};
 use crate::ffi;
-use crate::sampling::{self, Starter};
+use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
 
 /// The record of the data and its split, in the run's folder.
@@ -100,7 +100,6 @@ fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     tch::set_num_threads(threads as i32);
     experiment.threads = Some(threads);
-    experiment.sampler.precision = sampling::resolve_precision(experiment.sampler.precision, device);
     Ok(device)
 }
 
@@ -141,7 +140,7 @@ fn show_finished(results: &Results, run: &RunDir) {
 /// Opens the data and builds the network; only then is the run's folder made, or gone on with.
 fn prepare(
     args: &Args,
-    experiment: Experiment,
+    mut experiment: Experiment,
     existing: Option<RunDir>,
     out: &Path,
     device: Device,
@@ -171,6 +170,7 @@ fn prepare(
         say_passed_over(&other.passed_over);
         state.start_from(&other.network, &experiment, &source.path().display().to_string())?;
     }
+    form::choose(&mut experiment, &state.network);
     let run = match existing {
         Some(run) => run,
         None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment, |staged| {

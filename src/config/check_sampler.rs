@@ -1,7 +1,7 @@
 //! Checks of how chains move, where they start and where they are kept.
 
 use super::check::Checker;
-use super::{ChainSchedule, Experiment, GradClip, InitialDistribution, StepPart, Storage};
+use super::{ChainSchedule, Experiment, GradClip, InitialDistribution, NetworkMode, StepPart, Storage};
 use crate::error::Result;
 
 impl Experiment {
@@ -9,6 +9,7 @@ impl Experiment {
         let s = &self.sampler;
         c.at_least_one("sampler.n_steps", s.n_steps as u64)?;
         self.check_inner(c)?;
+        self.check_chain_batch(c)?;
         s.noise_scale
             .map_or(Ok(()), |v| c.non_negative("sampler.noise_scale", v))?;
         s.temperature.map_or(Ok(()), |v| c.positive("sampler.temperature", v))?;
@@ -34,6 +35,29 @@ impl Experiment {
         }
         check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
         check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
+    }
+
+    /// Parts of a batch find what the whole finds only where images do not see each other.
+    fn check_chain_batch(&self, c: &Checker) -> Result<()> {
+        let Some(n) = self.sampler.chain_batch else {
+            return Ok(());
+        };
+        c.at_least_one("sampler.chain_batch", n as u64)?;
+        if self.sampler.network_mode == NetworkMode::Training {
+            return c.conflict(
+                "sampler.chain_batch",
+                "with network_mode: training a chain depends on the others that go through the network with it",
+                "remove one of the two",
+            );
+        }
+        if self.sampler.inner.is_some() {
+            return c.conflict(
+                "sampler.chain_batch",
+                "inner steps keep the first layer's gradient of the whole batch",
+                "remove sampler.inner, or sampler.chain_batch",
+            );
+        }
+        Ok(())
     }
 
     fn check_inner(&self, c: &Checker) -> Result<()> {

@@ -23,7 +23,7 @@ pub use objective::{Chains, Negatives, ObjectiveConfig, Statistics};
 pub use optimizer::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 pub use resume::MAY_CHANGE;
 pub use sampler::{
-    BufferConfig, ChainSchedule, ColourJitter, GradClip, InitialDistribution, InnerConfig, NetworkMode, Precision,
-    Replacement, ReplayAugment, SamplerConfig, StepPart, Storage,
+    BufferConfig, ChainSchedule, ColourJitter, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode,
+    Precision, Replacement, ReplayAugment, SamplerConfig, StepPart, Storage,
 };
 pub use train::{CudaGraph, Evaluate, GuardConfig, Measure, OodSet, ReportConfig, TrainConfig, TrainPrecision};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::{Experiment, Precision, yaml};
+use super::{Experiment, Layout, Precision, yaml};
 use crate::error::Result;
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
@@ -29,6 +29,9 @@ impl Experiment {
         self.threads = self.threads.or(stored.threads);
         if self.sampler.precision == Precision::Auto {
             self.sampler.precision = stored.sampler.precision;
+        }
+        if self.sampler.layout == Layout::Auto {
+            self.sampler.layout = stored.sampler.layout;
         }
     }
 

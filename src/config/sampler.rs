@@ -38,6 +38,13 @@ pub struct SamplerConfig {
     /// In which precision the network is evaluated along the chain; the state stays f32.
     #[serde(default)]
     pub precision: Precision,
+    /// How images and the network's weights lie in memory, along the chain and in training: a matter of speed alone.
+    #[serde(default)]
+    pub layout: Layout,
+    /// At most so many chains go through the network at once, so that more of them than its activations leave memory for
+    /// can run; null means all. Rounding aside, the states do not depend on it.
+    #[serde(default)]
+    pub chain_batch: Option<usize>,
     /// How the network computes along the chain.
     #[serde(default)]
     pub network_mode: NetworkMode,
@@ -123,13 +130,27 @@ pub enum ChainSchedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// bf16 where the device has instructions for it, f32 elsewhere; the choice is recorded in the resolved configuration.
+    /// Whichever is found to be faster when training starts, for this network, batch and device; the choice is recorded in
+    /// the resolved configuration, and a resumed run keeps it.
     #[default]
     Auto,
     /// Single precision.
     F32,
     /// Eight bits of mantissa; weights and activations only.
     Bf16,
+}
+
+/// How images lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Whichever is found to be faster, as for [`Precision::Auto`].
+    #[default]
+    Auto,
+    /// One channel after another.
+    Contiguous,
+    /// The channels of each pixel together.
+    ChannelsLast,
 }
 
 /// Where fresh chains start, in the units of images, [-1, 1].

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use tch::Tensor;
 
-use super::{Energy, FrozenEnergy, LiveEnergy, Stages};
+use super::{Energy, EnergyGrad, FrozenEnergy, LiveEnergy, Stages};
 
 /// E(x) = `-logsumexp_y f(x)[y]` of logits `[B,K]`, `[B]` (Grathwohl et al. 2020).
 pub fn marginal(logits: &Tensor) -> Tensor {
@@ -14,6 +14,13 @@ pub fn marginal(logits: &Tensor) -> Tensor {
 /// E(x,y) = `-f(x)[y]` of logits `[B,K]` and classes `[B]` (i64), `[B]`.
 pub fn joint(logits: &Tensor, classes: &Tensor) -> Tensor {
     logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1).neg()
+}
+
+/// [`joint`] of a part of a batch that begins at image `first`, and its gradient in the logits.
+fn joint_with_gradient(logits: &Tensor, classes: &Tensor, first: i64) -> [Tensor; 2] {
+    let classes = classes.narrow(0, first, logits.size()[0]);
+    let slope = logits.zeros_like().scatter_value_(1, &classes.unsqueeze(1), -1.0);
+    [joint(logits, &classes), slope]
 }
 
 impl FrozenEnergy {
@@ -56,6 +63,11 @@ pub struct ClassEnergy<'a> {
 impl Energy for ClassEnergy<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.frozen.joint_of(&self.frozen.network().forward(x), self.classes, x)
+    }
+
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        let head = |logits: &Tensor, first| joint_with_gradient(logits, self.classes, first);
+        Some(self.frozen.gradient(x, head))
     }
 
     fn stages(&self) -> Option<&dyn Stages> {
@@ -132,6 +144,16 @@ impl Energy for BetweenClasses<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         let energy = self.mixed(&self.frozen.network().forward(x));
         self.frozen.with_reference(energy, x)
+    }
+
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        let w = self.weight.get();
+        let head = |logits: &Tensor, first| {
+            let from = joint_with_gradient(logits, self.from, first);
+            let to = joint_with_gradient(logits, self.to, first);
+            [0, 1].map(|i| &from[i] * (1.0 - w) + &to[i] * w)
+        };
+        Some(self.frozen.gradient(x, head))
     }
 
     fn stages(&self) -> Option<&dyn Stages> {

@@ -22,6 +22,11 @@ pub trait Energy {
         None
     }
 
+    /// Energies and gradients at `x` by a faster way than autograd, where the energy has one; cut off from any graph.
+    fn direct(&self, _x: &Tensor) -> Option<EnergyGrad> {
+        None
+    }
+
     /// Whether a pass draws from torch's global generator, which is to be [armed](crate::rng::Stream::arm) before it.
     fn draws(&self) -> bool {
         false
@@ -45,6 +50,10 @@ impl<E: Energy + ?Sized> Energy for &E {
         (**self).stages()
     }
 
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        (**self).direct(x)
+    }
+
     fn draws(&self) -> bool {
         (**self).draws()
     }
@@ -61,6 +70,10 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
 
     fn stages(&self) -> Option<&dyn Stages> {
         (**self).stages()
+    }
+
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        (**self).direct(x)
     }
 
     fn draws(&self) -> bool {
@@ -81,11 +94,16 @@ pub struct EnergyGrad {
     pub grad: Tensor,
 }
 
-/// Energies of a batch and their gradients with respect to the images, in one backward pass.
+/// Energies of a batch and their gradients with respect to the images, in one backward pass: by the energy's own way
+/// where it has one, else by autograd.
 ///
 /// Only what leads to the images is differentiated: no parameter gets a gradient, even where it requires one.
 /// It does not matter whether the caller has switched gradients off.
 pub fn energy_and_grad(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
+    energy.direct(x).unwrap_or_else(|| by_autograd(energy, x))
+}
+
+fn by_autograd(energy: &(impl Energy + ?Sized), x: &Tensor) -> EnergyGrad {
     tch::with_grad(|| {
         let x = x.detach().set_requires_grad(true);
         let e = energy.energy(&x);

@@ -12,7 +12,8 @@ pub(super) fn run(nodes: &[Node], x: Tensor, tensors: &[Tensor], mode: Mode) -> 
     nodes.iter().fold(x, |x, node| layer(node, x, tensors, mode))
 }
 
-fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
+/// One layer.
+pub(super) fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
     match &node.op {
         Op::Conv {
             weight,
@@ -45,11 +46,7 @@ fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
         }
         Op::Residual { branch, shortcut } => {
             let short = run(shortcut, x.shallow_clone(), t, mode);
-            let mut long = run(branch, x, t, mode);
-            match branch.last() {
-                Some(last) if last.op.gives_away_output() => long.g_add_(&short),
-                _ => long + short,
-            }
+            join(branch, run(branch, x, t, mode), &short)
         }
         Op::GroupNorm {
             groups,
@@ -62,8 +59,16 @@ fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor {
     }
 }
 
+/// The sum at the end of a residual block, in the branch's own memory where that is given away.
+pub(super) fn join(branch: &[Node], mut long: Tensor, short: &Tensor) -> Tensor {
+    match branch.last() {
+        Some(last) if last.op.gives_away_output() => long.g_add_(short),
+        _ => long + short,
+    }
+}
+
 /// Where the result alone suffices for the backward pass, it takes the input's place in memory.
-fn activate(activation: Activation, mut x: Tensor, owns_input: bool) -> Tensor {
+pub(super) fn activate(activation: Activation, mut x: Tensor, owns_input: bool) -> Tensor {
     match activation {
         Activation::Relu if owns_input => x.relu_(),
         Activation::Elu if owns_input => x.elu_(),

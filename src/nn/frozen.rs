@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::gradient::Pass;
+use super::layout::Layout;
 use super::network::{Mode, Network, shaped};
 use super::normalize::Normalizer;
 use super::plan::{Node, Plan, Weight};
@@ -15,6 +17,7 @@ use crate::config::{Layer, ModelConfig};
 pub struct Frozen {
     config: ModelConfig,
     kind: Kind,
+    layout: Layout,
     mode: Mode,
     normalizer: Normalizer,
     plan: Plan,
@@ -24,7 +27,7 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    pub(super) fn new(live: &Network, kind: Kind) -> Frozen {
+    pub(super) fn new(live: &Network, kind: Kind, layout: Layout) -> Frozen {
         let config = live.config().clone();
         let mut folded = config.clone();
         drop_spectral_norm(&mut folded.layers);
@@ -34,7 +37,7 @@ impl Frozen {
             .iter()
             .map(|s| {
                 let kind = if s.reducible { kind } else { s.kind };
-                Tensor::empty(&s.shape, (kind, live.device()))
+                layout.empty(&s.shape, (kind, live.device()))
             })
             .collect();
         let sources = plan.slots.iter().map(|s| source(&live.plan, &s.name)).collect();
@@ -42,6 +45,7 @@ impl Frozen {
             normalizer: Normalizer::new(&config, live.device()),
             config,
             kind,
+            layout,
             mode: Mode::Eval,
             plan,
             tensors,
@@ -79,19 +83,37 @@ impl Frozen {
     /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
     /// differentiable in the image alone.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let out = self.run(&self.plan.nodes, self.normalizer.apply(x, self.kind));
+        let out = self.run(&self.plan.nodes, self.prepared(x));
         shaped(out, &self.config)
+    }
+
+    /// What `head` makes of the raw output at `x`, f32, and the gradient in `x`, `[B,C,H,W]`, f32, contiguous.
+    ///
+    /// `head` gives, from the raw output, whatever it likes and the gradient in the raw output, of that one's shape. No
+    /// graph is built: this is what a chain runs on.
+    pub fn with_gradient<T>(&self, x: &Tensor, head: impl FnOnce(&Tensor) -> (T, Tensor)) -> (T, Tensor) {
+        let _guard = tch::no_grad_guard();
+        let input = self.layout.arrange(&self.normalizer.apply(x, Kind::Float), self.kind);
+        let (out, pass) = Pass::forward(&self.plan.nodes, input, &self.tensors, self.mode, self.layout);
+        let size = out.size();
+        let (value, grad) = head(&shaped(out.to_kind(Kind::Float), &self.config));
+        let grad = pass.backward(grad.to_kind(self.kind).reshape(size));
+        (
+            value,
+            self.normalizer
+                .pull_back(Layout::Contiguous.arrange(&grad, Kind::Float)),
+        )
     }
 
     /// What the last layer is given, `[B,D]` f32: the features of an image.
     pub fn features(&self, x: &Tensor) -> Tensor {
         let (_, body) = self.plan.nodes.split_last().expect("a plan has a layer");
-        self.run(body, self.normalizer.apply(x, self.kind)).flatten(1, -1)
+        self.run(body, self.prepared(x)).flatten(1, -1)
     }
 
     /// What the first layer gives, in f32, whatever its shape; `normalize` counts as part of it.
     pub fn first(&self, x: &Tensor) -> Tensor {
-        self.run(&self.plan.nodes[..1], self.normalizer.apply(x, self.kind))
+        self.run(&self.plan.nodes[..1], self.prepared(x))
     }
 
     /// The raw output from what [`first`](Self::first) gave.
@@ -99,6 +121,12 @@ impl Frozen {
         // A copy: the second layer may take its input's place in memory.
         let h = h.to_kind(self.kind) * 1.0;
         shaped(self.run(&self.plan.nodes[1..], h), &self.config)
+    }
+
+    /// An image as the first layer gets it.
+    fn prepared(&self, x: &Tensor) -> Tensor {
+        self.layout
+            .arrange_with_graph(&self.normalizer.apply(x, Kind::Float), self.kind)
     }
 
     /// Some of the layers, from the copy's precision to f32.
@@ -130,6 +158,11 @@ impl Frozen {
     /// The precision that layers compute in.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// How images and weights lie in memory.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! A layer is added in three arms: its variant in [`config::Layer`](crate::config::Layer), its shapes and tensors in
 //! `build.rs` (by way of `layers.rs` and `residual.rs`), its arithmetic in `forward.rs`. Counts, names, loading and
-//! freezing follow from those.
+//! freezing follow from those; a layer whose gradient in the image can be had for less than autograd asks gets a fourth arm, in
+//! `gradient.rs`.
 
 mod build;
 mod forward;
 mod frozen;
+mod gradient;
 mod init;
 mod layers;
+mod layout;
 mod network;
 mod normalize;
 mod plan;
@@ -19,5 +22,6 @@ mod strict;
 mod summary;
 
 pub use frozen::Frozen;
+pub use layout::Layout;
 pub use network::{Mode, Network};
 pub use summary::{Row, Summary, describe, thousands};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::layout::Layout;
 use super::normalize::Normalizer;
 use super::plan::Plan;
 use super::{Frozen, forward, init, spectral, strict};
@@ -91,26 +92,34 @@ impl Network {
 
     /// The same with layers that compute in `kind` (f32 or bf16); parameters, and their gradients, stay f32.
     pub fn forward_as(&self, x: &Tensor, mode: Mode, kind: Kind) -> Tensor {
-        let x = self.normalizer.apply(x, kind);
-        let out = match kind {
-            Kind::Float => forward::run(&self.plan.nodes, x, &self.tensors, mode),
-            _ => forward::run(&self.plan.nodes, x, &self.reduced(kind), mode).to_kind(Kind::Float),
+        self.forward_in(x, mode, kind, Layout::default())
+    }
+
+    /// The same with images and weights in a layout, which changes the speed alone.
+    pub fn forward_in(&self, x: &Tensor, mode: Mode, kind: Kind, layout: Layout) -> Tensor {
+        let x = layout.arrange_with_graph(&self.normalizer.apply(x, Kind::Float), kind);
+        let out = match (kind, layout) {
+            (Kind::Float, Layout::Contiguous) => forward::run(&self.plan.nodes, x, &self.tensors, mode),
+            _ => forward::run(&self.plan.nodes, x, &self.arranged(kind, layout), mode).to_kind(Kind::Float),
         };
         shaped(out, &self.config)
     }
 
-    /// The tensors with those that may be reduced in `kind`, differentiable in the parameters.
-    fn reduced(&self, kind: Kind) -> Vec<Tensor> {
+    /// The tensors with those that may be reduced in `kind` and in a layout, differentiable in the parameters.
+    fn arranged(&self, kind: Kind, layout: Layout) -> Vec<Tensor> {
         let pairs = self.plan.slots.iter().zip(&self.tensors);
         pairs
-            .map(|(slot, t)| {
-                if slot.reducible {
-                    t.to_kind(kind)
-                } else {
-                    t.shallow_clone()
-                }
+            .map(|(slot, t)| match slot.reducible {
+                true => layout.arrange_with_graph(t, kind),
+                false => t.shallow_clone(),
             })
             .collect()
+    }
+
+    /// Whether a pass in `mode` computes each image by itself and leaves nothing behind: batches may then be joined into
+    /// one pass.
+    pub fn joins(&self, mode: Mode) -> bool {
+        self.plan.joins(mode)
     }
 
     /// How many classes a classifier tells apart; none for an energy without classes.
@@ -174,7 +183,12 @@ impl Network {
 
     /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
     pub fn frozen(&self, kind: Kind) -> Frozen {
-        Frozen::new(self, kind)
+        self.frozen_in(kind, Layout::default())
+    }
+
+    /// The same in a layout of its own, which changes its speed alone.
+    pub fn frozen_in(&self, kind: Kind, layout: Layout) -> Frozen {
+        Frozen::new(self, kind, layout)
     }
 }
 

@@ -33,6 +33,14 @@ impl Normalizer {
             None => x.to_kind(kind),
         }
     }
+
+    /// The gradient in the images from that in what the first layer gets, f32; takes its place in memory.
+    pub fn pull_back(&self, mut grad: Tensor) -> Tensor {
+        match &self.0 {
+            Some([scale, _]) => grad.g_mul_(scale),
+            None => grad,
+        }
+    }
 }
 
 impl Builder<'_> {

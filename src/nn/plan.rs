@@ -2,6 +2,7 @@
 
 use tch::Kind;
 
+use super::network::Mode;
 use crate::config::{Init, Norm, Output, SpectralNorm};
 
 /// A checked architecture; built by [`Plan::new`](super::build).
@@ -168,14 +169,25 @@ impl Plan {
 
     /// Whether a pass that is no evaluation draws random numbers.
     pub fn draws(&self) -> bool {
-        fn any(nodes: &[Node]) -> bool {
+        self.any(&|op| matches!(op, Op::Dropout { p } if *p > 0.0))
+    }
+
+    /// Whether a pass computes each image by itself and records nothing.
+    pub fn joins(&self, mode: Mode) -> bool {
+        let mixes = |op: &Op| matches!(op, Op::BatchNorm { .. });
+        let iterates = mode == Mode::Train && !self.spectral_weights().is_empty();
+        mode == Mode::Eval || !(iterates || self.any(&mixes))
+    }
+
+    /// Whether an operation is anywhere among the layers.
+    fn any(&self, is: &dyn Fn(&Op) -> bool) -> bool {
+        fn among(nodes: &[Node], is: &dyn Fn(&Op) -> bool) -> bool {
             nodes.iter().any(|node| match &node.op {
-                Op::Dropout { p } => *p > 0.0,
-                Op::Residual { branch, shortcut } => any(branch) || any(shortcut),
-                _ => false,
+                Op::Residual { branch, shortcut } => among(branch, is) || among(shortcut, is),
+                op => is(op),
             })
         }
-        any(&self.nodes)
+        among(&self.nodes, is)
     }
 
     /// Every weight under spectral normalisation.

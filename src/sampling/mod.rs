@@ -14,7 +14,7 @@ pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
-pub use precision::{kind_of, mode_of, resolve_precision};
+pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolve_auto, score_energy};
 pub use runner::ChainRunner;
 pub(crate) use runner::WARM_UP;
 pub use start::Starter;

@@ -1,25 +1,162 @@
-//! In which precision and mode the network computes along a chain.
+//! In which precision, memory layout and mode the network computes along a chain; what is left open is measured.
 
 use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::config::{NetworkMode, Precision};
-use crate::nn::Mode;
+use super::langevin::Langevin;
+use crate::config::{self, NetworkMode, Precision, SamplerConfig};
+use crate::energy::{FrozenEnergy, energy_and_grad};
+use crate::nn::{Layout, Mode, Network};
+use crate::rng::Stream;
 
-/// Turns `auto` into bf16 where the device is faster with it, f32 elsewhere; what was asked for by name stays.
+/// How long the candidates are measured for in all, unless one pass of a single image takes longer.
+const BUDGET: Duration = Duration::from_millis(400);
+
+/// Most rounds, in each of which every candidate makes one pass.
+const ROUNDS: u32 = 20;
+
+/// bf16 is chosen where f32 takes this many times as long at least: its bits are not given away for less.
+const WORTH_BF16: f64 = 1.1;
+
+/// Contiguous images are chosen where the other layout takes this many times as long at least, so that noise does not
+/// choose.
+const WORTH_CONTIGUOUS: f64 = 1.03;
+
+/// A way to compute, and the time of a pass and its gradient where it was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Of weights and activations; never `auto`.
+    pub precision: Precision,
+    /// Of images and weights; never `auto`.
+    pub layout: config::Layout,
+    /// For so many images.
+    pub images: i64,
+    /// Of the fastest pass.
+    pub time: Duration,
+}
+
+/// Writes a choice into `sampler` where it leaves precision or layout open, by measuring the network's gradient at
+/// batches of `images`; what was asked for by name stays. Returns what was measured.
 ///
-/// A CPU is asked for its instructions (AVX-512 BF16 or AMX); a CUDA device, which tch cannot ask, multiplies two
-/// matrices both ways.
-pub fn resolve_precision(asked: Precision, device: Device) -> Precision {
-    let bf16 = match (asked, device) {
-        (Precision::F32, _) => false,
-        (Precision::Bf16, _) => true,
-        (Precision::Auto, Device::Cpu) => cpu_has_bf16(),
-        (Precision::Auto, Device::Cuda(index)) => cuda_time(index, Kind::BFloat16) < cuda_time(index, Kind::Float),
-        (Precision::Auto, _) => false,
+/// On a CPU without instructions for bf16 (AVX-512 BF16 or AMX) f32 is chosen unmeasured.
+pub fn resolve_auto(sampler: &mut SamplerConfig, network: &Network, images: usize) -> Vec<Candidate> {
+    let mut candidates = candidates(sampler, network.device());
+    if let [only] = candidates[..] {
+        (sampler.precision, sampler.layout) = (only.precision, only.layout);
+        return Vec::new();
+    }
+    let images = sampler.chain_batch.unwrap_or(images).min(images).max(1);
+    measure(&mut candidates, sampler, network, images as i64);
+    let chosen = choose(&candidates);
+    (sampler.precision, sampler.layout) = (chosen.precision, chosen.layout);
+    candidates
+}
+
+/// The energy that chains of a sampler run on: a frozen copy of the network; `temperature` is the run's T.
+pub fn chain_energy(sampler: &SamplerConfig, network: &Network, temperature: f64) -> FrozenEnergy {
+    let (kind, layout) = (kind_of(sampler.precision), layout_of(sampler.layout));
+    FrozenEnergy::new_in(network, kind, layout, temperature)
+        .in_mode(mode_of(sampler.network_mode))
+        .in_parts(sampler.chain_batch)
+}
+
+/// The energy that scores of a run are made of: a frozen copy of its network in f32 and in the run's layout, at the
+/// sampler's temperature.
+pub fn score_energy(sampler: &SamplerConfig, network: &Network) -> FrozenEnergy {
+    let temperature = Langevin::new(sampler, sampler.n_steps).temperature();
+    FrozenEnergy::new_in(network, Kind::Float, layout_of(sampler.layout), temperature)
+}
+
+/// What is open, spelt out.
+fn candidates(sampler: &SamplerConfig, device: Device) -> Vec<Candidate> {
+    let precisions = match sampler.precision {
+        Precision::Auto if device != Device::Cpu || cpu_has_bf16() => vec![Precision::F32, Precision::Bf16],
+        Precision::Auto => vec![Precision::F32],
+        named => vec![named],
     };
-    if bf16 { Precision::Bf16 } else { Precision::F32 }
+    let layouts = match sampler.layout {
+        config::Layout::Auto => vec![config::Layout::ChannelsLast, config::Layout::Contiguous],
+        named => vec![named],
+    };
+    let of = |precision: Precision| {
+        layouts.clone().into_iter().map(move |layout| Candidate {
+            precision,
+            layout,
+            images: 0,
+            time: Duration::MAX,
+        })
+    };
+    precisions.into_iter().flat_map(of).collect()
+}
+
+/// Fills in the times: the least of several rounds, in which the candidates take turns.
+fn measure(candidates: &mut [Candidate], sampler: &SamplerConfig, network: &Network, images: i64) {
+    let energy = |c: &Candidate| {
+        let (precision, layout) = (c.precision, c.layout);
+        let sampler = SamplerConfig {
+            precision,
+            layout,
+            ..sampler.clone()
+        };
+        chain_energy(&sampler, network, 1.0)
+    };
+    let energies: Vec<FrozenEnergy> = candidates.iter().map(energy).collect();
+    let one = noise(network, 1);
+    let warm: Duration = energies.iter().map(|e| time(e, &one)).sum();
+    let single: Duration = energies.iter().map(|e| time(e, &one)).sum();
+    // Two rounds at least, of which the first prepares the kernels.
+    let fits = BUDGET.as_secs_f64() / (2.0 * single.max(warm / 8).as_secs_f64());
+    let images = images.min(fits as i64).max(1);
+    let x = noise(network, images);
+    let clock = Instant::now();
+    for round in 0..=ROUNDS {
+        for (candidate, energy) in candidates.iter_mut().zip(&energies) {
+            let time = time(energy, &x);
+            candidate.images = images;
+            if round > 0 {
+                candidate.time = candidate.time.min(time);
+            }
+        }
+        if round > 0 && clock.elapsed() > BUDGET {
+            break;
+        }
+    }
+}
+
+/// Images that no run's numbers depend on.
+fn noise(network: &Network, images: i64) -> Tensor {
+    let [c, h, w] = network.config().input;
+    Stream::new(0, "measure").uniform(&[images, c, h, w], -1.0, 1.0, network.device())
+}
+
+fn time(energy: &FrozenEnergy, x: &Tensor) -> Duration {
+    let clock = Instant::now();
+    drop(energy_and_grad(energy, x));
+    if let Device::Cuda(index) = x.device() {
+        Cuda::synchronize(index as i64);
+    }
+    clock.elapsed()
+}
+
+/// The fastest, if by enough; `candidates` are all of both layouts, or all of one.
+fn choose(candidates: &[Candidate]) -> Candidate {
+    let seconds = |c: &Candidate| c.time.as_secs_f64();
+    let of_precision = |precision| {
+        let those = candidates.iter().filter(move |c| c.precision == precision);
+        // Channels-last stands first.
+        those.copied().reduce(
+            |first, other| match seconds(&first) > WORTH_CONTIGUOUS * seconds(&other) {
+                true => other,
+                false => first,
+            },
+        )
+    };
+    match [Precision::F32, Precision::Bf16].map(of_precision) {
+        [Some(full), Some(half)] if seconds(&full) > WORTH_BF16 * seconds(&half) => half,
+        [Some(full), _] => full,
+        [None, half] => half.expect("there is a candidate"),
+    }
 }
 
 /// The kind of a network's weights and activations; `auto` that was not resolved counts as f32.
@@ -27,6 +164,14 @@ pub fn kind_of(precision: Precision) -> Kind {
     match precision {
         Precision::Bf16 => Kind::BFloat16,
         Precision::F32 | Precision::Auto => Kind::Float,
+    }
+}
+
+/// How a network's images lie; `auto` that was not resolved counts as contiguous.
+pub fn layout_of(layout: config::Layout) -> Layout {
+    match layout {
+        config::Layout::ChannelsLast => Layout::ChannelsLast,
+        config::Layout::Contiguous | config::Layout::Auto => Layout::Contiguous,
     }
 }
 
@@ -44,17 +189,4 @@ fn cpu_has_bf16() -> bool {
     };
     let flags = text.lines().find(|l| l.starts_with("flags"));
     flags.is_some_and(|l| l.split_whitespace().any(|f| f == "avx512_bf16" || f == "amx_bf16"))
-}
-
-fn cuda_time(index: usize, kind: Kind) -> Duration {
-    let a = Tensor::ones([2048, 2048], (kind, Device::Cuda(index)));
-    let run = || {
-        let clock = Instant::now();
-        (0..8).for_each(|_| drop(a.matmul(&a)));
-        Cuda::synchronize(index as i64);
-        clock.elapsed()
-    };
-    // The first runs load libraries and choose an algorithm.
-    run();
-    run()
 }

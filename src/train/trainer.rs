@@ -55,11 +55,9 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Result<Self> {
-        let kind = sampling::kind_of(experiment.sampler.precision);
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
         Ok(Self {
-            frozen: FrozenEnergy::new(&state.network, kind, kernel.temperature())
-                .in_mode(sampling::mode_of(experiment.sampler.network_mode)),
+            frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
             recorder: StepRecorder::new(experiment.train.cuda_graph, &experiment.objective),

@@ -9,6 +9,7 @@ use crate::config::{Statistics, TrainPrecision};
 use crate::energy::{Energy, LiveEnergy, marginal};
 use crate::nn::Mode;
 use crate::objective::{JointLoss, Terms, entropy_term, kl_term};
+use crate::sampling;
 
 /// What a pass over a batch gave.
 struct Pass {
@@ -88,26 +89,21 @@ impl Trainer {
 
     /// The terms of the objective; data come before synthesised images, and these before labelled ones.
     fn terms(&self, batch: &Batch, mode: Mode) -> Terms {
-        let objective = &self.experiment.objective;
-        let live = self.live(mode);
-        let synthetic = self.live(match objective.statistics {
-            Statistics::Data if mode == Mode::Train => Mode::TrainUnrecorded,
-            _ => mode,
-        });
+        let (live, synthetic) = (self.live(mode), self.live(self.mode_of_chains(mode)));
+        let [positive, negative, labelled] = self.raws(batch, &live, &synthetic);
+        let negative = batch.negative.as_ref().zip(negative);
         let mut terms = Terms::default();
-        let energy_pos = batch.positive.as_ref().map(|x| live.energy(x));
-        let negative = batch.negative.as_ref().map(|n| (n, synthetic.raw(&n.x)));
-        if let (Some(pos), Some((n, raw))) = (energy_pos, &negative) {
-            terms.marginal = Some([pos, synthetic.energy_of(raw.shallow_clone(), &n.x)]);
+        if let (Some((x, raw)), Some((n, raw_n))) = (batch.positive.as_ref().zip(positive), &negative) {
+            let neg = synthetic.energy_of(raw_n.shallow_clone(), &n.x);
+            terms.marginal = Some([live.energy_of(raw, x), neg]);
         }
         if let Some(n) = &batch.negative {
             self.improve(n, &mut terms);
         }
-        let Some([x, classes]) = &batch.labelled else {
+        let Some(([x, classes], logits)) = batch.labelled.as_ref().zip(labelled) else {
             return terms;
         };
-        let logits = live.raw(x);
-        if let (true, Some((n, raw))) = (objective.p_x_y_weight > 0.0, &negative) {
+        if let (true, Some((n, raw))) = (self.experiment.objective.p_x_y_weight > 0.0, &negative) {
             let chosen = n.classes.as_ref().expect("chains of p(x,y) have classes");
             terms.joint = Some([
                 live.joint_of(&logits, classes, x),
@@ -116,6 +112,30 @@ impl Trainer {
         }
         terms.labelled = Some([logits, classes.shallow_clone()]);
         terms
+    }
+
+    /// Raw outputs for data, synthesised and labelled images, of one pass where all are computed alike.
+    fn raws(&self, batch: &Batch, live: &LiveEnergy, synthetic: &LiveEnergy) -> [Option<Tensor>; 3] {
+        let images = [
+            batch.positive.as_ref(),
+            batch.negative.as_ref().map(|n| &n.x),
+            batch.labelled.as_ref().map(|[x, _]| x),
+        ];
+        if !(live.joins() && synthetic.joins()) {
+            let [positive, negative, labelled] = images;
+            return [(live, positive), (synthetic, negative), (live, labelled)].map(|(e, x)| x.map(|x| e.raw(x)));
+        }
+        let there: Vec<&Tensor> = images.into_iter().flatten().collect();
+        let mut found = live.raws(&there).into_iter();
+        images.map(|x| x.and_then(|_| found.next()))
+    }
+
+    /// The mode of the pass over synthesised images.
+    fn mode_of_chains(&self, mode: Mode) -> Mode {
+        match self.experiment.objective.statistics {
+            Statistics::Data if mode == Mode::Train => Mode::TrainUnrecorded,
+            _ => mode,
+        }
     }
 
     /// The terms of improved contrastive divergence: the chains' last step taken again, through the live network.
@@ -151,7 +171,9 @@ impl Trainer {
             TrainPrecision::F32 | TrainPrecision::Tf32 => Kind::Float,
             TrainPrecision::Bf16 => Kind::BFloat16,
         };
-        LiveEnergy::new(&self.state.network, mode, self.kernel.temperature()).in_kind(kind)
+        LiveEnergy::new(&self.state.network, mode, self.kernel.temperature())
+            .in_kind(kind)
+            .in_layout(sampling::layout_of(self.experiment.sampler.layout))
     }
 
     /// Adds the step's numbers to the meters.

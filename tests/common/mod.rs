@@ -29,7 +29,7 @@ seed: 7
 threads: 1
 data: {dataset: {strokes: {count: 60, size: 8}}, validation: 10, augment: {pad_crop: 1, flip: true}}
 model: tiny_model.yaml
-sampler: {n_steps: 3, step_size: 10, noise_scale: 0.005, grad_clip: {value: 0.03}, clamp: [-1, 1], order: [noise, clamp, gradient, clamp], precision: f32}
+sampler: {n_steps: 3, step_size: 10, noise_scale: 0.005, grad_clip: {value: 0.03}, clamp: [-1, 1], order: [noise, clamp, gradient, clamp], precision: f32, layout: contiguous}
 buffer: {size: 32, reinit_prob: 0.1}
 objective: {energy_reg: 0.1, data_noise: 0.01}
 optimizer: {algorithm: {adam: {betas: [0.0, 0.999]}}, lr: 1.0e-3, grad_clip: {norm: 0.1}, ema: 0.99, schedule: {cosine: {}}}

@@ -1,0 +1,34 @@
+//! In which precision and layout chains run: measured where the experiment leaves it open, and told.
+
+use serde::Serialize;
+
+use super::progress::say;
+use crate::config::{Experiment, yaml};
+use crate::nn::Network;
+use crate::sampling::{self, Candidate};
+
+/// Writes the choice into the experiment; says what was measured.
+pub fn choose(experiment: &mut Experiment, network: &Network) {
+    let batch = experiment.train.batch_size;
+    let measured = sampling::resolve_auto(&mut experiment.sampler, network, batch);
+    let Some(images) = measured.first().map(|c| c.images) else {
+        return;
+    };
+    let of_one = |c: &Candidate| {
+        let milliseconds = c.time.as_secs_f64() * 1e3;
+        format!("{} {} {milliseconds:.1}", word(&c.precision), word(&c.layout))
+    };
+    let times: Vec<String> = measured.iter().map(of_one).collect();
+    let sampler = &experiment.sampler;
+    say(&format!(
+        "chains run in {}, {}; milliseconds for a gradient of {images} images: {}",
+        word(&sampler.precision),
+        word(&sampler.layout),
+        times.join(", ")
+    ));
+}
+
+/// A choice as it stands in a configuration.
+fn word(choice: &impl Serialize) -> String {
+    yaml::to_value(choice).as_str().unwrap_or_default().to_owned()
+}
