@@ -137,7 +137,7 @@ def table(row: Row, result: dict) -> str:
         end = result["differences"][name]
         distance = f"{end['absolute']:.1e} ({end['median']:.0e})" if name != "ours f32" else "is the measure"
         precision = result["precisions"][name]
-        lines.append(f"| {title} | {precision} | {rates[name]:.0f} | {' | '.join(own)} | {distance} |")
+        lines.append(f"| {title} | {precision} | {rates[name]:.4g} | {' | '.join(own)} | {distance} |")
     seconds = {name: statistics.median(r[name] / result["times"] for r in rounds) for name in names}
     shown = ", ".join(f"{TITLES[name]} {value:.4g}" for name, value in seconds.items())
     unit = "a chain" if row.work == "chain" else "a step"

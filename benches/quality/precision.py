@@ -92,8 +92,8 @@ def report(results: dict, scale: dict[str, float], args: argparse.Namespace) -> 
 
 
 def spread(values: list[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.4g} ± {deviation:.2g}"
+    deviation = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4g}{deviation}"
 
 
 if __name__ == "__main__":
