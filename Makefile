@@ -53,14 +53,14 @@ bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sa
 peers: ## the Python environment of the comparisons, benches/peers/.venv (3 GB are fetched)
 	@benches/peers/environment.sh
 
-bench-peers: libtorch peers ## the same chains and training steps by the peers, in alternation (ARGS="--rows mnist-chain --rounds 3"; ARGS=--help)
+bench-peers: libtorch peers ## the same work by the peers, in alternation (options in ARGS="..."; ARGS=--help)
 	CARGO="$(CARGO)" $(PEERS_PYTHON) benches/peers/compare.py $(ARGS)
 
-bench-quality: build peers ## seconds of training until samples are how good, against ebmkit's example (ARGS="--minutes 5"; ARGS=--help)
+bench-quality: build peers ## seconds of training until samples are how good, ours and ebmkit (ARGS="--minutes 5")
 	@./download_data.sh mnist
 	EBM="$(EBM)" $(PEERS_PYTHON) benches/quality/time_to_quality.py $(ARGS)
 
-bench-precision: build peers ## what bf16 chains cost in quality: five seeds each of f32 and bf16 (ARGS="--seeds 2"; ARGS=--help)
+bench-precision: build peers ## what bf16 chains cost in quality, five seeds each (ARGS="--seeds 2")
 	@./download_data.sh mnist fashion-mnist
 	EBM="$(EBM)" $(PEERS_PYTHON) benches/quality/precision.py $(ARGS)
 

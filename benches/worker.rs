@@ -21,7 +21,7 @@ use tch::{Cuda, Device, Tensor};
 #[serde(tag = "do", rename_all = "kebab-case")]
 enum Request {
     /// Builds what a chain needs; nothing of it is timed.
-    PrepareChain(ChainRequest),
+    PrepareChain(Box<ChainRequest>),
     /// Runs the prepared chain from its start so many times; the last end goes into a file, under the name `x`.
     RunChain { times: usize, end: Option<PathBuf> },
     /// Builds a trainer, the experiment's own.
@@ -101,7 +101,7 @@ impl Worker {
         let unprepared = || anyhow::anyhow!("nothing was prepared for this request");
         Ok(match request {
             Request::PrepareChain(request) => {
-                let chain = Chain::new(request)?;
+                let chain = Chain::new(*request)?;
                 let form = chain.form;
                 self.chain = Some(chain);
                 Answer::Prepared(form)

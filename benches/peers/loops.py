@@ -1,4 +1,4 @@
-"""The contenders in Python: each runs a chain and makes steps of training, with its library's own pieces where it has them."""
+"""The contenders in Python: each runs a chain and makes steps of training, with what its library has for it."""
 
 import ebm
 import torch

@@ -1,8 +1,9 @@
 """The Frechet distance between images, in the features of a fixed small classifier of MNIST.
 
-The classifier is trained here, in about a minute on two cores, from a fixed seed, and kept in out/classifier.safetensors
-for all that follows: distances are comparable under one classifier only. The distance is that between the normal
-distributions of two sets' features (Dowson & Landau 1982); it is not the FID, whose features are another network's.
+The classifier is trained here, in about a minute on two cores, from a fixed seed, and kept in
+out/classifier.safetensors for all that follows: distances are comparable under one classifier only.
+The distance is that between the normal distributions of two sets' features (Dowson & Landau 1982); it is not the FID,
+whose features are another network's.
 """
 
 import sys
@@ -21,7 +22,7 @@ OUT = HERE / "out"
 # The images that samples are compared with: all test images of MNIST.
 REFERENCE = 10_000
 FEATURES = 64
-EPOCHS = 2
+EPOCHS = 3
 
 
 class Failure(Exception):

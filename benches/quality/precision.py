@@ -50,7 +50,8 @@ def arguments() -> argparse.Namespace:
 
 def train_all(folder: Path, args: argparse.Namespace) -> list[tuple[Path, int, str]]:
     """Trains every run, so many at once, in pairs of the same seed."""
-    waiting = [(folder / f"{precision}-{seed}", seed, precision) for seed in range(args.seeds) for precision in PRECISIONS]
+    pairs = [(seed, precision) for seed in range(args.seeds) for precision in PRECISIONS]
+    waiting = [(folder / f"{precision}-{seed}", seed, precision) for seed, precision in pairs]
     done, active = list(waiting), []
     while waiting or active:
         while waiting and len(active) < args.jobs:
@@ -77,8 +78,8 @@ def figures(run: Path, distance: Frechet, args: argparse.Namespace) -> dict[str,
 
 def report(results: dict, scale: dict[str, float], args: argparse.Namespace) -> None:
     print(
-        f"experiments/mnist.yaml, {args.seeds} seeds, a thread a run; mean and standard deviation over the seeds. Frechet"
-        f" distance of {args.images} images after {args.chain} steps from noise. For scale: "
+        f"experiments/mnist.yaml, {args.seeds} seeds, a thread a run; mean and standard deviation over the seeds."
+        f" Frechet distance of {args.images} images after {args.chain} steps from noise. For scale: "
         + ", ".join(f"{name} {value:.1f}" for name, value in scale.items())
         + ".\n"
     )
@@ -91,8 +92,8 @@ def report(results: dict, scale: dict[str, float], args: argparse.Namespace) -> 
 
 
 def spread(values: list[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.4g} ± {deviation:.2g}"
+    deviation = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4g}{deviation}"
 
 
 if __name__ == "__main__":
