@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
-from equality import TOLERANCE, check_equal
+from equality import MEDIAN_WITH_KINKS, TOLERANCE, check_equal
 from process import Contender, Failure, built_worker
 from rows import CUDA_ROWS, OUT, OURS, PEERS, ROOT, ROWS, TITLES, Row, prepare
 
@@ -161,7 +161,8 @@ def heading(begun: datetime) -> str:
         f"## {begun:%Y-%m-%d}, {machine()}\n\nThe peers compute in f32, on their defaults. Medians over the rounds;"
         " ratios within a round, with the least and the largest. Last column: how far the end of the chain without"
         " noise lies from ours in f32, in units of [-1, 1], and in brackets the median as a share of the longest way"
-        f" of a pixel. Allowed, as such a share: {TOLERANCE:.0e}, or in the median where leaky ReLUs have kinks.\n"
+        f" of a pixel. Allowed, as such a share: {TOLERANCE:.0e} at most, or a median of {MEDIAN_WITH_KINKS:.0e} where"
+        " leaky ReLUs have kinks.\n"
     )
 
 

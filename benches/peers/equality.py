@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 # the order of their sums, by about 1e-6 of their largest element; bf16 would differ by 1e-3 and more, another function,
 # step size or number of steps by 1e-2 and more. Where a network has kinks (leaky ReLU), a unit that is within rounding
 # of 0 takes the other slope now and then and moves a few pixels by up to 1e-2, in f32 against f64 as well: there, half
-# of the pixels must keep to the limit, and all to a wider one in the mean square.
+# of the pixels must keep to a limit of their own, and all to a wider one in the mean square.
 TOLERANCE = 1e-4
-TOLERANCE_OF_KINKS = 1e-2
+MEDIAN_WITH_KINKS = 3e-4
+RMS_WITH_KINKS = 1e-2
 
 # The longest way, roughly: the first step's size is such that the whole chain moves a pixel so far.
 WAY = 0.2
@@ -36,13 +37,15 @@ def check_equal(row: Row, contenders: dict[str, Contender]) -> dict[str, dict[st
     differences = {name: difference(end - ours, way) for name, end in ends.items()}
     kinks = any("ReLU" in type(module).__name__ for module in Energy(model_file(row)).modules())
     for name, d in differences.items():
-        same = d["median"] <= TOLERANCE and d["rms"] <= TOLERANCE_OF_KINKS if kinks else d["largest"] <= TOLERANCE
+        same = d["largest"] <= TOLERANCE
+        if kinks:
+            same = d["median"] <= MEDIAN_WITH_KINKS and d["rms"] <= RMS_WITH_KINKS
         # As shipped, our network may compute in bf16: that distance is shown, not judged.
         if precisions[name] == "f32" and not same:
             raise Failure(
                 f"{row.title}: {TITLES[name]} does not do the same work as ours. Without noise its end differs from"
                 f" ours, in shares of the way, by {d}; allowed are "
-                + (f"median {TOLERANCE}, rms {TOLERANCE_OF_KINKS}" if kinks else f"{TOLERANCE} at most")
+                + (f"median {MEDIAN_WITH_KINKS}, rms {RMS_WITH_KINKS}" if kinks else f"{TOLERANCE} at most")
             )
     return differences
 

@@ -143,8 +143,9 @@ def report(ours: list[dict], theirs: list[dict], scale: dict[str, float], args: 
     reached = {"ours": first(ours, best[slower]), "ebmkit": first(theirs, best[slower])}
     ratio = reached["ebmkit"] / reached["ours"]
     print(
-        f"\nThe larger of the two best distances is {best[slower]:.1f}, of {slower}. At or below it for the first"
-        f" time: ours after {reached['ours']:.0f} s, ebmkit after {reached['ebmkit']:.0f} s; ours is {ratio:.1f} times as soon."
+        f"\nThe larger of the two best distances is {best[slower]:.1f}, of {slower}. At or below it for the first time:"
+        f" ours after {reached['ours']:.0f} s, ebmkit after {reached['ebmkit']:.0f} s."
+        f" Ours is {ratio:.1f} times as soon."
     )
 
 
