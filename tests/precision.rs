@@ -42,7 +42,11 @@ fn what_is_open_is_measured_and_one_of_the_measured_is_chosen() {
         measured.len() == 2 || measured.len() == 4,
         "both layouts, of one precision or two"
     );
-    assert!(measured.iter().all(|c| (1..=4).contains(&c.images) && c.time.as_nanos() > 0));
+    assert!(
+        measured
+            .iter()
+            .all(|c| (1..=4).contains(&c.images) && c.time.as_nanos() > 0)
+    );
     let chosen = measured
         .iter()
         .find(|c| (c.precision, c.layout) == (s.precision, s.layout));
