@@ -23,6 +23,8 @@ layers:
   - conv: {out: 8, kernel: 3, padding: 1, bias: false}
   - leaky_relu: {slope: 0.3}
   - leaky_relu: {slope: 0.1}
+  - conv: {out: 8, kernel: 1}
+  - leaky_relu: {slope: -0.4}
   - dropout: {p: 0.3}
   - residual:
       branch:

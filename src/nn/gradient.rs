@@ -149,12 +149,18 @@ fn forward_one(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> (Tensor, Kep
 
 /// Where the slope follows from the result, the result is what is kept, in the input's place where that may be taken.
 fn activate(activation: Activation, x: Tensor, owns_input: bool) -> (Tensor, Kept) {
+    let needs_input = match activation {
+        Activation::Silu | Activation::Softplus => true,
+        // Of a negative slope the result's sign tells nothing.
+        Activation::LeakyRelu(slope) => slope < 0.0,
+        Activation::Relu | Activation::Elu => false,
+    };
+    if needs_input {
+        return (forward::activate(activation, x.shallow_clone(), false), Kept::Value(x));
+    }
     let out = match activation {
-        Activation::Silu | Activation::Softplus => {
-            return (forward::activate(activation, x.shallow_clone(), false), Kept::Value(x));
-        }
         Activation::LeakyRelu(slope) if owns_input => x.leaky_relu_backward_grad_input(&x, &x, slope, false),
-        Activation::LeakyRelu(_) | Activation::Relu | Activation::Elu => forward::activate(activation, x, owns_input),
+        _ => forward::activate(activation, x, owns_input),
     };
     let kept = out.shallow_clone();
     (out, Kept::Value(kept))
