@@ -219,7 +219,11 @@ fn backward_one(node: &Node, kept: Kept, grad: Gradient, t: &[Tensor], layout: L
             let size = x.size();
             Gradient::new(spread(&grad.tensor, &size, layout) / (size[2] * size[3]) as f64)
         }
-        (Op::GlobalSumPool, Kept::Value(x)) => Gradient::new(spread(&grad.tensor, &x.size(), layout)),
+        // Of images of one pixel it is the very gradient that came in.
+        (Op::GlobalSumPool, Kept::Value(x)) => Gradient {
+            tensor: spread(&grad.tensor, &x.size(), layout),
+            shared: true,
+        },
         (Op::Flatten | Op::SumFeatures, Kept::Value(x)) => {
             let size = x.size();
             let flat: i64 = size[1..].iter().product();
