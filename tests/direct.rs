@@ -151,6 +151,25 @@ layers:
     }
 }
 
+/// Of one pixel, a sum over all pixels hands on the very gradient that came in, which the shortcut reads as well.
+#[test]
+fn equals_autograd_where_two_branches_sum_a_single_pixel() {
+    let text = "
+name: pixel
+input: [3, 1, 1]
+layers:
+  - conv: {out: 6, kernel: 1}
+  - residual: {branch: [silu, global_sum_pool], shortcut: [softplus, global_sum_pool]}
+  - linear: {out: 1}
+";
+    let network = network(text);
+    for layout in LAYOUTS {
+        let energy = FrozenEnergy::new_in(&network, Kind::Float, layout, 1.0);
+        let [direct, autograd] = both(&energy, &images(&network, 4, 5));
+        assert!(relative(&direct.grad, &autograd.grad) < 1e-5, "{layout:?}");
+    }
+}
+
 /// Images of few channels have a way of their own back through the first layer, whatever the window.
 #[test]
 fn equals_autograd_through_first_layers_of_every_window() {

@@ -142,12 +142,17 @@ def table(row: Row, result: dict) -> str:
         end = result["differences"][name]
         distance = f"{end['absolute']:.1e} ({end['median']:.0e})" if name != "ours f32" else "is the measure"
         precision = result["precisions"][name]
-        lines.append(f"| {title} | {precision} | {rates[name]:.4g} | {' | '.join(own)} | {distance} |")
+        lines.append(f"| {title} | {precision} | {plain(rates[name])} | {' | '.join(own)} | {distance} |")
     seconds = {name: statistics.median(r[name] / result["times"] for r in rounds) for name in names}
     shown = ", ".join(f"{TITLES[name]} {value:.4g}" for name, value in seconds.items())
     unit = "a chain" if row.work == "chain" else "a step"
     lines += ["", f"{len(rounds)} rounds of {result['times']}; seconds {unit}: {shown}.", ""]
     return "\n".join(lines)
+
+
+def plain(rate: float) -> str:
+    """Four figures, without an exponent."""
+    return f"{rate:.0f}" if rate >= 1000 else f"{rate:.4g}"
 
 
 def ratio(rounds: list[dict], ours: str, peer: str) -> str:

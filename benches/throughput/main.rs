@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use clap::Parser;
-use ebm::config::{Precision, TrainPrecision};
+use ebm::config::{Layout, Precision, TrainPrecision};
 use row::{Measured, Row};
 
 /// The numbers of steps that K is chosen from: the first with which a chain of 16 images takes at most so many seconds.
@@ -34,6 +34,9 @@ struct Args {
     /// The precisions of the chain: f32, bf16, auto
     #[arg(long, value_delimiter = ',', default_values_t = ["f32".to_owned(), "bf16".to_owned()])]
     kinds: Vec<String>,
+    /// The layouts of the chain: contiguous, channels-last, auto
+    #[arg(long, value_delimiter = ',', default_values_t = ["auto".to_owned()])]
+    layouts: Vec<String>,
     /// The precision of the passes that train: f32, tf32, bf16
     #[arg(long, default_value = "f32")]
     train_precision: String,
@@ -88,10 +91,12 @@ fn main() -> anyhow::Result<()> {
 
 /// The rows of one network.
 fn measure(args: &Args, network: &str, all: &mut Vec<Measured>) -> anyhow::Result<()> {
-    let mut rows = args
+    let forms = args
         .kinds
         .iter()
-        .map(|kind| args.row(network, kind))
+        .flat_map(|kind| args.layouts.iter().map(move |layout| (kind, layout)));
+    let mut rows = forms
+        .map(|(kind, layout)| args.row(network, kind, layout))
         .collect::<Result<Vec<_>, _>>()?;
     // Seconds of a chain's step of one image; a larger batch corrects what the first look says.
     let mut pace = rows.iter().map(pace).collect::<anyhow::Result<Vec<f64>>>()?;
@@ -161,11 +166,12 @@ impl Args {
     }
 
     /// A row of one image and a step.
-    fn row(&self, network: &str, kind: &str) -> anyhow::Result<Row> {
+    fn row(&self, network: &str, kind: &str, layout: &str) -> anyhow::Result<Row> {
         Ok(Row {
             network: PathBuf::from(network),
             batch: 1,
             precision: chosen::<Precision>("--kinds", kind)?,
+            layout: chosen::<Layout>("--layouts", layout)?,
             train_precision: chosen::<TrainPrecision>("--train-precision", &self.train_precision)?,
             steps: 1,
             device: self.device.clone(),

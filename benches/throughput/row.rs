@@ -30,6 +30,8 @@ pub struct Row {
     pub batch: usize,
     /// That of the chain; `auto` is resolved as the program does.
     pub precision: Precision,
+    /// Likewise.
+    pub layout: Layout,
     pub train_precision: TrainPrecision,
     /// Steps of a chain, K.
     pub steps: usize,
@@ -44,7 +46,7 @@ pub struct Row {
 pub struct Measured {
     /// That of the chain, resolved.
     pub precision: Precision,
-    /// Whether the program chooses it by itself.
+    /// Whether the program chooses it by itself, and the layout where one was asked for.
     pub shipped: bool,
     /// Multiply-accumulates of one image's energy.
     pub macs: u64,
@@ -90,7 +92,9 @@ impl Row {
         machine::synchronize(device);
         measured.peak = machine::peak_memory(device);
         // Measured once more only now, since that takes memory of its own.
-        measured.shipped = measured.precision == as_shipped(&trainer);
+        let (precision, layout) = as_shipped(&trainer);
+        let same_layout = self.layout == Layout::Auto || measured.layout == layout;
+        measured.shipped = measured.precision == precision && same_layout;
         self.time(&mut trainer, &mut chain, &mut measured)?;
         Ok(measured)
     }
@@ -138,6 +142,7 @@ sampler:
   clamp: [-1, 1]
   order: [noise, clamp, gradient, clamp]
   precision: {}
+  layout: {}
 buffer: {{size: 1000}}
 objective: {{energy_reg: 0.1, data_noise: 0.03}}
 optimizer: {{algorithm: {{adam: {{betas: [0.0, 0.999]}}}}, lr: 1.0e-4, grad_clip: {{norm: 0.1}}, ema: 0.999}}
@@ -148,6 +153,7 @@ train: {{steps: 1000000, batch_size: {}, precision: {}}}
             self.network.display(),
             self.steps,
             word(&self.precision),
+            word(&self.layout),
             self.batch,
             word(&self.train_precision),
         );
@@ -155,13 +161,13 @@ train: {{steps: 1000000, batch_size: {}, precision: {}}}
     }
 }
 
-/// The precision that `precision: auto` comes to, for this network and batch.
-fn as_shipped(trainer: &Trainer) -> Precision {
+/// What precision and layout come to where both are `auto`, for this network and batch.
+fn as_shipped(trainer: &Trainer) -> (Precision, Layout) {
     let mut sampler = trainer.experiment().sampler.clone();
     (sampler.precision, sampler.layout) = (Precision::Auto, Layout::Auto);
     let batch = trainer.experiment().train.batch_size;
     sampling::resolve_auto(&mut sampler, &trainer.state().network, batch);
-    sampler.precision
+    (sampler.precision, sampler.layout)
 }
 
 /// The trainer that `ebm train` would make of an experiment, with the choices that it would make on this machine.

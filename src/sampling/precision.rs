@@ -16,12 +16,9 @@ const BUDGET: Duration = Duration::from_millis(400);
 /// Most rounds, in each of which every candidate makes one pass.
 const ROUNDS: u32 = 20;
 
-/// bf16 is chosen where f32 takes this many times as long at least: its bits are not given away for less.
-const WORTH_BF16: f64 = 1.1;
-
-/// Contiguous images are chosen where the other layout takes this many times as long at least, so that noise does not
-/// choose.
-const WORTH_CONTIGUOUS: f64 = 1.03;
+/// bf16 is chosen where f32, and contiguous images where channels-last, takes this many times as long at least: bits are
+/// not given away for less, and noise does not choose.
+const WORTH: f64 = 1.1;
 
 /// A way to compute, and the time of a pass and its gradient where it was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,15 +154,15 @@ fn choose(candidates: &[Candidate]) -> Candidate {
     let of_precision = |precision| {
         let those = candidates.iter().filter(move |c| c.precision == precision);
         // Channels-last stands first.
-        those.copied().reduce(
-            |first, other| match seconds(&first) > WORTH_CONTIGUOUS * seconds(&other) {
+        those
+            .copied()
+            .reduce(|first, other| match seconds(&first) > WORTH * seconds(&other) {
                 true => other,
                 false => first,
-            },
-        )
+            })
     };
     match [Precision::F32, Precision::Bf16].map(of_precision) {
-        [Some(full), Some(half)] if seconds(&full) > WORTH_BF16 * seconds(&half) => half,
+        [Some(full), Some(half)] if seconds(&full) > WORTH * seconds(&half) => half,
         [Some(full), _] => full,
         [None, half] => half.expect("there is a candidate"),
     }
