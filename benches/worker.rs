@@ -12,7 +12,7 @@ use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{self, ChainRunner, Langevin, Starter};
 use ebm::train::{RunDir, State, Trainer};
-use ebm::{ffi, files};
+use ebm::{ffi, files, process};
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Tensor};
 
@@ -74,7 +74,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     // As the program does, before the first tensor.
-    ffi::tune_process();
+    process::tune();
     let mut worker = Worker::default();
     for line in std::io::stdin().lock().lines() {
         let answer = serde_json::from_str(&line?)

@@ -28,7 +28,7 @@
 //! - [`report`], [`eval`]: metrics, event files and pictures; out-of-distribution scores, classification and calibration,
 //!   robustness, quality of samples.
 //! - [`train`]: the loop, checkpoints, the divergence guard.
-//! - [`ffi`]: the C++ shim, with the only unsafe code. [`cli`]: the commands of the program `ebm`.
+//! - [`ffi`]: the C++ shim, with the only unsafe code. [`process`]: how a process uses a CPU. [`cli`]: the commands of the program `ebm`.
 //!
 //! `examples/langevin.rs` uses a trained run; `examples/train.rs` writes the loop out by hand.
 
@@ -44,6 +44,7 @@ pub mod files;
 pub mod nn;
 pub mod objective;
 pub mod optim;
+pub mod process;
 pub mod report;
 pub mod rng;
 pub mod sampling;

@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if let Some(row) = &args.row {
         // As the program does, before the first tensor.
-        ebm::ffi::tune_process();
+        ebm::process::tune();
         let row: Row = serde_json::from_str(row)?;
         println!("{}", serde_json::to_string(&row.measure()?)?);
         return Ok(());

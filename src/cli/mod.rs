@@ -89,8 +89,10 @@ enum Command {
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
     word_panics();
-    crate::ffi::tune_process();
     let command = Cli::parse().command;
+    if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
+        crate::process::tune();
+    }
     set_signals(&command);
     let run = || match command {
         Command::Train(args) => train::run(&args),

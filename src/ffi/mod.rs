@@ -50,16 +50,14 @@ pub fn tf32() -> [bool; 2] {
     unsafe { [ebm_matmul_tf32(), ebm_conv_tf32()] }
 }
 
-/// Sets the process up for work on large tensors on a CPU: memory that tensors give back is kept for the next ones
-/// instead of being mapped and zeroed anew each time, and numbers too small for full precision count as 0.
-///
-/// To be called once from the main thread before the first tensor is made: the threads of LibTorch inherit the second. The program
-/// does; a program of one's own that uses the library is faster with it, and right without.
-pub fn tune_process() {
-    // SAFETY: both take plain values or none, throw nothing, and set what the C library and the processor keep for the
-    // process and this thread; nothing else runs yet.
-    unsafe {
-        ebm_keep_freed_memory();
-        ebm_flush_denormals(true);
-    }
+/// Keeps the memory that tensors give back for the next ones, instead of having it mapped and zeroed anew each time.
+pub(crate) fn keep_freed_memory() {
+    // SAFETY: takes nothing, throws nothing, and sets how the C library keeps memory for the process.
+    unsafe { ebm_keep_freed_memory() }
+}
+
+/// Counts numbers too small for full precision as 0, on this thread and on those that it will start.
+pub(crate) fn flush_denormals() {
+    // SAFETY: takes a plain value, throws nothing, and sets a flag of the processor for this thread.
+    unsafe { ebm_flush_denormals(true) };
 }
