@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use rand::RngExt;
+use rand::seq::{SliceRandom, index};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::{BufferConfig, Replacement, Storage};
-use crate::data;
-use crate::error::Result;
+use crate::data::{self, ClassShares};
+use crate::error::{Error, Result};
 use crate::files::{self, Named};
 use crate::rng::Stream;
+
+/// The name of the slots' classes in a checkpoint.
+const CLASSES: &str = "classes";
 
 /// Chains kept on the device (Tieleman 2008), some of which start afresh when they are drawn (Du & Mordatch 2019).
 ///
@@ -25,6 +29,30 @@ pub struct ReplayBuffer {
     reuse: Tensor,
     /// Chains stored so far; what reservoir sampling counts.
     stored: i64,
+    /// The classes of slots, where each slot keeps to one.
+    classes: Option<SlotClasses>,
+}
+
+/// The class that each slot keeps to.
+#[derive(Debug)]
+struct SlotClasses {
+    /// `[S]`, i64.
+    of_slot: Tensor,
+    /// The slots of each class, on the host.
+    slots: Vec<Vec<i64>>,
+}
+
+impl SlotClasses {
+    /// Of the classes `[S]`, i64, of the slots, below `classes`.
+    fn new(of_slot: Tensor, classes: usize) -> Result<Self> {
+        let mut slots = vec![Vec::new(); classes];
+        let on_host = Vec::<i64>::try_from(of_slot.to_device(Device::Cpu))?;
+        for (slot, class) in (0..).zip(on_host) {
+            let own = slots.get_mut(class as usize);
+            own.ok_or_else(|| wrong_classes(class, classes))?.push(slot);
+        }
+        Ok(Self { of_slot, slots })
+    }
 }
 
 /// Chains to run.
@@ -84,7 +112,18 @@ impl ReplayBuffer {
             age,
             reuse,
             stored: 0,
+            classes: None,
         }
+    }
+
+    /// The same buffer with a class for each slot: `of_slot`, `[S]`, i64, below `classes`.
+    ///
+    /// # Errors
+    /// A class outside of these.
+    pub fn by_class(mut self, of_slot: Tensor, classes: i64) -> Result<Self> {
+        assert_eq!(of_slot.size(), [self.len()], "a slot has a class");
+        self.classes = Some(SlotClasses::new(of_slot.to_device(self.device()), classes as usize)?);
+        Ok(self)
     }
 
     /// How many chains it holds.
@@ -119,42 +158,61 @@ impl ReplayBuffer {
         self.take(slots, afresh, None, |rng| fresh(afresh, rng), rng)
     }
 
-    /// Draws `n` chains from distinct slots of `classes` classes, as many of each as of any other (give or take one);
-    /// slots are split evenly over the classes, and those that start afresh start from what `fresh` gives for their
-    /// classes, `[m]`, i64.
+    /// Draws `n` chains from distinct slots, their classes in the shares of the labels
+    /// ([`ClassShares::draw`]); the slots of a class are as likely as each other, and chains that start
+    /// afresh start from what `fresh` gives for their classes, `[m]`, i64.
     ///
     /// # Errors
-    /// Those of `fresh`.
+    /// A class has fewer slots than chains to draw; those of `fresh`.
     ///
     /// # Panics
-    /// If a class has fewer slots than chains to draw.
+    /// If slots have no classes.
     pub fn draw_by_class(
         &self,
         n: i64,
-        classes: i64,
+        shares: &ClassShares,
         fresh: impl FnOnce(&Tensor, &mut Stream) -> Result<Tensor>,
         rng: &mut Stream,
     ) -> Result<Drawn> {
-        let (slots, classes) = self.slots_by_class(n, classes, rng);
+        let classes = shares.draw(n, rng);
+        let slots = self.slots_of(&classes, rng)?;
+        // Without blocking, as in `put`.
+        let to_device = |v: &[i64]| Tensor::from_slice(v).to_device_(self.device(), Kind::Int64, true, false);
+        let (slots, classes) = (to_device(&slots), to_device(&classes));
         let afresh = self.count_afresh(n, rng);
         let of_fresh = classes.narrow(0, n - afresh, afresh);
         self.take(slots, afresh, Some(classes), |rng| fresh(&of_fresh, rng), rng)
     }
 
-    /// Distinct slots `[n]` in random order and their classes `[n]`.
-    fn slots_by_class(&self, n: i64, classes: i64, rng: &mut Stream) -> (Tensor, Tensor) {
-        let (per_class, most) = (self.len() / classes, (n + classes - 1) / classes);
-        assert!(most <= per_class, "a draw of {most} from {per_class} slots of a class");
-        let device = self.device();
-        let keys = rng.uniform(&[classes, per_class], 0.0, 1.0, device);
-        let (_, within) = keys.topk(most, 1, true, false);
-        // Whose turn it is to have one more differs from draw to draw.
-        let turn = rng.permutation(classes, device);
-        let place = rng.permutation(n, device);
-        let class = turn.index_select(0, &place.remainder(classes));
-        let rank = place.floor_divide_scalar(classes);
-        let slots = &class * per_class + within.flatten(0, 1).index_select(0, &(&class * most + rank));
-        (slots, class)
+    /// A slot for each of some classes, no slot twice.
+    fn slots_of(&self, classes: &[i64], rng: &mut Stream) -> Result<Vec<i64>> {
+        let mut wanted = vec![0; self.of_classes().len()];
+        classes.iter().for_each(|class| wanted[*class as usize] += 1);
+        let mut host = rng.host();
+        let mut choose = |(class, (own, n)): (usize, (&Vec<i64>, usize))| {
+            if n > own.len() {
+                return Err(too_few_slots(class, own.len(), n));
+            }
+            let mut at: Vec<i64> = index::sample(&mut host, own.len(), n).iter().map(|i| own[i]).collect();
+            at.shuffle(&mut host);
+            Ok(at)
+        };
+        let asked = self.of_classes().iter().zip(wanted).enumerate();
+        let mut chosen = asked.map(&mut choose).collect::<Result<Vec<_>>>()?;
+        let next = |class: &i64| chosen[*class as usize].pop().expect("as many slots as chains");
+        Ok(classes.iter().map(next).collect())
+    }
+
+    /// The slots of each class.
+    fn of_classes(&self) -> &[Vec<i64>] {
+        let classes = self.classes.as_ref();
+        &classes.expect("a buffer whose slots have classes").slots
+    }
+
+    /// How many slots each class has; empty where slots have no classes.
+    pub fn slots_by_class(&self) -> Vec<usize> {
+        let classes = self.classes.iter().flat_map(|c| &c.slots);
+        classes.map(Vec::len).collect()
     }
 
     /// How many of `n` chains start afresh.
@@ -254,6 +312,11 @@ impl ReplayBuffer {
         }
     }
 
+    /// All chains in the order of their slots, `[S,C,H,W]`, f32.
+    pub fn all(&self) -> Tensor {
+        from_storage(&self.chains)
+    }
+
     /// `n` different chains at random, `[n,C,H,W]`, f32, to look at or to start from; the buffer does not change.
     pub fn peek(&self, n: i64, rng: &mut Stream) -> Tensor {
         let slots = rng.permutation(self.len(), self.device());
@@ -261,48 +324,75 @@ impl ReplayBuffer {
         from_storage(&self.chains.index_select(0, &slots))
     }
 
-    /// `n` different chains of each of `classes` classes at random, `[classes * n,C,H,W]`, f32, class after class.
+    /// Different chains at random of the classes asked for, `[n,C,H,W]`, f32, one for each entry of
+    /// `classes`, in this order.
+    ///
+    /// # Errors
+    /// A class has fewer chains than are asked for.
     ///
     /// # Panics
-    /// If a class has fewer slots.
-    pub fn peek_by_class(&self, n: i64, classes: i64, rng: &mut Stream) -> Tensor {
-        let (slots, class) = self.slots_by_class(n * classes, classes, rng);
-        let order = class.argsort(0, false);
-        from_storage(&self.chains.index_select(0, &slots.index_select(0, &order)))
+    /// If slots have no classes.
+    pub fn peek_of_classes(&self, classes: &[i64], rng: &mut Stream) -> Result<Tensor> {
+        let slots = Tensor::from_slice(&self.slots_of(classes, rng)?).to_device(self.device());
+        Ok(from_storage(&self.chains.index_select(0, &slots)))
     }
 
-    /// The mean age of each class's chains, `[classes]`, f32, on the device.
-    pub fn age_by_class(&self, classes: i64) -> Tensor {
-        let per_class = self.len() / classes;
-        let ages = self.age.narrow(0, 0, classes * per_class).view([classes, per_class]);
-        ages.mean_dim(1, false, Kind::Float)
+    /// The mean age of the chains of each class that has any, f32, on the device.
+    ///
+    /// # Panics
+    /// If slots have no classes.
+    pub fn age_by_class(&self) -> Tensor {
+        let mean = |slots: &Vec<i64>| {
+            let slots = Tensor::from_slice(slots).to_device(self.device());
+            self.age.index_select(0, &slots).mean(Kind::Float)
+        };
+        let of_classes = self.of_classes().iter().filter(|slots| !slots.is_empty());
+        Tensor::stack(&of_classes.map(mean).collect::<Vec<_>>(), 0)
     }
 
-    /// The class that each slot belongs to, `[len]`, i64; slots that do not divide evenly go to the last class.
-    pub fn classes_of_slots(len: i64, classes: i64, device: Device) -> Tensor {
-        let slots = Tensor::arange(len, (Kind::Int64, device));
-        slots.floor_divide_scalar((len / classes).max(1)).clamp_max(classes - 1)
+    /// `len` classes, `[len]`, i64: class after class, each as often as any other; the last one takes
+    /// what does not divide evenly.
+    pub fn even_classes(len: i64, classes: i64, device: Device) -> Tensor {
+        let numbers = Tensor::arange(len, (Kind::Int64, device));
+        let each = (len / classes).max(1);
+        numbers.floor_divide_scalar(each).clamp_max(classes - 1)
     }
 
     /// Everything that a checkpoint needs, by name; the tensors are the buffer's own memory.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let stored = Tensor::from_slice(&[self.stored]);
+        let classes = self.classes.as_ref().map(|c| c.of_slot.shallow_clone());
         let named = [
-            ("chains", self.chains.shallow_clone()),
-            ("age", self.age.shallow_clone()),
-            ("reuse", self.reuse.shallow_clone()),
-            ("stored", stored),
+            ("chains", Some(self.chains.shallow_clone())),
+            ("age", Some(self.age.shallow_clone())),
+            ("reuse", Some(self.reuse.shallow_clone())),
+            ("stored", Some(stored)),
+            (CLASSES, classes),
         ];
-        named.map(|(name, t)| (name.to_owned(), t)).into()
+        named.into_iter().filter_map(|(name, t)| Some((name.to_owned(), t?))).collect()
     }
 
     /// Takes over a saved state; `place` names it in errors.
     ///
+    /// Earlier versions saved no classes of slots, and split the slots evenly.
+    ///
     /// # Errors
     /// When names, shapes or kinds differ; nothing was copied then.
     pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
-        files::check_same(&self.state(), named, place)?;
+        let mut expected = self.state();
+        if !named.contains_key(CLASSES) {
+            expected.retain(|(name, _)| name != CLASSES);
+        }
+        files::check_same(&expected, named, place)?;
         let _guard = tch::no_grad_guard();
+        if let Some(classes) = &self.classes {
+            let count = classes.slots.len();
+            let of_slot = match named.get(CLASSES) {
+                Some(saved) => saved.to_device(self.device()),
+                None => Self::even_classes(self.len(), count as i64, self.device()),
+            };
+            self.classes = Some(SlotClasses::new(of_slot, count)?);
+        }
         self.chains.copy_(&named["chains"]);
         self.age.copy_(&named["age"]);
         self.reuse.copy_(&named["reuse"]);
@@ -313,6 +403,22 @@ impl ReplayBuffer {
     fn device(&self) -> Device {
         self.chains.device()
     }
+}
+
+fn too_few_slots(class: usize, slots: usize, wanted: usize) -> Error {
+    Error::input(
+        "the replay buffer",
+        format!("holds {slots} chains of class {class}, and {wanted} are asked for at once"),
+        "ask for fewer; a run needs a larger buffer.size",
+    )
+}
+
+fn wrong_classes(class: i64, classes: usize) -> Error {
+    Error::input(
+        "the replay buffer",
+        format!("a slot is of class {class}, and there are {classes}"),
+        "use a checkpoint of this run",
+    )
 }
 
 /// Rounds [-1, 1] to one of 256 levels at random, so that the mean is kept; what lies outside goes to the ends.

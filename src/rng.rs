@@ -120,6 +120,13 @@ impl Stream {
         out
     }
 
+    /// A new f32 tensor of standard Gumbel numbers.
+    pub fn gumbel(&mut self, size: &[i64], device: Device) -> Tensor {
+        self.arm();
+        let mut out = Tensor::empty(size, (Kind::Float, device));
+        out.exponential_(1.0).log_().neg_()
+    }
+
     /// `n` integers in `[0, high)`, with replacement, i64.
     pub fn integers(&mut self, high: i64, n: i64, device: Device) -> Tensor {
         self.arm();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Status;
+use super::progress::say;
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result};
@@ -26,11 +27,18 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         print_model(&model, &nn::describe(&model, &args.file)?);
     } else {
         let experiment = Experiment::load(&args.file, &args.sets)?;
+        say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
         print_model(&experiment.model, &summary);
         print_experiment(&experiment);
     }
     Ok(Status::Done)
+}
+
+/// Says how a file was read, where that needs a word.
+pub fn say_notices(experiment: &Experiment) {
+    let say_one = |notice: &String| say(&format!("notice: {notice}"));
+    experiment.notices.iter().for_each(say_one);
 }
 
 /// An architecture file has no keys that an option could change.

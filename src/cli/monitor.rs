@@ -64,28 +64,28 @@ fn distances(trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut 
     let mut rng = Stream::new(e.seed, "monitor").derive(trainer.state().step);
     let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
     found.push(("frechet_buffer", eval::relative_frechet(&features, &real, &kept)?));
-    if let (Chains::ByClass, Some(classes)) = (e.objective.chains, network.classes()) {
-        balance(buffer, frozen, classes, n, &mut rng, found)?;
+    if e.objective.chains == Chains::ByClass {
+        balance(buffer, frozen, n, &mut rng, found)?;
     }
     Ok(())
 }
 
 /// How often the model sees the class of its slot in a chain, over all classes and in the worst; how unequal ages are.
-fn balance(
-    buffer: &ReplayBuffer,
-    frozen: &Frozen,
-    classes: i64,
-    n: i64,
-    rng: &mut Stream,
-    found: &mut Quality,
-) -> Result<()> {
-    let per_class = (n / classes).clamp(1, buffer.len() / classes);
-    let x = buffer.peek_by_class(per_class, classes, rng);
+fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, found: &mut Quality) -> Result<()> {
+    let slots = buffer.slots_by_class();
+    let of_each = (n as usize / slots.len()).max(1);
+    let looked_at: Vec<usize> = slots.iter().map(|slots| of_each.min(*slots)).collect();
+    let classes = (0..).zip(&looked_at).flat_map(|(class, n)| std::iter::repeat_n(class, *n));
+    let classes: Vec<i64> = classes.collect();
+    let x = buffer.peek_of_classes(&classes, rng)?;
     let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &x, BATCH)?;
-    let asked = Tensor::arange(classes, (Kind::Int64, x.device())).repeat_interleave_self_int(per_class, None, None);
+    let asked = Tensor::from_slice(&classes).to_device(x.device());
     let right = logits.argmax(1, false).eq_tensor(&asked).to_kind(Kind::Double);
-    let shares = right.view([classes, per_class]).mean_dim(1, false, Kind::Double);
-    let ages = buffer.age_by_class(classes).to_kind(Kind::Double);
+    let lengths: Vec<i64> = looked_at.iter().filter(|n| **n > 0).map(|n| *n as i64).collect();
+    let parts = right.split_with_sizes(lengths, 0);
+    let shares: Vec<Tensor> = parts.iter().map(|part| part.mean(Kind::Double)).collect();
+    let shares = Tensor::stack(&shares, 0);
+    let ages = buffer.age_by_class().to_kind(Kind::Double);
     let (mean, spread) = (ages.mean(Kind::Double), ages.max() - ages.min());
     found.extend([
         ("buffer_agreement", shares.mean(Kind::Double).double_value(&[])),

@@ -121,7 +121,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
     let target = match (e.objective.chains, network.classes()) {
         (Chains::ByClass, Some(classes)) => {
-            Target::Classes(ReplayBuffer::classes_of_slots(n, classes, trainer.device()))
+            Target::Classes(ReplayBuffer::even_classes(n, classes, trainer.device()))
         }
         _ => Target::Any,
     };

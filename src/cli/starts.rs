@@ -7,9 +7,13 @@ use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, InitialDistribution};
 use crate::data;
 use crate::error::{Error, Result};
+use crate::eval;
 use crate::rng::Stream;
 use crate::sampling::Starter;
 use crate::train::{RunDir, Trained};
+
+/// Chains whose classes are looked at together.
+const BATCH: usize = 500;
 
 /// Where chains start.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,7 +28,8 @@ pub enum From {
 
 /// The starts of `n` chains, `[n,C,H,W]`, f32; `classes` `[n]` are those that they are to be of, if any.
 ///
-/// A buffer whose slots belong to classes gives chains of these classes; class Gaussians start chains as them; any other start knows of none.
+/// A buffer gives chains of these classes where the run's chains have classes; class Gaussians start chains as them; any
+/// other start knows of none.
 ///
 /// # Errors
 /// When the data are not there, or the run keeps no chains, or too few.
@@ -43,11 +48,11 @@ pub fn starts(
         From::Data => InitialDistribution::Data,
         From::Buffer => {
             let buffer = buffer(run, trained, rng)?;
-            let classes = classes.filter(|_| e.objective.chains == Chains::ByClass);
-            return match (classes, trained.network.classes()) {
-                (Some(wanted), Some(count)) => of_classes(&buffer, wanted, count, run, rng),
-                _ => {
-                    ensure(buffer.len(), n, "", run)?;
+            let kept = e.objective.chains != Chains::Marginal;
+            return match classes.filter(|_| kept) {
+                Some(wanted) => of_classes(buffer, trained, wanted, rng),
+                None => {
+                    ensure(buffer.len(), n, run)?;
                     Ok(buffer.peek(n, rng))
                 }
             };
@@ -74,34 +79,35 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
     let [c, h, w] = e.model.input;
     let empty = Tensor::zeros([e.buffer.size as i64, c, h, w], (Kind::Float, trained.network.device()));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
+    if let (Chains::ByClass, Some(count)) = (e.objective.chains, trained.network.classes()) {
+        let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.network.device());
+        buffer = buffer.by_class(before_loading, count)?;
+    }
     buffer.load_state(named, &place)?;
     Ok(buffer)
 }
 
-fn ensure(size: i64, n: i64, of: &str, run: &RunDir) -> Result<()> {
+fn ensure(size: i64, n: i64, run: &RunDir) -> Result<()> {
     if n <= size {
         return Ok(());
     }
     Err(Error::input(
         run.path().display(),
-        format!("the buffer holds {size} chains{of}, {n} were asked for"),
+        format!("the buffer holds {size} chains, {n} were asked for"),
         "ask for fewer with -n",
     ))
 }
 
-/// Different chains of the classes `wanted` `[n]`, in this order, from a buffer whose slots belong to `count` classes.
-fn of_classes(buffer: &ReplayBuffer, wanted: &Tensor, count: i64, run: &RunDir, rng: &mut Stream) -> Result<Tensor> {
-    let mut taken = vec![0; count as usize];
-    let ranked: Vec<(i64, i64)> = Vec::<i64>::try_from(wanted.to_device(Device::Cpu))?
-        .into_iter()
-        .map(|class| {
-            taken[class as usize] += 1;
-            (class, taken[class as usize] - 1)
-        })
-        .collect();
-    let most = taken.into_iter().max().unwrap_or(0);
-    ensure(buffer.len() / count, most, " of a class", run)?;
-    let chains = buffer.peek_by_class(most, count, rng);
-    let rows: Vec<i64> = ranked.into_iter().map(|(class, rank)| class * most + rank).collect();
-    Ok(chains.index_select(0, &Tensor::from_slice(&rows).to_device(chains.device())))
+/// Different chains of the classes `wanted` `[n]`, in this order: of the classes that slots keep to, or of those that
+/// the network sees in chains that draw their class.
+fn of_classes(buffer: ReplayBuffer, trained: &Trained, wanted: &Tensor, rng: &mut Stream) -> Result<Tensor> {
+    let wanted = Vec::<i64>::try_from(wanted.to_device(Device::Cpu))?;
+    if trained.experiment.objective.chains == Chains::ByClass {
+        return buffer.peek_of_classes(&wanted, rng);
+    }
+    let frozen = trained.network.frozen(Kind::Float);
+    let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &buffer.all(), BATCH)?;
+    let count = trained.network.classes().expect("checked to have classes");
+    let buffer = buffer.by_class(logits.argmax(1, false), count)?;
+    buffer.peek_of_classes(&wanted, rng)
 }

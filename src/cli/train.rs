@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
-use super::check::consistent;
+use super::check::{consistent, say_notices};
 use super::console::Console;
 use super::progress::say;
 use super::results::{self, Results};
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
-use crate::data::{self, DataSet};
+use crate::data::{self, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::sampling::Starter;
@@ -50,6 +50,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let mut experiment = Experiment::load(&args.experiment, &sets(args))?;
+    say_notices(&experiment);
     let out = args
         .out
         .clone()
@@ -165,6 +166,7 @@ fn prepare(
         device,
     )?;
     let mut state = State::new(&experiment, &data, &starter, device)?;
+    say_absent_classes(&state, &data);
     if let Some(source) = &source {
         let other = train::load(source, Which::Last, Weights::Ema, device)?;
         say_passed_over(&other.passed_over);
@@ -188,6 +190,18 @@ fn prepare(
     }
     environment::note(&trainer, args.init_from.as_deref())?;
     Ok(trainer)
+}
+
+/// Says for which classes p(x|y) learns nothing.
+fn say_absent_classes(state: &State, data: &DataSet) {
+    let absent = state.shares.iter().flat_map(ClassShares::absent);
+    let names: Vec<String> = absent.map(|class| format!("`{}`", data.train.classes[class])).collect();
+    if !names.is_empty() {
+        say(&format!(
+            "warning: no labelled image is of class {}, so no chain is, and p(x|y) learns nothing of it",
+            names.join(", ")
+        ));
+    }
 }
 
 /// Refuses to go on with other images than the run was started with.

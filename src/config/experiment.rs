@@ -7,7 +7,7 @@ use serde_yaml::Value;
 
 use super::{
     BufferConfig, DataConfig, Evaluate, GuardConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ReportConfig,
-    SamplerConfig, TrainConfig, yaml,
+    SamplerConfig, TrainConfig, legacy, yaml,
 };
 use crate::error::Result;
 
@@ -55,6 +55,9 @@ pub struct Experiment {
     /// Out-of-distribution tables.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// What a person should know of how the file was read; no part of it.
+    #[serde(skip)]
+    pub notices: Vec<String>,
 }
 
 impl Experiment {
@@ -73,7 +76,9 @@ impl Experiment {
             yaml::set(&mut tree, assignment)?;
         }
         inline_model(&mut tree, path)?;
+        let notices = legacy::objective(&mut tree).into_iter().collect();
         let mut experiment: Self = yaml::typed(tree, path)?;
+        experiment.notices = notices;
         if experiment.name.is_empty() {
             experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }

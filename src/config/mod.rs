@@ -6,6 +6,7 @@ mod check_optimizer;
 mod check_sampler;
 mod data;
 mod experiment;
+mod legacy;
 mod model;
 mod objective;
 mod optimizer;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What training minimises: a weighted sum of minus log p(x), minus log p(y|x) and minus log p(x,y), and what keeps it stable.
+/// What training minimises: a weighted sum of minus log p(x), p(y|x), p(x|y) and p(x,y), and what keeps it stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
@@ -10,15 +10,19 @@ pub struct ObjectiveConfig {
     pub negatives: Negatives,
     /// Whether a chain has a class.
     pub chains: Chains,
-    /// Weight of minus log p(x): mean E(x+) - mean E(x-) + energy_reg (mean E(x+)^2 + mean E(x-)^2).
+    /// Weight of minus log p(x): mean E(x+) - mean E(x-), over chains that follow p(x).
     pub p_x_weight: f64,
     /// Steps before which p(y|x) is trained alone, without chains: a cheap start from a classifier.
     pub p_x_from: u64,
     /// Weight of minus log p(y|x), the cross entropy of labelled images.
     pub p_y_given_x_weight: f64,
-    /// Weight of minus log p(x,y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains by class.
+    /// Weight of minus log p(x|y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains that
+    /// keep their class, whose classes have the shares of the labels. It says nothing of p(y).
+    pub p_x_given_y_weight: f64,
+    /// Weight of minus log p(x,y): the same difference over chains that draw their class as well.
     pub p_x_y_weight: f64,
-    /// Weight of the squared energies (Du & Mordatch 2019), inside the term of p(x).
+    /// Weight of the mean squared energies of both sides (Du & Mordatch 2019), inside each term that
+    /// has chains: of E(x) in that of p(x), of E(x,y) in those of p(x|y) and p(x,y).
     pub energy_reg: f64,
     /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,
@@ -47,15 +51,20 @@ pub enum Negatives {
     Noise,
 }
 
-/// Whether a chain has a class.
+/// Whether a chain has a class, and so which distribution it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chains {
-    /// It has none and follows E(x).
+    /// It has none and follows p(x) by E(x).
     #[default]
-    Joint,
-    /// It keeps the class that it starts with and follows E(x,y); each class has as many chains as any other.
+    #[serde(alias = "joint")]
+    Marginal,
+    /// It keeps the class that it starts with and follows p(x|y) by E(x,y); the classes of a draw
+    /// have the shares of the labels.
     ByClass,
+    /// It follows p(x,y): before each step it draws its class from p(y|x) = softmax(-E(x,y)), and the
+    /// step goes by E(x,y).
+    WithClass,
 }
 
 /// Which passes of training record the running statistics of batch norm, and iterate spectral norm.
@@ -77,6 +86,7 @@ impl Default for ObjectiveConfig {
             p_x_weight: 1.0,
             p_x_from: 0,
             p_y_given_x_weight: 0.0,
+            p_x_given_y_weight: 0.0,
             p_x_y_weight: 0.0,
             energy_reg: 0.0,
             data_noise: 0.0,
@@ -92,12 +102,22 @@ impl Default for ObjectiveConfig {
 impl ObjectiveConfig {
     /// Whether labelled images are drawn.
     pub fn uses_labels(&self) -> bool {
-        self.p_y_given_x_weight > 0.0 || self.p_x_y_weight > 0.0
+        self.p_y_given_x_weight > 0.0 || self.uses_pairs()
+    }
+
+    /// Whether energies E(x,y) of labelled images are held against those of chains.
+    pub fn uses_pairs(&self) -> bool {
+        self.p_x_given_y_weight > 0.0 || self.p_x_y_weight > 0.0
     }
 
     /// Whether images are synthesised; a plain classifier needs none.
     pub fn uses_chains(&self) -> bool {
-        self.p_x_weight > 0.0 || self.p_x_y_weight > 0.0
+        self.p_x_weight > 0.0 || self.uses_pairs()
+    }
+
+    /// Whether there are chains that keep their class.
+    pub fn keeps_classes(&self) -> bool {
+        self.uses_chains() && self.chains == Chains::ByClass
     }
 
     /// Whether a term reaches the parameters through the last step of the chains.

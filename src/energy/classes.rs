@@ -16,11 +16,15 @@ pub fn joint(logits: &Tensor, classes: &Tensor) -> Tensor {
     logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1).neg()
 }
 
-/// [`joint`] of a part of a batch that begins at image `first`, and its gradient in the logits.
-fn joint_with_gradient(logits: &Tensor, classes: &Tensor, first: i64) -> [Tensor; 2] {
-    let classes = classes.narrow(0, first, logits.size()[0]);
+/// [`joint`], and its gradient in the logits.
+pub(super) fn joint_with_gradient(logits: &Tensor, classes: &Tensor) -> [Tensor; 2] {
     let slope = logits.zeros_like().scatter_value_(1, &classes.unsqueeze(1), -1.0);
-    [joint(logits, &classes), slope]
+    [joint(logits, classes), slope]
+}
+
+/// The classes of a part of a batch that begins at image `first`.
+fn part(classes: &Tensor, first: i64, logits: &Tensor) -> Tensor {
+    classes.narrow(0, first, logits.size()[0])
 }
 
 impl FrozenEnergy {
@@ -47,7 +51,7 @@ impl FrozenEnergy {
         }
     }
 
-    fn ensure_classes(&self) {
+    pub(super) fn ensure_classes(&self) {
         let has = self.network().classes().is_some();
         assert!(has, "a network without classes has no E(x,y)");
     }
@@ -66,7 +70,7 @@ impl Energy for ClassEnergy<'_> {
     }
 
     fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
-        let head = |logits: &Tensor, first| joint_with_gradient(logits, self.classes, first);
+        let head = |logits: &Tensor, first| joint_with_gradient(logits, &part(self.classes, first, logits));
         Some(self.frozen.gradient(x, head))
     }
 
@@ -149,8 +153,8 @@ impl Energy for BetweenClasses<'_> {
     fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
         let w = self.weight.get();
         let head = |logits: &Tensor, first| {
-            let from = joint_with_gradient(logits, self.from, first);
-            let to = joint_with_gradient(logits, self.to, first);
+            let from = joint_with_gradient(logits, &part(self.from, first, logits));
+            let to = joint_with_gradient(logits, &part(self.to, first, logits));
             [0, 1].map(|i| &from[i] * (1.0 - w) + &to[i] * w)
         };
         Some(self.frozen.gradient(x, head))

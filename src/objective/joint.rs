@@ -1,4 +1,4 @@
-//! The joint objective: minus log p(x), log p(y|x) and log p(x,y), weighted, from the energies of one step.
+//! The joint objective: minus log p(x), p(y|x), p(x|y) and p(x,y), weighted, from the energies of one step.
 
 use tch::{Kind, Tensor};
 
@@ -11,8 +11,9 @@ use crate::energy::marginal;
 pub struct Terms {
     /// E(x+) of data and E(x-) of synthesised images, `[B]` each; the batches may differ in size.
     pub marginal: Option<[Tensor; 2]>,
-    /// E(x+,y+) of labelled images and E(x-,y-) of chains by class, `[B]` each.
-    pub joint: Option<[Tensor; 2]>,
+    /// E(x+,y+) of labelled images and E(x-,y-) of chains, `[B]` each: of chains that keep their class for
+    /// p(x|y), of chains that draw it for p(x,y).
+    pub pairs: Option<[Tensor; 2]>,
     /// Logits `[B,K]` and classes `[B]` (i64) of labelled images.
     pub labelled: Option<[Tensor; 2]>,
     /// The energy that the last step of the chains reaches, `[]`, differentiable through that step.
@@ -30,10 +31,15 @@ pub struct JointLoss {
     pub parts: Vec<(&'static str, Tensor)>,
 }
 
-/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + p_x_y_weight (mean E(x+,y+) - mean E(x-,y-)) + the improved-CD terms.
+/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + (p_x_given_y_weight + p_x_y_weight) L(x,y) + the improved-CD terms.
 ///
-/// L is [`MaximumLikelihood`], CE the cross entropy of labelled images with smoothed labels. With the first two at
-/// weight 1 this is JEM (Grathwohl et al. 2020); with the second alone a plain classifier.
+/// L is [`MaximumLikelihood`], of the energies E(x) or E(x,y); of the two weights of L(x,y) the chains allow
+/// one. CE is the cross entropy of labelled images with smoothed labels. With the first two weights at 1 this
+/// is JEM (Grathwohl et al. 2020); with the second alone a plain classifier.
+///
+/// With y- drawn from p(y|x-), the gradient of L(x,y) is in expectation that of L(x) plus CE, as
+/// -log p(x,y) = -log p(x) - log p(y|x) asks. With the classes of x- in the shares of the labels and kept
+/// along the chains it is that of -log p(x|y), which leaves p(y) alone.
 #[derive(Debug, Clone)]
 pub struct JointObjective {
     cfg: ObjectiveConfig,
@@ -63,12 +69,17 @@ impl JointObjective {
         }
         if let Some([logits, classes]) = &terms.labelled {
             self.add_labelled(logits, classes, &mut sum);
+            // What every step shows of data, before chains begin and where none run.
+            if terms.marginal.is_none() {
+                let energy = marginal(&logits.detach()).mean(Kind::Float);
+                sum.parts.push(("energy_pos", energy));
+            }
         }
-        if let Some([pos, neg]) = &terms.joint {
-            let (pos, neg) = (pos.mean(Kind::Float), neg.mean(Kind::Float));
-            sum.add(&pos - &neg, self.cfg.p_x_y_weight);
-            sum.parts
-                .extend([("joint_energy_pos", pos.detach()), ("joint_energy_neg", neg.detach())]);
+        if let Some([pos, neg]) = &terms.pairs {
+            let out = self.likelihood.loss(pos, neg);
+            sum.add(out.loss, self.cfg.p_x_given_y_weight + self.cfg.p_x_y_weight);
+            let parts = [("joint_energy_pos", out.energy_pos), ("joint_energy_neg", out.energy_neg)];
+            sum.parts.extend(parts);
         }
         let extra = [
             ("kl", &terms.kl, self.cfg.kl_weight),
@@ -95,10 +106,6 @@ impl JointObjective {
         let right = logits.argmax(1, false).eq_tensor(classes);
         sum.parts
             .push(("accuracy", right.to_kind(Kind::Float).mean(Kind::Float)));
-        if self.cfg.p_x_weight == 0.0 {
-            sum.parts
-                .push(("energy_pos", marginal(&logits.detach()).mean(Kind::Float)));
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::config::Experiment;
-use crate::data::{self, Batches, BatchesState, DataSet};
+use crate::data::{self, Batches, BatchesState, ClassShares, DataSet};
 use crate::error::Result;
 use crate::rng::Stream;
 
@@ -38,6 +38,11 @@ impl Labelled {
             indices: indices.to_device(device),
             rng: Stream::new(e.seed, "labelled"),
         })
+    }
+
+    /// How often each of the network's classes is among them.
+    pub fn shares(&self, data: &DataSet, classes: i64) -> Result<ClassShares> {
+        ClassShares::of(&data.train, &self.indices, classes)
     }
 
     /// The next batch, augmented and with its noise: images f32 `[b,C,H,W]` and classes `[b]`.

@@ -40,8 +40,8 @@ fn quantities(objective: &ObjectiveConfig) -> Vec<Quantity> {
     add(objective.uses_chains(), true, &of_chains);
     add(objective.p_y_given_x_weight > 0.0, false, &["cross_entropy"]);
     add(objective.uses_labels(), false, &["accuracy"]);
-    let joint = ["joint_energy_pos", "joint_energy_neg"];
-    add(objective.p_x_y_weight > 0.0, true, &joint);
+    let pairs = ["joint_energy_pos", "joint_energy_neg"];
+    add(objective.uses_pairs(), true, &pairs);
     add(objective.kl_weight > 0.0, true, &["kl"]);
     add(objective.entropy_weight > 0.0, true, &["entropy"]);
     all

@@ -133,7 +133,7 @@ impl Batch {
             images,
             classes,
             negative.map(|n| &n.x),
-            negative.and_then(|n| n.classes.as_ref()),
+            negative.and_then(|n| n.class.tensor()),
             negative.map(|n| &n.grad_norm),
         ]
     }
@@ -152,7 +152,7 @@ impl Batch {
             labelled: self.labelled.as_ref().map(|pair| pair.each_ref().map(Tensor::copy)),
             negative: negative.map(|n| Synthesised {
                 x: n.x.copy(),
-                classes: n.classes.as_ref().map(Tensor::copy),
+                class: n.class.copy(),
                 grad_norm: n.grad_norm.copy(),
                 last_step: None,
             }),

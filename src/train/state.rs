@@ -10,8 +10,8 @@ use super::guard::{Divergence, Guard, GuardState};
 use super::labelled::{Labelled, LabelledState};
 use super::meters::{Counts, Meters};
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, Experiment};
-use crate::data::{Batches, BatchesState, DataSet};
+use crate::config::Experiment;
+use crate::data::{Batches, BatchesState, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
 use crate::nn::Network;
@@ -65,6 +65,8 @@ pub struct State {
     pub sam: Option<Sam>,
     /// The persistent chains, where the objective keeps them.
     pub buffer: Option<ReplayBuffer>,
+    /// How often each class is labelled, where chains keep their class.
+    pub shares: Option<ClassShares>,
     /// Where in which epoch the data is.
     pub batches: Batches,
     /// The labelled batches, where the objective uses labels.
@@ -97,13 +99,19 @@ impl State {
         let parameters = network.parameters();
         let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         let optimizer = Optimizer::new(&experiment.optimizer, parameters);
-        let buffer = match experiment.objective.uses_buffer() {
-            true => Some(first_chains(experiment, &network, starter, &mut streams.buffer)?),
-            false => None,
-        };
         let labelled = match (experiment.objective.uses_labels(), network.classes()) {
             (true, Some(classes)) => Some(Labelled::new(experiment, data, classes, device)?),
             _ => None,
+        };
+        let shares = match (&labelled, network.classes()) {
+            (Some(labelled), Some(classes)) if experiment.objective.keeps_classes() => {
+                Some(labelled.shares(data, classes)?)
+            }
+            _ => None,
+        };
+        let buffer = match experiment.objective.uses_buffer() {
+            true => Some(first_chains(experiment, shares.as_ref(), starter, &mut streams.buffer, device)?),
+            false => None,
         };
         let batches = Batches::new(
             data.train.len(),
@@ -126,6 +134,7 @@ impl State {
             ema,
             optimizer,
             buffer,
+            shares,
             batches,
             labelled,
             streams,
@@ -258,38 +267,22 @@ fn named(tensors: Vec<(String, Tensor)>) -> Named {
     tensors.into_iter().collect()
 }
 
-/// A buffer full of fresh chains.
+/// A buffer full of fresh chains; with classes in the shares of the labels, where chains keep them.
 fn first_chains(
     experiment: &Experiment,
-    network: &Network,
+    shares: Option<&ClassShares>,
     starter: &Starter,
     rng: &mut Stream,
+    device: Device,
 ) -> Result<ReplayBuffer> {
     let size = experiment.buffer.size as i64;
-    let classes = match (experiment.objective.chains, network.classes()) {
-        (Chains::ByClass, Some(classes)) => {
-            ensure_class_slots(experiment, classes)?;
-            Some(ReplayBuffer::classes_of_slots(size, classes, network.device()))
-        }
-        _ => None,
+    let Some(shares) = shares else {
+        let fresh = starter.draw(size, None, rng);
+        return Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng));
     };
-    let fresh = starter.draw(size, classes.as_ref(), rng);
-    Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng))
-}
-
-/// A class must have a slot for each of its chains in a draw.
-fn ensure_class_slots(e: &Experiment, classes: i64) -> Result<()> {
-    let (slots, chains) = (e.buffer.size as i64 / classes, e.train.batch_size as i64);
-    let most = (chains + classes - 1) / classes;
-    if slots >= most {
-        return Ok(());
-    }
-    Err(Error::input(
-        "buffer.size",
-        format!(
-            "{} slots for {classes} classes are {slots} a class, and a draw takes up to {most}",
-            e.buffer.size
-        ),
-        format!("give at least {}", most * classes),
-    ))
+    let slots = shares.slots(size, experiment.train.batch_size as i64)?;
+    let of_slot = (0..).zip(slots).flat_map(|(class, n)| std::iter::repeat_n(class, n as usize));
+    let of_slot = Tensor::from_slice(&of_slot.collect::<Vec<i64>>()).to_device(device);
+    let fresh = starter.draw(size, Some(&of_slot), rng);
+    ReplayBuffer::new(&experiment.buffer, fresh, rng).by_class(of_slot, shares.classes())
 }

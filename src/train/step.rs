@@ -6,7 +6,7 @@ use super::trainer::Trainer;
 use crate::buffer::Origin;
 use crate::config::{Chains, Negatives};
 use crate::data;
-use crate::energy::{ClassEnergy, Energy};
+use crate::energy::{ClassEnergy, DrawnClassEnergy, Energy, draw_classes};
 use crate::error::Result;
 use crate::rng::Stream;
 
@@ -24,12 +24,50 @@ pub(super) struct Batch {
 pub(super) struct Synthesised {
     /// `[B,C,H,W]`
     pub x: Tensor,
-    /// The class of each chain, `[B]`, where chains have one.
-    pub classes: Option<Tensor>,
+    /// The class of each chain.
+    pub class: ChainClass,
     /// Mean norm of the gradients along the chains, `[]`.
     pub grad_norm: Tensor,
     /// What the terms of improved contrastive divergence need, where the objective has them.
     pub last_step: Option<LastStep>,
+}
+
+/// The class of each of some chains.
+pub(super) enum ChainClass {
+    /// Chains have none.
+    None,
+    /// They kept it, `[B]`.
+    Kept(Tensor),
+    /// It is drawn where the chain ended, by this standard Gumbel noise, `[B,K]`.
+    Drawn(Tensor),
+}
+
+impl ChainClass {
+    /// The classes `[B]` of chains whose ends have the logits `[B,K]`.
+    pub fn of(&self, logits: &Tensor) -> Option<Tensor> {
+        match self {
+            Self::None => None,
+            Self::Kept(classes) => Some(classes.shallow_clone()),
+            Self::Drawn(gumbel) => Some(draw_classes(logits, gumbel)),
+        }
+    }
+
+    /// What it is made of, if anything.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match self {
+            Self::None => None,
+            Self::Kept(t) | Self::Drawn(t) => Some(t),
+        }
+    }
+
+    /// The same in memory of its own.
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Kept(t) => Self::Kept(t.copy()),
+            Self::Drawn(t) => Self::Drawn(t.copy()),
+        }
+    }
 }
 
 /// The last step of chains, to be taken again with a graph behind it.
@@ -91,11 +129,15 @@ impl Trainer {
         if let Some(classes) = &start.classes {
             keep(&mut self.chain_classes, classes);
         }
-        let of_class: ClassEnergy;
+        let (of_class, with_class): (ClassEnergy, DrawnClassEnergy);
         let energy: &dyn Energy = match (&start.classes, &self.chain_classes) {
             (Some(_), Some(kept)) => {
                 of_class = self.frozen.of_classes(kept);
                 &of_class
+            }
+            _ if self.draws_classes() => {
+                with_class = self.frozen.with_drawn_class();
+                &with_class
             }
             _ => &self.frozen,
         };
@@ -113,12 +155,28 @@ impl Trainer {
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
             buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
         }
+        let class = match start.classes {
+            Some(classes) => ChainClass::Kept(classes),
+            None if self.draws_classes() => ChainClass::Drawn(self.gumbel(chain.x.size()[0])),
+            None => ChainClass::None,
+        };
         Ok(Synthesised {
             x: chain.x,
-            classes: start.classes,
+            class,
             grad_norm: chain.grad_norm,
             last_step,
         })
+    }
+
+    /// Whether chains draw their class as they go.
+    fn draws_classes(&self) -> bool {
+        self.experiment.objective.chains == Chains::WithClass
+    }
+
+    /// What the classes of `n` chains are drawn by where they end.
+    fn gumbel(&mut self, n: i64) -> Tensor {
+        let classes = self.state.network.classes().expect("checked to have classes");
+        self.state.streams.sampler.gumbel(&[n, classes], self.device)
     }
 
     /// Streams derived from the step draw for it, so that the run's own do not move.
@@ -137,15 +195,12 @@ impl Trainer {
         let (e, device) = (&self.experiment, self.device);
         let batch = e.train.batch_size as i64;
         let fresh = |n, classes: Option<&Tensor>, rng: &mut Stream| self.starter.draw(n, classes, rng);
-        let by_class = match e.objective.chains {
-            Chains::ByClass => self.state.network.classes(),
-            Chains::Joint => None,
-        };
+        let shares = self.state.shares.as_ref();
         let rng = &mut self.state.streams.buffer;
         if let Some(buffer) = &self.state.buffer {
             let of_class = |classes: &Tensor, rng: &mut Stream| Ok(fresh(classes.size()[0], Some(classes), rng));
-            let drawn = match by_class {
-                Some(k) => buffer.draw_by_class(batch, k, of_class, rng)?,
+            let drawn = match shares {
+                Some(shares) => buffer.draw_by_class(batch, shares, of_class, rng)?,
                 None => buffer.draw(batch, |n, rng| Ok(fresh(n, None, rng)), rng)?,
             };
             return Ok(Start {
@@ -154,7 +209,7 @@ impl Trainer {
                 origin: Some(drawn.origin),
             });
         }
-        let classes = by_class.map(|k| rng.permutation(batch, device).remainder(k));
+        let classes = shares.map(|s| Tensor::from_slice(&s.draw(batch, rng)).to_device(device));
         let x = match (e.objective.negatives, positive) {
             (Negatives::Data, Some(positive)) => positive.copy(),
             _ => fresh(batch, classes.as_ref(), rng),

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::step::{Batch, Synthesised};
+use super::step::{Batch, ChainClass, Synthesised};
 use super::trainer::Trainer;
 use crate::buffer::ReplayBuffer;
 use crate::config::{Statistics, TrainPrecision};
@@ -77,7 +77,7 @@ impl Trainer {
     fn pass(&mut self, batch: &Batch, mode: Mode) -> Pass {
         let terms = self.terms(batch, mode);
         let mut energies: Vec<Tensor> = terms.marginal.iter().flatten().map(Tensor::shallow_clone).collect();
-        energies.extend(terms.joint.iter().flatten().map(Tensor::shallow_clone));
+        energies.extend(terms.pairs.iter().flatten().map(Tensor::shallow_clone));
         if let (Some([logits, _]), true) = (&terms.labelled, energies.is_empty()) {
             energies.push(marginal(logits));
         }
@@ -103,11 +103,11 @@ impl Trainer {
         let Some(([x, classes], logits)) = batch.labelled.as_ref().zip(labelled) else {
             return terms;
         };
-        if let (true, Some((n, raw))) = (self.experiment.objective.p_x_y_weight > 0.0, &negative) {
-            let chosen = n.classes.as_ref().expect("chains of p(x,y) have classes");
-            terms.joint = Some([
+        if let (true, Some((n, raw))) = (self.experiment.objective.uses_pairs(), &negative) {
+            let chosen = n.class.of(raw).expect("chains of pairs have a class");
+            terms.pairs = Some([
                 live.joint_of(&logits, classes, x),
-                synthetic.joint_of(raw, chosen, &n.x),
+                synthetic.joint_of(raw, &chosen, &n.x),
             ]);
         }
         terms.labelled = Some([logits, classes.shallow_clone()]);
@@ -149,13 +149,13 @@ impl Trainer {
             self.kernel
                 .step_with_graph(energy, &last.before, k, &mut last.rng.clone())
         };
-        let (x, kl) = match &negative.classes {
-            Some(classes) => {
+        let (x, kl) = match &negative.class {
+            ChainClass::Kept(classes) => {
                 let x = step(&live.of_classes(classes));
                 let kl = kl_term(&self.frozen.of_classes(classes), &x);
                 (x, kl)
             }
-            None => {
+            ChainClass::None | ChainClass::Drawn(_) => {
                 let x = step(&live);
                 let kl = kl_term(&self.frozen, &x);
                 (x, kl)
