@@ -242,8 +242,8 @@ fn what_does_not_fit_is_refused_before_a_chain_moves() {
 #[test]
 fn a_buffer_by_class_gives_chains_of_the_asked_class() {
     let bench = Bench::with_classifier(1);
-    let by_class = "--set model=classes.yaml --set objective.chains=by-class --set train.steps=3 --out byclass";
-    bench.succeeds(&format!("train tiny.yaml {by_class}"));
+    let by_class = "--set model=classes.yaml --set objective.chains=by-class --set objective.p_x_weight=0 --set objective.p_x_given_y_weight=1 --set data.labels_per_class=9";
+    bench.succeeds(&format!("train tiny.yaml {by_class} --set train.steps=3 --out byclass"));
     let named = ebm::files::read(&bench.path("byclass/checkpoints/step-3/buffer.safetensors")).unwrap();
     let chains = ebm::data::to_u8(&named["chains"]);
     // 32 slots, the first half strokes.
@@ -273,9 +273,31 @@ fn a_buffer_by_class_gives_chains_of_the_asked_class() {
     bench.fails(
         "sample byclass --from buffer --class disc -n 17",
         2,
-        &["16 chains of a class", "17"],
+        &["16 chains of class 1", "17"],
     );
     bench.fails("sample byclass --from buffer -n 33", 2, &["32 chains", "33"]);
+    // Chains that draw their class are of the class that the network sees in them.
+    let with_class = "--set model=classes.yaml --set objective.chains=with-class --set objective.p_y_given_x_weight=1 --set train.steps=3 --out withclass";
+    bench.succeeds(&format!("train tiny.yaml {with_class}"));
+    bench.succeeds("sample withclass --from buffer --steps 0 --out w.npy -n 32");
+    let classes = |name: &str| -> Vec<String> {
+        let lines = bench.succeeds(&format!("score withclass {name} --format jsonl"));
+        let class = |l: &str| serde_json::from_str::<serde_json::Value>(l).unwrap()["class"].as_str().unwrap().to_owned();
+        lines.lines().map(class).collect()
+    };
+    let all = classes("w.npy");
+    for class in ["stroke", "disc"] {
+        let there = all.iter().filter(|c| *c == class).count();
+        if there > 0 {
+            bench.succeeds(&format!("sample withclass --from buffer --steps 0 --class {class} -n {there} --out c.npy"));
+            assert!(classes("c.npy").iter().all(|c| c == class));
+        }
+        bench.fails(
+            &format!("sample withclass --from buffer --steps 0 --class {class} -n {} --out c.npy", there + 1),
+            2,
+            &[&format!("{there} chains of class")],
+        );
+    }
     // A buffer of chains without classes gives what it has.
     bench.succeeds("sample run --from buffer --class disc -n 32 --steps 0 --out y.npy");
 }

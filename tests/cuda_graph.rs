@@ -247,6 +247,8 @@ const RECIPES: [&[&str]; 5] = [
         "model=tiny_classifier.yaml",
         "objective.p_y_given_x_weight=1",
         "objective.chains=by-class",
+        "objective.p_x_weight=0",
+        "objective.p_x_given_y_weight=1",
         "train.labelled_batch_size=4",
     ],
     &[

@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{Bench, JEM};
+use common::{BY_CLASS, Bench, JEM};
 use serde_json::Value;
 
 /// Every line of metrics that holds `key`, as (step, value).
@@ -84,8 +84,15 @@ fn resumes(changes: &str) {
 #[test]
 fn a_jem_with_chains_by_class_and_few_labels_resumes() {
     resumes(&format!(
-        "{JEM} --set objective.p_x_y_weight=0.5 --set data.labels_per_class=7 --set train.labelled_batch_size=5 --set data.labelled_augment.flip=true --set objective.labelled_noise=0.02"
+        "{BY_CLASS} --set objective.energy_reg=0.1 --set data.labels_per_class=7 --set train.labelled_batch_size=5 --set data.labelled_augment.flip=true --set objective.labelled_noise=0.02"
     ));
+}
+
+#[test]
+fn a_jem_with_chains_that_draw_their_class_resumes() {
+    resumes(&format!("{JEM} --set objective.p_x_y_weight=0.5"));
+    resumes(&format!("{JEM} --set objective.negatives=noise"));
+    resumes(&format!("{BY_CLASS} --set objective.negatives=noise"));
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn improved_contrastive_divergence_resumes_and_logs_its_terms() {
     let improved = "--set objective.kl_weight=1 --set objective.entropy_weight=0.3 --set buffer.augment.flip=true --set buffer.augment.resized_crop=[0.5,1] --set buffer.replacement=reservoir";
     resumes(improved);
     resumes(&format!(
-        "{JEM} --set objective.kl_weight=1 --set objective.entropy_weight=0.3"
+        "{BY_CLASS} --set objective.kl_weight=1 --set objective.entropy_weight=0.3"
     ));
     let bench = Bench::new();
     bench.succeeds(&format!("train tiny.yaml --out run {improved}"));
@@ -138,7 +145,7 @@ fn a_plain_classifier_resumes() {
 fn the_monitor_measures_and_keeps_the_best() {
     let bench = Bench::new();
     bench.succeeds(&format!(
-        "train tiny.yaml --out run {JEM} --set evaluate.every=10 --set evaluate.images=16 --set evaluate.best=accuracy"
+        "train tiny.yaml --out run {BY_CLASS} --set evaluate.every=10 --set evaluate.images=16 --set evaluate.best=accuracy"
     ));
     let keys = [
         "frechet_fresh",
@@ -222,7 +229,27 @@ fn what_needs_classes_is_refused_without_them() {
     );
     refused(
         &format!("{logits} --set objective.p_x_y_weight=1"),
-        &["objective.p_x_y_weight", "by-class"],
+        &["objective.p_x_y_weight", "with-class"],
+    );
+    refused(
+        &format!("{logits} --set objective.p_x_given_y_weight=1 --set objective.chains=with-class"),
+        &["objective.p_x_given_y_weight", "by-class"],
+    );
+    refused(
+        &format!("{BY_CLASS} --set objective.p_x_weight=0.5"),
+        &["objective.p_x_weight", "follow p(x|y)", "with-class"],
+    );
+    refused(
+        &format!("{logits} --set objective.chains=by-class"),
+        &["objective.p_x_weight", "follow p(x|y)", "with-class"],
+    );
+    refused(
+        &format!("{JEM} --set sampler.temperature=2 --set sampler.noise_scale=null"),
+        &["sampler.temperature", "at temperature 1"],
+    );
+    refused(
+        &format!("{JEM} --set objective.kl_weight=1"),
+        &["objective.chains", "objective.kl_weight"],
     );
     refused(
         &format!("{logits} --set objective.p_x_weight=0"),
@@ -237,11 +264,11 @@ fn what_needs_classes_is_refused_without_them() {
         &["objective.label_smoothing"],
     );
     refused(
-        &format!("{JEM} --set objective.negatives=data"),
+        &format!("{BY_CLASS} --set objective.negatives=data"),
         &["objective.chains", "negatives"],
     );
     refused(
-        &format!("{JEM} --set buffer.replacement=reservoir"),
+        &format!("{BY_CLASS} --set buffer.replacement=reservoir"),
         &["buffer.replacement", "in-place"],
     );
     refused(

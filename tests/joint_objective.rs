@@ -60,7 +60,7 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
     let energies = |values: &[f64]| Tensor::from_slice(values);
     let terms = Terms {
         marginal: Some([energies(&[1.0, 3.0]), energies(&[-1.0, 0.0, 4.0])]),
-        joint: Some([energies(&[5.0, 1.0]), energies(&[2.0])]),
+        pairs: Some([energies(&[5.0, 1.0]), energies(&[2.0])]),
         labelled: Some([logits(), classes()]),
         kl: Some(Tensor::from(1.5)),
         entropy: Some(Tensor::from(-2.5)),
@@ -68,7 +68,8 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
     let out = objective.loss(&terms);
     // mean E+ = 2, mean E- = 1; mean squares 5 and 17/3.
     let marginal = 2.0 - 1.0 + 0.1 * (5.0 + 17.0 / 3.0);
-    let expected = 0.3 * marginal + 2.0 * by_hand(0.1) + 0.7 * (3.0 - 2.0) + 0.4 * 1.5 - 0.2 * 2.5;
+    let pairs = 3.0 - 2.0 + 0.1 * (13.0 + 4.0);
+    let expected = 0.3 * marginal + 2.0 * by_hand(0.1) + 0.7 * pairs + 0.4 * 1.5 - 0.2 * 2.5;
     assert!(
         (double(&out.loss) - expected).abs() < 1e-6,
         "{} and {expected}",

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
-use common::{Bench, JEM};
+use common::{BY_CLASS, Bench, JEM};
 use ebm::config::Experiment;
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::rng::Stream;
@@ -91,6 +91,11 @@ fn a_reservoir_reads_nothing() {
 
 #[test]
 fn labels_and_chains_by_class_read_nothing() {
+    assert_reads_nothing(BY_CLASS);
+}
+
+#[test]
+fn chains_that_draw_their_class_read_nothing() {
     assert_reads_nothing(&format!("{JEM} --set objective.p_x_y_weight=0.5"));
 }
 
@@ -130,6 +135,11 @@ fn memory_of_a_reservoir_stays() {
 
 #[test]
 fn memory_of_labels_and_chains_by_class_stays() {
+    assert_does_not_grow(BY_CLASS);
+}
+
+#[test]
+fn memory_of_chains_that_draw_their_class_stays() {
     assert_does_not_grow(&format!("{JEM} --set objective.p_x_y_weight=0.5"));
 }
 

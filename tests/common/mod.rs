@@ -63,9 +63,12 @@ layers:
   - linear: {out: 2}
 ";
 
-/// Changes that turn the tiny experiment into a JEM with chains by class.
+/// Changes that turn the tiny experiment into a JEM with chains that draw their class.
 pub const JEM: &str =
-    "--set model=tiny_classifier.yaml --set objective.p_y_given_x_weight=1 --set objective.chains=by-class";
+    "--set model=tiny_classifier.yaml --set objective.p_y_given_x_weight=1 --set objective.chains=with-class";
+
+/// Changes that turn the tiny experiment into one of p(x|y) and p(y|x), with chains that keep their class.
+pub const BY_CLASS: &str = "--set model=tiny_classifier.yaml --set objective.p_x_weight=0 --set objective.p_y_given_x_weight=1 --set objective.p_x_given_y_weight=1 --set objective.chains=by-class";
 
 impl Bench {
     /// A bench with `run`, a classifier that was trained for so many steps.
