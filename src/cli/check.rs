@@ -27,6 +27,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     } else {
         let experiment = Experiment::load(&args.file, &args.sets)?;
         let summary = consistent(&experiment, &args.file)?;
+        data::look_through(&experiment.data.dataset)?;
         print_model(&experiment.model, &summary);
         print_experiment(&experiment);
     }

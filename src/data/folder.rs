@@ -10,11 +10,26 @@ use tch::{Device, Kind, Tensor};
 
 use super::walk::{Kinds, Walk};
 use super::{Images, memory, picture};
-use crate::config::FitRule;
+use crate::config::{Dataset, FitRule};
 use crate::error::{Error, Result};
 
 /// How much is held on the host at once while pictures are decoded.
 const BLOCK: i64 = 32 << 20;
+
+/// Looks through the folders of a data set that are there, without reading a picture.
+///
+/// # Errors
+/// A folder holds no picture, or a class has only files of other kinds.
+pub fn look_through(dataset: &Dataset) -> Result<()> {
+    let Dataset::Folder(folder) = dataset else {
+        return Ok(());
+    };
+    let named = [Some(&folder.path), folder.test.as_ref()];
+    let there = named.into_iter().flatten().filter(|path| path.is_dir());
+    there
+        .map(PathBuf::as_path)
+        .try_for_each(|path| Listing::new(path).map(drop))
+}
 
 /// The picture files below a folder, sorted by path, with what their sub-folders say.
 pub(super) struct Listing {

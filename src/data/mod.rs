@@ -30,6 +30,7 @@ pub use augment::augment;
 pub use batches::{Batches, BatchesState};
 pub use colour::ColourChange;
 pub use crop::ResizedCrop;
+pub use folder::look_through;
 pub use images::Images;
 pub use labels::labelled;
 pub use open::{DataSet, check_shape, declared_shape, open, test_images};

@@ -1,6 +1,6 @@
 """Writes tests/golden/pictures/: real pictures of the kinds that the crate `image` does not encode.
 
-Needs Pillow 12 and NumPy: pip install pillow numpy
+Made with Pillow 13.0.0.
 """
 
 import io
