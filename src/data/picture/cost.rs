@@ -60,7 +60,9 @@ pub(super) fn of(
     // Formats that work in blocks fill the last ones.
     let pixels = u128::from(w.next_multiple_of(16)) * u128::from(h.next_multiple_of(16));
     let decoded = u128::from(decoder.total_bytes());
-    let decoding = 2 * file as u128 + decoded + at_work(format, decoded, pixels) + held * pixels;
+    // The decoder of JPEG copies the file.
+    let files = if format == ImageFormat::Jpeg { 2 } else { 1 };
+    let decoding = files * file as u128 + decoded + at_work(format, decoded, pixels) + held * pixels;
     let turning = if is_turned { 2 * decoded } else { 0 };
     let copies = match decoder.color_type() {
         ColorType::Rgb8 => 0,
@@ -76,7 +78,7 @@ fn at_work(format: ImageFormat, decoded: u128, pixels: u128) -> u128 {
     match format {
         ImageFormat::WebP => 6 * pixels,
         ImageFormat::Gif => 5 * pixels,
-        ImageFormat::Tiff | ImageFormat::Pnm => decoded,
+        ImageFormat::Tiff => decoded,
         _ => pixels,
     }
 }
