@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::{BufferConfig, Replacement, Storage};
 use crate::data;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{self, Named};
 use crate::rng::Stream;
 
@@ -299,9 +299,16 @@ impl ReplayBuffer {
     /// Takes over a saved state; `place` names it in errors.
     ///
     /// # Errors
-    /// When names, shapes or kinds differ; nothing was copied then.
+    /// When names, shapes or kinds differ, or a chain is not finite; nothing was copied then.
     pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
         files::check_same(&self.state(), named, place)?;
+        if let Some(fault) = files::not_finite(named)?.first() {
+            return Err(Error::input(
+                format!("{place}, the replay buffer"),
+                format!("holds chains that are not finite: {fault}"),
+                "use another checkpoint, or start chains from noise",
+            ));
+        }
         let _guard = tch::no_grad_guard();
         self.chains.copy_(&named["chains"]);
         self.age.copy_(&named["age"]);

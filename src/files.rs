@@ -162,6 +162,21 @@ fn kind(dtype: Dtype, place: &str) -> Result<Kind> {
     })
 }
 
+/// The tensors that hold a NaN or an infinity, each with how many: `w (3 of 27 numbers)`.
+///
+/// # Errors
+/// LibTorch's.
+pub fn not_finite(tensors: &Named) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (name, tensor) in tensors.iter().filter(|(_, t)| t.is_floating_point()) {
+        let bad = tensor.isfinite().logical_not().sum(Kind::Int64).f_int64_value(&[])?;
+        if bad > 0 {
+            faults.push(format!("{name} ({bad} of {} numbers)", tensor.numel()));
+        }
+    }
+    Ok(faults)
+}
+
 /// Compares what is there with what is expected, name by name, and words every difference in one error.
 ///
 /// # Errors

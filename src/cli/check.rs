@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Status;
+use super::{Status, memory};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result};
@@ -45,10 +45,11 @@ fn refuse_sets(args: &Args) -> Result<()> {
     }
 }
 
-/// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
+/// The checks of an experiment that go beyond its own keys: the network can be built, fits the data, and fits into memory.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
     data::check_shape(&experiment.data, experiment.model.input)?;
+    memory::ensure_experiment(experiment, &summary, file)?;
     Ok(summary)
 }
 

@@ -11,6 +11,7 @@ mod export;
 mod form;
 mod import;
 mod judging;
+mod memory;
 mod model;
 mod monitor;
 mod names;

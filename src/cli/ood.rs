@@ -39,8 +39,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Resamples for the intervals; 0 for no intervals
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    bootstrap: usize,
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    bootstrap: u32,
     /// Write all figures as JSON, a list of objects
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -188,7 +188,7 @@ fn compare(
     // Noise on one set must not be that on another.
     let judged = |images: &Tensor, number: u64| -> Result<Vec<Tensor>> {
         let noise = &mut Stream::new(args.options.seed, "ood-noise").derive(number);
-        let found = judge.judge(scores, images, BATCH, noise)?.scores;
+        let found = judge.judge_all(scores, images, BATCH, noise)?.scores;
         Ok(found.iter().map(|s| s.to_device(Device::Cpu)).collect())
     };
     let source = OutlierSource {
@@ -204,7 +204,7 @@ fn compare(
         let outside = judged(&source.images(set, &rng)?, number)?;
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
-            let figures = figures(own, other, args.bootstrap, resample.clone())?;
+            let figures = figures(own, other, args.bootstrap as usize, resample.clone())?;
             rows.push(Row {
                 set: outliers::set_word(set),
                 score: *score,
@@ -249,7 +249,7 @@ fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
             ood_rows::summary(&compared.rows, scores)
         );
     }
-    print!("{}", ood_rows::legend(args.bootstrap));
+    print!("{}", ood_rows::legend(args.bootstrap as usize));
 }
 
 /// The files, and their names on stdout.

@@ -127,7 +127,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
     };
     let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
-    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch);
+    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch)?;
     Ok(data::to_u8(&x))
 }
 
@@ -153,7 +153,7 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images, sets: &[
     let judge = Judge::new(&frozen);
     let rng = Stream::new(e.seed, "ood");
     let energies = |images: &Tensor| -> Result<Tensor> {
-        let mut judged = judge.judge(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
+        let mut judged = judge.judge_all(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
         Ok(judged.scores.remove(0))
     };
     let limit = e.evaluate.limit.map_or(i64::MAX, |n| n as i64);

@@ -99,7 +99,10 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     };
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let mut rng = Stream::new(args.options.seed, "threshold");
-    let found = judge.judge(&scores, &images.pixels, BATCH, &mut rng)?.scores.remove(0);
+    let found = judge
+        .judge_all(&scores, &images.pixels, BATCH, &mut rng)?
+        .scores
+        .remove(0);
     let threshold = eval::threshold(&found, args.tpr)?;
     let accepted = found.le(threshold).mean(tch::Kind::Double).f_double_value(&[])?;
     Ok(Threshold {

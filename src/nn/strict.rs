@@ -6,11 +6,12 @@ use tch::Tensor;
 
 use super::plan::Slot;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// At most so many names are listed of each fault.
 const LISTED: usize = 5;
 
-/// Compares what is given with what the slots expect.
+/// Compares what is given with what the slots expect; numbers must be finite.
 pub(super) fn check(slots: &[Slot], named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
@@ -39,12 +40,25 @@ pub(super) fn check(slots: &[Slot], named: &BTreeMap<String, Tensor>, place: &st
         .map(|(fault, names)| listed(fault, names))
         .collect();
     if faults.is_empty() {
-        return Ok(());
+        return check_finite(named, place);
     }
     Err(Error::input(
         place,
         format!("the weights do not fit the network; {}", faults.join("; ")),
         "give weights that were saved from this architecture, or rename and convert them first",
+    ))
+}
+
+/// Refuses tensors that hold a NaN or an infinity, and says which and how many.
+fn check_finite(named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
+    let faults = files::not_finite(named)?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Error::input(
+        place,
+        format!("the weights are not finite; {}", listed("NaN or infinite", &faults)),
+        "give weights of before the training that made them diverged",
     ))
 }
 

@@ -42,13 +42,13 @@ pub struct Options {
     #[arg(long, value_name = "K", default_value_t = 0)]
     refine: u32,
     /// Copies of an image that make these steps; their logits are averaged
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chains: u32,
     /// What the attack differentiates: the whole defence, or the classifier alone
     #[arg(long, value_enum, default_value_t = Way::Defence)]
     through: Way,
     /// Draws of the defence's noise that the attack averages over
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     draws: u32,
 }
 
@@ -135,7 +135,7 @@ impl Robustness {
         })
     }
 
-    fn attack(&self, subject: &Subject) -> Vec<RobustCurve> {
+    fn attack(&self, subject: &Subject) -> Result<Vec<RobustCurve>> {
         let sampler = &subject.loaded.trained.experiment.sampler;
         let defence = Defence::new(&subject.loaded.energy, sampler, self.refine, self.chains, self.noise);
         let batch = (BATCH / self.chains).max(1);
@@ -200,7 +200,7 @@ impl Robustness {
 
 impl Measure for Robustness {
     fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let curves = self.attack(subject);
+        let curves = self.attack(subject)?;
         self.print(&curves, subject);
         for curve in &curves {
             let (name, path) = match curve.norm {
