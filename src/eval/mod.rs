@@ -19,6 +19,8 @@ mod passes;
 mod quality;
 mod robustness;
 mod scores;
+mod script_code;
+mod script_file;
 
 pub use agreement::{Agreement, ClassAgreement};
 pub use attack::{Attack, Attacked, Norm, Through, attack};
