@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Status, memory};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::nn::{self, thousands};
 use crate::sampling::Langevin;
 
@@ -78,7 +78,7 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     } else {
         ""
     };
-    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", model.name, output_word(model));
+    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", shown(&model.name), output_word(model));
     print!("{summary}");
 }
 
@@ -95,7 +95,7 @@ fn print_experiment(e: &Experiment) {
     let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
     println!(
         "\n{}: {} steps of batch {} ({} images)",
-        e.name,
+        shown(&e.name),
         thousands(e.train.steps),
         e.train.batch_size,
         thousands(images)

@@ -9,7 +9,7 @@ use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
 use crate::data::{self, Images};
-use crate::error::Result;
+use crate::error::{Result, shown_path};
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
 use crate::nn::Network;
@@ -87,15 +87,15 @@ impl Results {
         let path = run.path();
         println!(
             "\n{}: finished at step {}, {:.0} s of training",
-            path.display(),
+            shown_path(path),
             self.step,
             self.seconds
         );
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            println!("  images synthesised from noise: {}", grid.display());
+            println!("  images synthesised from noise: {}", shown_path(&grid));
         }
-        println!("  training curves:               {}", path.join("curves.png").display());
+        println!("  training curves:               {}", shown_path(&path.join("curves.png")));
         if let Some(c) = &self.classification {
             println!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",

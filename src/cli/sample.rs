@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::starts::{From, starts};
 use super::synthesis::{self, Target};
 use super::{Status, memory};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_path};
 use crate::rng::Stream;
 use crate::train::{RunDir, Trained};
 use crate::{data, files, report};
@@ -71,10 +71,10 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let starts = starts(args.from, &run, &trained, request.images, classes, &mut rng)?;
     let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng)?;
     write(&images, &request, form, &out)?;
-    println!("{}", out.display());
+    println!("{}", shown_path(&out));
     let reels = Reel::of(args, &request.target, steps(args, &trained));
     for path in films(&reels, &frames, &out)? {
-        println!("{}", path.display());
+        println!("{}", shown_path(&path));
     }
     request.judge(&trained, &images)?;
     Ok(Status::Done)

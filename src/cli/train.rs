@@ -13,7 +13,7 @@ use super::results::{self, Results};
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_path};
 use crate::ffi;
 use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
@@ -129,7 +129,7 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
 
 fn show_finished(results: &Results, run: &RunDir) {
     results.print(run);
-    let (resolved, folder) = (run.resolved().display().to_string(), run.path().display());
+    let (resolved, folder) = (shown_path(&run.resolved()), shown_path(run.path()));
     println!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
@@ -228,8 +228,8 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     // The resolved file holds what --set, --seed and --device gave.
     let again = format!(
         "ebm train {} --out {} --resume",
-        run.resolved().display(),
-        run.path().display()
+        shown_path(&run.resolved()),
+        shown_path(run.path())
     );
     if outcome.is_err() {
         say(&format!(
@@ -299,6 +299,6 @@ fn report_divergence(trainer: &Trainer) {
     );
     say(&format!(
         "  divergence.json, and the last good checkpoint where one was written, are in {}",
-        trainer.run_dir().path().display()
+        shown_path(trainer.run_dir().path())
     ));
 }

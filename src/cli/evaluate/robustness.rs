@@ -10,7 +10,7 @@ use super::{Args, Figures, Measure};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{Attack, Defence, Norm, RobustCurve, Through};
 use crate::report;
 
@@ -165,7 +165,7 @@ impl Robustness {
         let a = &self.settings;
         println!(
             "accuracy under attack on {}, {} test images: PGD, {} steps, {} restarts, the worst of all for each image",
-            subject.set,
+            shown(&subject.set),
             self.images.len(),
             a.steps,
             a.restarts
@@ -210,7 +210,7 @@ impl Measure for Robustness {
             let points = curve.points.iter().map(|p| (p.epsilon, p.accuracy)).collect();
             let x = format!("{name} radius, in units of images in [0, 1]");
             report::lines(&[(subject.set.clone(), points)], &x, "accuracy under attack", &path)?;
-            println!("{}", path.display());
+            println!("{}", shown_path(&path));
         }
         println!();
         let figures = json!({
