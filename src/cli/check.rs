@@ -78,7 +78,11 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     } else {
         ""
     };
-    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", shown(&model.name), output_word(model));
+    println!(
+        "{}: {c}x{h}x{w}{normalized} -> {}\n",
+        shown(&model.name),
+        output_word(model)
+    );
     print!("{summary}");
 }
 

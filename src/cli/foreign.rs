@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 /// Bytes that tell the forms apart; a zip archive's first names stand among them.
 const BEGINNING: u64 = 4096;
 
-/// Reads what `torch.save` wrote, without running code of the file.
-const LOAD: &str = "torch.load(F, map_location='cpu', weights_only=True)";
+/// Reads what `torch.save` wrote from the file FROM, without running code of the file.
+const LOAD: &str = r#"torch.load(FROM, map_location="cpu", weights_only=True)"#;
 /// Reads what `torch.jit.save` wrote; this runs the program that such a file is.
-const JIT: &str = "torch.jit.load(F, map_location='cpu').state_dict()";
+const JIT: &str = r#"torch.jit.load(FROM, map_location="cpu").state_dict()"#;
 
 /// Refuses a file that is known to be something else than safetensors; any other is left to who reads it.
 ///
@@ -53,13 +53,13 @@ fn known(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
 
 /// A command in one line; names in it are quoted for Python, and the whole for a shell.
 fn conversion(path: &Path, load: &str) -> String {
-    let quoted = |p: &Path| format!("r\"{}\"", p.display());
-    let to = path.with_extension("safetensors");
-    let load = load.replace("(F", &format!("({}", quoted(path)));
-    format!(
-        "python3 -c 'import torch; from safetensors.torch import save_file; s = {load}; s = s.get(\"state_dict\", s); \
-         save_file({{k: v.detach().clone().contiguous() for k, v in s.items() if torch.is_tensor(v)}}, {})'",
-        quoted(&to)
-    )
-    .replace("map_location='cpu'", "map_location=\"cpu\"")
+    // A string of JSON is one of Python.
+    let quoted = |p: &Path| serde_json::Value::from(p.to_string_lossy()).to_string();
+    let load = load.replace("FROM", &quoted(path));
+    let to = quoted(&path.with_extension("safetensors"));
+    let script = format!(
+        "import torch; from safetensors.torch import save_file; s = {load}; s = s.get(\"state_dict\", s); \
+         save_file({{k: v.detach().clone().contiguous() for k, v in s.items() if torch.is_tensor(v)}}, {to})"
+    );
+    format!("python3 -c '{}'", script.replace('\'', r"'\''"))
 }

@@ -131,8 +131,12 @@ fn refused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(error.exit_code() as u8);
     }
-    let values = words.iter().flat_map(|w| [w.as_str(), w.split_once('=').map_or("", |(_, value)| value)]);
-    let text = values.filter(|v| !v.is_empty()).fold(error.to_string(), |text, v| text.replace(v, &shown(v)));
+    let values = words
+        .iter()
+        .flat_map(|w| [w.as_str(), w.split_once('=').map_or("", |(_, value)| value)]);
+    let text = values
+        .filter(|v| !v.is_empty())
+        .fold(error.to_string(), |text, v| text.replace(v, &shown(v)));
     say(text.trim_end());
     ExitCode::from(error.exit_code() as u8)
 }

@@ -95,7 +95,10 @@ impl Results {
         if grid.is_file() {
             println!("  images synthesised from noise: {}", shown_path(&grid));
         }
-        println!("  training curves:               {}", shown_path(&path.join("curves.png")));
+        println!(
+            "  training curves:               {}",
+            shown_path(&path.join("curves.png"))
+        );
         if let Some(c) = &self.classification {
             println!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",

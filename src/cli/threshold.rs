@@ -75,7 +75,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     run.write_json(FILE, &fitted)?;
     println!(
         "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
-        fitted.score, fitted.threshold, fitted.accepted, fitted.images, shown(&fitted.on), fitted.tpr
+        fitted.score,
+        fitted.threshold,
+        fitted.accepted,
+        fitted.images,
+        shown(&fitted.on),
+        fitted.tpr
     );
     println!("{}", shown_path(&run.path().join(FILE)));
     Ok(Status::Done)

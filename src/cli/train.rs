@@ -14,9 +14,9 @@ use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
 use crate::error::{Error, Result, shown_path};
-use crate::ffi;
 use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
+use crate::{ffi, process};
 
 /// The record of the data and its split, in the run's folder.
 pub(super) const DATA: &str = "data.json";
@@ -89,11 +89,14 @@ fn sets(args: &Args) -> Vec<String> {
 /// Checks what needs no data, and writes this machine's choices into the configuration.
 fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
+    let device = device::parse(&experiment.device)?;
     if experiment.deterministic {
+        if device.is_cuda() {
+            process::repeat_products();
+        }
         ffi::set_deterministic(true);
     }
     ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
-    let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
     let threads = experiment
         .threads

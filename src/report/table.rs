@@ -12,7 +12,10 @@ use crate::error::shown;
 /// Where a row has more cells than the header.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<Cow<str>> = header.iter().map(|cell| shown(cell)).collect();
-    let rows: Vec<Vec<Cow<str>>> = rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
+    let rows: Vec<Vec<Cow<str>>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| shown(cell)).collect())
+        .collect();
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
     for row in &rows {
         assert!(row.len() <= widths.len(), "a row has more cells than the header");
