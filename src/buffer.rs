@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::{BufferConfig, Replacement, Storage};
 use crate::data;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files::{self, Named};
 use crate::rng::Stream;
 
@@ -302,13 +302,7 @@ impl ReplayBuffer {
     /// When names, shapes or kinds differ, or a chain is not finite; nothing was copied then.
     pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
         files::check_same(&self.state(), named, place)?;
-        if let Some(fault) = files::not_finite(named)?.first() {
-            return Err(Error::input(
-                format!("{place}, the replay buffer"),
-                format!("holds chains that are not finite: {fault}"),
-                "use another checkpoint, or start chains from noise",
-            ));
-        }
+        files::ensure_finite(named, &format!("{place}, the replay buffer"))?;
         let _guard = tch::no_grad_guard();
         self.chains.copy_(&named["chains"]);
         self.age.copy_(&named["age"]);

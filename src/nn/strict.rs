@@ -40,25 +40,12 @@ pub(super) fn check(slots: &[Slot], named: &BTreeMap<String, Tensor>, place: &st
         .map(|(fault, names)| listed(fault, names))
         .collect();
     if faults.is_empty() {
-        return check_finite(named, place);
+        return files::ensure_finite(named, place);
     }
     Err(Error::input(
         place,
         format!("the weights do not fit the network; {}", faults.join("; ")),
         "give weights that were saved from this architecture, or rename and convert them first",
-    ))
-}
-
-/// Refuses tensors that hold a NaN or an infinity, and says which and how many.
-fn check_finite(named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
-    let faults = files::not_finite(named)?;
-    if faults.is_empty() {
-        return Ok(());
-    }
-    Err(Error::input(
-        place,
-        format!("the weights are not finite; {}", listed("NaN or infinite", &faults)),
-        "give weights of before the training that made them diverged",
     ))
 }
 
