@@ -95,11 +95,22 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(place, e))?;
     file.iter()
         .map(|(name, view)| {
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let shape = shape(view.shape()).ok_or_else(|| {
+                let what = format!("tensor {name} has the impossible shape {:?}", view.shape());
+                damaged(place, what)
+            })?;
             let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype(), place)?)?;
             Ok((name.to_owned(), tensor))
         })
         .collect()
+}
+
+/// A shape as LibTorch takes it, whose numbers can be counted; a side of 0 hides the others from the file's own check.
+fn shape(sides: &[usize]) -> Option<Vec<i64>> {
+    let count = sides
+        .iter()
+        .try_fold(1i64, |count, n| count.checked_mul(i64::try_from(*n).ok()?.max(1)));
+    count.map(|_| sides.iter().map(|&n| n as i64).collect())
 }
 
 /// Reads a safetensors file.
@@ -160,6 +171,35 @@ fn kind(dtype: Dtype, place: &str) -> Result<Kind> {
             "store it as F32, F64, F16, BF16, I64, I32, I16, U8 or BOOL",
         )
     })
+}
+
+/// Refuses tensors that hold a NaN or an infinity.
+///
+/// # Errors
+/// Names each such tensor and how many of its numbers are none: `w (3 of 27 numbers)`.
+pub fn ensure_finite(tensors: &Named, place: &str) -> Result<()> {
+    const LISTED: usize = 5;
+    let mut faults = Vec::new();
+    for (name, tensor) in tensors.iter().filter(|(_, t)| t.is_floating_point()) {
+        let bad = tensor.isfinite().logical_not().sum(Kind::Int64).f_int64_value(&[])?;
+        if bad > 0 {
+            faults.push(format!("{name} ({bad} of {} numbers)", tensor.numel()));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let more = if faults.len() > LISTED { ", ..." } else { "" };
+    let listed = faults.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>();
+    Err(Error::input(
+        place,
+        format!(
+            "{} tensors hold NaN or infinities: {}{more}",
+            faults.len(),
+            listed.join(", ")
+        ),
+        "use numbers of before the training that made them diverged, such as an older checkpoint",
+    ))
 }
 
 /// Compares what is there with what is expected, name by name, and words every difference in one error.

@@ -268,7 +268,7 @@ fn a_torchscript_network_gets_the_images_that_are_stated() {
             size: Some([whole(&case["size"][0]), whole(&case["size"][1])]),
             range: [number(&case["range"][0]), number(&case["range"][1])],
         };
-        let features = Features::script(script("identity").as_ref(), input, Device::Cpu).unwrap();
+        let features = Features::script(script("identity").as_ref(), input, false, Device::Cpu).unwrap();
         let c = whole(&case["channels"]);
         let levels = (Tensor::arange(2 * c * 30, (Kind::Int64, Device::Cpu)) * 89 + 31).remainder(256);
         let images = levels.view([2, c, 6, 5]).to_kind(Kind::Uint8);

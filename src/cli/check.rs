@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Status;
 use super::progress::say;
+use super::{Status, memory};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::nn::{self, thousands};
 use crate::sampling::Langevin;
 
@@ -54,10 +54,11 @@ fn refuse_sets(args: &Args) -> Result<()> {
     }
 }
 
-/// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
+/// The checks of an experiment that go beyond its own keys: the network can be built, fits the data, and fits into memory.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
     data::check_shape(&experiment.data, experiment.model.input)?;
+    memory::ensure_experiment(experiment, &summary, file)?;
     Ok(summary)
 }
 
@@ -86,7 +87,11 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) {
     } else {
         ""
     };
-    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", model.name, output_word(model));
+    println!(
+        "{}: {c}x{h}x{w}{normalized} -> {}\n",
+        shown(&model.name),
+        output_word(model)
+    );
     print!("{summary}");
 }
 
@@ -103,7 +108,7 @@ fn print_experiment(e: &Experiment) {
     let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
     println!(
         "\n{}: {} steps of batch {} ({} images)",
-        e.name,
+        shown(&e.name),
         thousands(e.train.steps),
         e.train.batch_size,
         thousands(images)

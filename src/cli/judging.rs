@@ -5,11 +5,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tch::Device;
 
 use super::model::Choice;
+use super::progress::say;
 use super::train::DATA;
 use crate::config::Dataset;
 use crate::data::{self, DataSet, Images, SplitRecord};
 use crate::energy::FrozenEnergy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_path};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
 use crate::sampling;
@@ -74,10 +75,10 @@ impl Loaded {
         let data = data::open(&e.data, e.model.input, self.device)?;
         let then: Option<SplitRecord> = self.run.read_json(DATA);
         if then.is_some_and(|then| then != data.record) {
-            eprintln!(
+            say(&format!(
                 "warning: {}: the data are not those that the run was trained on; images held out now may have been trained on",
-                self.run.path().join(DATA).display()
-            );
+                shown_path(&self.run.path().join(DATA))
+            ));
         }
         Ok(data)
     }

@@ -8,9 +8,11 @@ mod device;
 mod environment;
 mod evaluate;
 mod export;
+mod foreign;
 mod form;
 mod import;
 mod judging;
+mod memory;
 mod model;
 mod monitor;
 mod names;
@@ -36,7 +38,8 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use self::progress::say;
+use crate::error::{Error, shown, shown_lines};
 
 /// How a command ended, as the shell sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +99,10 @@ pub fn main() -> ExitCode {
     let Cli {
         command,
         max_picture_mib,
-    } = Cli::parse();
+    } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     warnings::listen();
     crate::data::bound_pictures(max_picture_mib.saturating_mul(1 << 20));
     if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
@@ -117,13 +123,31 @@ pub fn main() -> ExitCode {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
             ExitCode::from(if input { 2 } else { 1 })
         }
         // The panic's own message is already on stderr.
         Err(_) => ExitCode::from(1),
     }
+}
+
+/// Help and the version as they are; what is wrong with a command line with its own words made safe to show.
+fn refused(error: &clap::Error) -> ExitCode {
+    let odd = |word: &String| shown(word) != word.as_str();
+    let words: Vec<String> = std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
+    if !words.iter().any(odd) {
+        let _ = error.print();
+        return ExitCode::from(error.exit_code() as u8);
+    }
+    let values = words
+        .iter()
+        .flat_map(|w| [w.as_str(), w.split_once('=').map_or("", |(_, value)| value)]);
+    let text = values
+        .filter(|v| !v.is_empty())
+        .fold(error.to_string(), |text, v| text.replace(v, &shown(v)));
+    say(text.trim_end());
+    ExitCode::from(error.exit_code() as u8)
 }
 
 fn code(status: Status) -> ExitCode {
@@ -163,7 +187,7 @@ fn word_panics() {
             .unwrap_or("unknown");
         // LibTorch's own account goes on with its stack.
         let message = message.split("\\nframe #").next().unwrap_or(message);
-        eprintln!("error: {message}");
+        say(&format!("error: {}", shown_lines(message)));
         eprintln!(
             "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where"
         );

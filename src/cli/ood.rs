@@ -9,10 +9,11 @@ use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
+use super::progress::say;
 use super::sets;
 use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Detection, Judge, Score};
 use crate::rng::Stream;
@@ -39,8 +40,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Resamples for the intervals; 0 for no intervals
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    bootstrap: usize,
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    bootstrap: u32,
     /// Write all figures as JSON, a list of objects
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -188,7 +189,7 @@ fn compare(
     // Noise on one set must not be that on another.
     let judged = |images: &Tensor, number: u64| -> Result<Vec<Tensor>> {
         let noise = &mut Stream::new(args.options.seed, "ood-noise").derive(number);
-        let found = judge.judge(scores, images, BATCH, noise)?.scores;
+        let found = judge.judge_all(scores, images, BATCH, noise)?.scores;
         Ok(found.iter().map(|s| s.to_device(Device::Cpu)).collect())
     };
     let source = OutlierSource {
@@ -200,11 +201,11 @@ fn compare(
     let mut rows = Vec::new();
     let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
     for (number, set) in (1..).zip(sets) {
-        eprintln!("scoring {} ...", outliers::set_name(set));
+        say(&format!("scoring {} ...", shown(&outliers::set_name(set))));
         let outside = judged(&source.images(set, &rng)?, number)?;
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
-            let figures = figures(own, other, args.bootstrap, resample.clone())?;
+            let figures = figures(own, other, args.bootstrap as usize, resample.clone())?;
             rows.push(Row {
                 set: outliers::set_word(set),
                 score: *score,
@@ -230,7 +231,11 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 
 /// The table, and what it says, on stdout.
 fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
-    println!("in distribution: {}, {} images", inside.name, inside.images.len());
+    println!(
+        "in distribution: {}, {} images",
+        shown(&inside.name),
+        inside.images.len()
+    );
     match args.options.noise {
         0.0 => println!("noise added to the images: none"),
         std => println!("noise added to every image of both sides: N(0, {std}^2)"),
@@ -249,7 +254,7 @@ fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
             ood_rows::summary(&compared.rows, scores)
         );
     }
-    print!("{}", ood_rows::legend(args.bootstrap));
+    print!("{}", ood_rows::legend(args.bootstrap as usize));
 }
 
 /// The files, and their names on stdout.
@@ -257,11 +262,11 @@ fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> R
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&compared.rows).expect("records always serialise");
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+        println!("{}", shown_path(path));
     }
     if let Some(path) = &args.csv {
         files::write_atomic(path, csv(&compared.rows).as_bytes())?;
-        println!("{}", path.display());
+        println!("{}", shown_path(path));
     }
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for (at, score) in scores.iter().enumerate() {
@@ -269,7 +274,7 @@ fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> R
         let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
         let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
         report::histogram(&series, score.meaning(), score.name(), &path)?;
-        println!("{}", path.display());
+        println!("{}", shown_path(&path));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::error::shown;
 use crate::train::LogLine;
 
 /// What matters on a line: the metric, what stands before its value, decimals, what stands after.
@@ -84,7 +85,10 @@ impl Progress {
     }
 }
 
-/// A line on stderr; a reader that has gone away does not matter.
+/// Lines on stderr, nothing in them that steers a terminal; a reader that has gone away does not matter.
+///
+/// A name from outside must not make a line of its own: it goes through [`shown`] before it is put into the text.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let lines: Vec<_> = text.split('\n').map(shown).collect();
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }

@@ -9,7 +9,7 @@ use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
 use crate::data::{self, Images};
-use crate::error::Result;
+use crate::error::{Result, shown_path};
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
 use crate::nn::Network;
@@ -87,15 +87,18 @@ impl Results {
         let path = run.path();
         println!(
             "\n{}: finished at step {}, {:.0} s of training",
-            path.display(),
+            shown_path(path),
             self.step,
             self.seconds
         );
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            println!("  images synthesised from noise: {}", grid.display());
+            println!("  images synthesised from noise: {}", shown_path(&grid));
         }
-        println!("  training curves:               {}", path.join("curves.png").display());
+        println!(
+            "  training curves:               {}",
+            shown_path(&path.join("curves.png"))
+        );
         if let Some(c) = &self.classification {
             println!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",
@@ -125,7 +128,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
     };
     let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
-    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch);
+    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch)?;
     Ok(data::to_u8(&x))
 }
 
@@ -151,7 +154,7 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images, sets: &[
     let judge = Judge::new(&frozen);
     let rng = Stream::new(e.seed, "ood");
     let energies = |images: &Tensor| -> Result<Tensor> {
-        let mut judged = judge.judge(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
+        let mut judged = judge.judge_all(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
         Ok(judged.scores.remove(0))
     };
     let limit = e.evaluate.limit.map_or(i64::MAX, |n| n as i64);

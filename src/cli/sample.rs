@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
-use super::Status;
 use super::conditional::{Conditional, Request};
 use super::model::Choice;
 use super::progress::Progress;
 use super::starts::{From, starts};
 use super::synthesis::{self, Target};
-use crate::error::{Error, Result};
+use super::{Status, memory};
+use crate::error::{Error, Result, shown_path};
 use crate::rng::Stream;
 use crate::train::{RunDir, Trained};
 use crate::{data, files, report};
@@ -65,15 +65,16 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let what = format!("{} images were asked for, {MOST} are the most", request.images);
         return Err(Error::input("-n", what, "ask for fewer of each class").into());
     }
+    memory::ensure_images("-n", request.images, trained.experiment.model.input, device)?;
     let mut rng = Stream::new(args.seed, "sample");
     let classes = request.target.first_classes();
     let starts = starts(args.from, &run, &trained, request.images, classes, &mut rng)?;
-    let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng);
+    let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng)?;
     write(&images, &request, form, &out)?;
-    println!("{}", out.display());
+    println!("{}", shown_path(&out));
     let reels = Reel::of(args, &request.target, steps(args, &trained));
     for path in films(&reels, &frames, &out)? {
-        println!("{}", path.display());
+        println!("{}", shown_path(&path));
     }
     request.judge(&trained, &images)?;
     Ok(Status::Done)
@@ -87,7 +88,7 @@ fn chains(
     target: &Target,
     starts: &Tensor,
     rng: &mut Stream,
-) -> (Tensor, Vec<(usize, Tensor)>) {
+) -> Result<(Tensor, Vec<(usize, Tensor)>)> {
     let e = &trained.experiment;
     let steps = steps(args, trained);
     let progress = Progress::new(steps as u64, 0);
@@ -99,9 +100,9 @@ fn chains(
             frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
         }
     };
-    let x = synthesis::synthesize(&trained.network, e, target, starts, steps, rng, &mut watch);
+    let x = synthesis::synthesize(&trained.network, e, target, starts, steps, rng, &mut watch)?;
     progress.finish();
-    (data::to_u8(&x), frames)
+    Ok((data::to_u8(&x), frames))
 }
 
 fn steps(args: &Args, trained: &Trained) -> usize {

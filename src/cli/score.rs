@@ -8,6 +8,7 @@ use tch::Device;
 use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
 use super::threshold::Threshold;
 use crate::config::{Dataset, FitRule};
@@ -90,7 +91,7 @@ fn no_classes() -> Error {
     )
 }
 
-/// How many images were scored, could not be read, and are out of distribution.
+/// How many images were scored, could not be read or have no finite score, and are out of distribution.
 #[derive(Default)]
 struct Counts {
     scored: u64,
@@ -112,12 +113,17 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
             match outcome {
                 Ok(()) => {
                     let found = next.next().expect("scores for every image");
+                    if let Err(error) = columns.ensure_finite(&path, index, &found) {
+                        say(&format!("error: {error}"));
+                        counts.failed += 1;
+                        continue;
+                    }
                     columns.write_row(&mut out, args.format, (&path, index), &found)?;
                     counts.scored += 1;
                     counts.out += u64::from(columns.accepts(&found) == Some(false));
                 }
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    say(&format!("error: {error}"));
                     counts.failed += 1;
                 }
             }

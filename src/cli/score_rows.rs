@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::judging::Options;
 use super::outputs::quoted;
 use super::threshold::Threshold;
+use crate::error::{Error, Result};
 use crate::eval::Score;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -84,6 +85,25 @@ impl Columns {
     /// Which of the scores it is; `energy` at temperature 1 is the first.
     fn at(&self, score: Score) -> usize {
         self.scores.iter().position(|s| *s == score).unwrap_or(0)
+    }
+
+    /// Refuses what was found of an image where a number of it is not finite: nobody can compare with that.
+    ///
+    /// # Errors
+    /// Names the file, the image's number within it, and the score.
+    pub fn ensure_finite(&self, path: &Path, index: usize, found: &Found) -> Result<()> {
+        let scores = self.scores.iter().zip(&found.scores);
+        let mut bad = scores.filter(|(_, value)| !value.is_finite());
+        let what = match bad.next() {
+            Some((score, value)) => format!("the score `{}` is {value}", score.word()),
+            None if found.probabilities.iter().all(|p| p.is_finite()) => return Ok(()),
+            None => "a class probability is not finite".into(),
+        };
+        Err(Error::failure(
+            format!("{}, image {index}", path.display()),
+            what,
+            "use another checkpoint, one of before the model diverged",
+        ))
     }
 
     /// Whether the image is in distribution, where there is a threshold.

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use tch::{Device, Kind, Tensor};
 
+use super::memory;
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, InitialDistribution};
 use crate::data;
@@ -76,6 +77,7 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
         )
     })?;
     let e = &trained.experiment;
+    memory::ensure_buffer(e, &run.resolved(), trained.network.device())?;
     let [c, h, w] = e.model.input;
     let empty = Tensor::zeros([e.buffer.size as i64, c, h, w], (Kind::Float, trained.network.device()));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);

@@ -5,6 +5,8 @@ use tch::Tensor;
 use super::progress::say;
 use crate::config::Experiment;
 use crate::energy::{Energy, FrozenEnergy};
+use crate::error::Result;
+use crate::eval;
 use crate::nn::Network;
 use crate::rng::Stream;
 use crate::sampling::{self, ChainOutput, ChainRunner, Langevin};
@@ -71,7 +73,7 @@ pub fn synthesize(
     steps: usize,
     rng: &mut Stream,
     watch: &mut dyn FnMut(i64, usize, &Tensor),
-) -> Tensor {
+) -> Result<Tensor> {
     let sampler = &experiment.sampler;
     let kernel = Langevin::new(sampler, steps);
     let mut runner = ChainRunner::new(experiment.train.cuda_graph);
@@ -93,7 +95,9 @@ pub fn synthesize(
         .take_notice()
         .iter()
         .for_each(|notice| say(&format!("notice: {notice}")));
-    Tensor::cat(&ends, 0)
+    let x = Tensor::cat(&ends, 0);
+    eval::ensure_finite(&x, "chains", "end in pixels that are not finite")?;
+    Ok(x)
 }
 
 /// What sees the number of steps made and the states.

@@ -9,7 +9,7 @@ use super::judging::{BATCH, Loaded, Options, number, score};
 use super::model::Choice;
 use super::sets;
 use crate::data::Images;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{self, Score};
 use crate::files;
 use crate::rng::Stream;
@@ -75,9 +75,14 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     run.write_json(FILE, &fitted)?;
     println!(
         "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
-        fitted.score, fitted.threshold, fitted.accepted, fitted.images, fitted.on, fitted.tpr
+        fitted.score,
+        fitted.threshold,
+        fitted.accepted,
+        fitted.images,
+        shown(&fitted.on),
+        fitted.tpr
     );
-    println!("{}", run.path().join(FILE).display());
+    println!("{}", shown_path(&run.path().join(FILE)));
     Ok(Status::Done)
 }
 
@@ -99,7 +104,10 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     };
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let mut rng = Stream::new(args.options.seed, "threshold");
-    let found = judge.judge(&scores, &images.pixels, BATCH, &mut rng)?.scores.remove(0);
+    let found = judge
+        .judge_all(&scores, &images.pixels, BATCH, &mut rng)?
+        .scores
+        .remove(0);
     let threshold = eval::threshold(&found, args.tpr)?;
     let accepted = found.le(threshold).mean(tch::Kind::Double).f_double_value(&[])?;
     Ok(Threshold {

@@ -13,10 +13,10 @@ use super::results::{self, Results};
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, ClassShares, DataSet};
-use crate::error::{Error, Result};
-use crate::ffi;
+use crate::error::{Error, Result, shown_path};
 use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
+use crate::{ffi, process};
 
 /// The record of the data and its split, in the run's folder.
 pub(super) const DATA: &str = "data.json";
@@ -90,11 +90,14 @@ fn sets(args: &Args) -> Vec<String> {
 /// Checks what needs no data, and writes this machine's choices into the configuration.
 fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
+    let device = device::parse(&experiment.device)?;
     if experiment.deterministic {
+        if device.is_cuda() {
+            process::repeat_products();
+        }
         ffi::set_deterministic(true);
     }
     ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
-    let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
     let threads = experiment
         .threads
@@ -130,7 +133,7 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
 
 fn show_finished(results: &Results, run: &RunDir) {
     results.print(run);
-    let (resolved, folder) = (run.resolved().display().to_string(), run.path().display());
+    let (resolved, folder) = (shown_path(&run.resolved()), shown_path(run.path()));
     println!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
@@ -242,8 +245,8 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     // The resolved file holds what --set, --seed and --device gave.
     let again = format!(
         "ebm train {} --out {} --resume",
-        run.resolved().display(),
-        run.path().display()
+        shown_path(&run.resolved()),
+        shown_path(run.path())
     );
     if outcome.is_err() {
         say(&format!(
@@ -313,6 +316,6 @@ fn report_divergence(trainer: &Trainer) {
     );
     say(&format!(
         "  divergence.json, and the last good checkpoint where one was written, are in {}",
-        trainer.run_dir().path().display()
+        shown_path(trainer.run_dir().path())
     ));
 }

@@ -88,7 +88,9 @@ impl Experiment {
 
     /// Steps of a chain that draws a picture from noise.
     pub fn sample_steps(&self) -> usize {
-        self.report.sample_steps.unwrap_or(4 * self.sampler.n_steps)
+        self.report
+            .sample_steps
+            .unwrap_or(self.sampler.n_steps.saturating_mul(4))
     }
 }
 

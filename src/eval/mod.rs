@@ -19,6 +19,8 @@ mod passes;
 mod quality;
 mod robustness;
 mod scores;
+mod script_code;
+mod script_file;
 
 pub use agreement::{Agreement, ClassAgreement};
 pub use attack::{Attack, Attacked, Norm, Through, attack};
@@ -34,7 +36,7 @@ pub use judge::{Judge, Judged};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
 pub use monitor::relative_frechet;
 pub use ood::{OodRow, OodTable};
-pub use passes::outputs;
+pub use passes::{ensure_finite, outputs};
 pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};
 pub use robustness::{RobustCurve, RobustPoint};
 pub use scores::Score;

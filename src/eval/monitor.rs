@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{Features, Moments, frechet_distance};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Images whose features are computed together.
 const BATCH: usize = 250;
@@ -16,7 +16,7 @@ const BATCH: usize = 250;
 /// equal numbers of images.
 ///
 /// # Errors
-/// Too few images, or features that are not finite.
+/// Too few images, features that are not finite, or real ones that are all the same.
 pub fn relative_frechet(features: &Features, real: &Tensor, made: &Tensor) -> Result<f64> {
     let moments = |images: &Tensor| -> Result<Moments> {
         let found = features.of(images, BATCH)?;
@@ -26,5 +26,13 @@ pub fn relative_frechet(features: &Features, real: &Tensor, made: &Tensor) -> Re
     };
     let (real, made) = (moments(real)?, moments(made)?);
     let variance = real.covariance()?.trace().f_double_value(&[])?;
-    Ok(frechet_distance(&real, &made)? / variance)
+    let relative = frechet_distance(&real, &made)? / variance;
+    if relative.is_finite() {
+        return Ok(relative);
+    }
+    Err(Error::failure(
+        "Frechet distance",
+        format!("is no finite number in units of {variance}, the variance of the real images' features"),
+        "hold out validation images that differ, and a network that tells them apart",
+    ))
 }

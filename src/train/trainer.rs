@@ -192,7 +192,7 @@ impl Trainer {
         observer.logged(&line)
     }
 
-    /// Reads the guard's flags when they are due; before something is kept they are judged, but left as they are.
+    /// Reads the guard's flags when they are due; before something is kept or shown they are judged, but left as they are.
     fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let parameters = self.state.network.parameters();
@@ -200,7 +200,8 @@ impl Trainer {
             return self.state.guard.look(step, parameters);
         }
         let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
-        if kept {
+        let shown = [self.experiment.report.every, self.experiment.evaluate.every];
+        if kept || shown.iter().any(|n| *n > 0 && step.is_multiple_of(*n)) {
             self.state.guard.judge_now(step, parameters)
         } else {
             None

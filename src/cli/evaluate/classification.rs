@@ -6,7 +6,7 @@ use tch::no_grad_guard;
 use super::subject::Subject;
 use super::{Args, Figures, Measure};
 use crate::data::{self, Images};
-use crate::error::Result;
+use crate::error::{Result, shown_path};
 use crate::eval::Classifications;
 use crate::report;
 
@@ -70,7 +70,7 @@ impl Measure for Classified {
         let pictures = [subject.out.join("reliability.png"), subject.out.join("confusion.png")];
         report::reliability(&found.bins, found.ece, &title, &pictures[0])?;
         report::confusion(&found.confusion, &self.names, &title, &pictures[1])?;
-        pictures.iter().for_each(|p| println!("{}", p.display()));
+        pictures.iter().for_each(|p| println!("{}", shown_path(p)));
         println!();
         let mut figures = Figures::new();
         for (name, value) in [

@@ -21,7 +21,7 @@ use super::Status;
 use super::judging::non_negative;
 use super::model::Choice;
 use super::progress::say;
-use crate::error::Result;
+use crate::error::{Result, shown_path};
 use crate::files;
 
 /// Figures by name.
@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     for path in [Some(&own), args.json.as_ref()].into_iter().flatten() {
         files::create_parent(path)?;
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+        println!("{}", shown_path(path));
     }
     Ok(Status::Done)
 }

@@ -14,7 +14,7 @@ use crate::cli::sample::columns;
 use crate::cli::starts::From;
 use crate::config::{Chains, FitRule};
 use crate::data::ScoreInput;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{self, Features, InceptionScore};
 use crate::report;
 
@@ -171,13 +171,15 @@ impl Quality {
         println!("{}", report::table(&["quality of samples", ""], &rows));
         println!(
             "samples:   {samples}, {}",
-            figures["samples_from"].as_str().unwrap_or_default()
+            shown(figures["samples_from"].as_str().unwrap_or_default())
         );
-        println!("reference: {}", self.reference_words);
+        println!("reference: {}", shown(&self.reference_words));
         let network = &self.networks.features;
         println!(
             "features:  {} of {}, SHA-256 {}",
-            figures["features"]["count"], network.name, network.sha256
+            figures["features"]["count"],
+            shown(&network.name),
+            network.sha256
         );
     }
 }
@@ -214,7 +216,7 @@ impl Measure for Quality {
             figures.insert("score".into(), score);
         }
         self.print(&figures, count);
-        println!("{}\n", picture.display());
+        println!("{}\n", shown_path(&picture));
         Ok(Figures::from_iter([("quality".to_owned(), json!(figures))]))
     }
 }

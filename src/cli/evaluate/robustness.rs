@@ -10,7 +10,7 @@ use super::{Args, Figures, Measure};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{Attack, Defence, Norm, RobustCurve, Through};
 use crate::report;
 
@@ -42,13 +42,13 @@ pub struct Options {
     #[arg(long, value_name = "K", default_value_t = 0)]
     refine: u32,
     /// Copies of an image that make these steps; their logits are averaged
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chains: u32,
     /// What the attack differentiates: the whole defence, or the classifier alone
     #[arg(long, value_enum, default_value_t = Way::Defence)]
     through: Way,
     /// Draws of the defence's noise that the attack averages over
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     draws: u32,
 }
 
@@ -135,7 +135,7 @@ impl Robustness {
         })
     }
 
-    fn attack(&self, subject: &Subject) -> Vec<RobustCurve> {
+    fn attack(&self, subject: &Subject) -> Result<Vec<RobustCurve>> {
         let sampler = &subject.loaded.trained.experiment.sampler;
         let defence = Defence::new(&subject.loaded.energy, sampler, self.refine, self.chains, self.noise);
         let batch = (BATCH / self.chains).max(1);
@@ -165,7 +165,7 @@ impl Robustness {
         let a = &self.settings;
         println!(
             "accuracy under attack on {}, {} test images: PGD, {} steps, {} restarts, the worst of all for each image",
-            subject.set,
+            shown(&subject.set),
             self.images.len(),
             a.steps,
             a.restarts
@@ -200,7 +200,7 @@ impl Robustness {
 
 impl Measure for Robustness {
     fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let curves = self.attack(subject);
+        let curves = self.attack(subject)?;
         self.print(&curves, subject);
         for curve in &curves {
             let (name, path) = match curve.norm {
@@ -210,7 +210,7 @@ impl Measure for Robustness {
             let points = curve.points.iter().map(|p| (p.epsilon, p.accuracy)).collect();
             let x = format!("{name} radius, in units of images in [0, 1]");
             report::lines(&[(subject.set.clone(), points)], &x, "accuracy under attack", &path)?;
-            println!("{}", path.display());
+            println!("{}", shown_path(&path));
         }
         println!();
         let figures = json!({

@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Args, Figures};
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
+use crate::cli::memory;
 use crate::cli::progress::Progress;
 use crate::cli::sets;
 use crate::cli::starts::{From, starts};
@@ -176,12 +177,14 @@ impl Subject {
 
     fn chains(&self, n: i64, from: From, steps: usize, target: &Target) -> Result<Tensor> {
         let trained = &self.loaded.trained;
+        memory::ensure_images("-n", n, trained.experiment.model.input, self.loaded.device)?;
         let mut rng = self.stream("samples");
         let starts = starts(from, &self.run, trained, n, target.first_classes(), &mut rng)?;
-        let progress = Progress::new(n as u64 * steps.max(1) as u64, 0);
+        let progress = Progress::new((n as u64).saturating_mul(steps.max(1) as u64), 0);
         progress.say(&format!("synthesising {n} images by chains of {steps} steps ..."));
         let mut watch = |first: i64, k: usize, x: &Tensor| {
-            progress.at(first as u64 * steps as u64 + k as u64 * x.size()[0] as u64);
+            let before = (first as u64).saturating_mul(steps as u64);
+            progress.at(before.saturating_add((k as u64).saturating_mul(x.size()[0] as u64)));
         };
         let experiment = &trained.experiment;
         let x = synthesize(
@@ -192,7 +195,7 @@ impl Subject {
             steps,
             &mut rng,
             &mut watch,
-        );
+        )?;
         progress.finish();
         Ok(data::to_u8(&x))
     }
