@@ -9,6 +9,7 @@ mod experiment;
 mod model;
 mod objective;
 mod optimizer;
+mod places;
 mod resume;
 mod sampler;
 mod train;
