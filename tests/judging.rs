@@ -186,7 +186,10 @@ fn ood_takes_the_sets_of_the_run_or_all_that_need_no_files() {
     bench.fails(
         "ood run --scores log_px --bootstrap 0",
         2,
-        &["data.json: the data are not those", "there were 49 training images, there are 50"],
+        &[
+            "data.json: the data are not those",
+            "there were 49 training images, there are 50",
+        ],
     );
     fs::write(bench.path("run/data.json"), record).unwrap();
     assert!(bench.path("run/ood/log_px.png").is_file());

@@ -201,7 +201,10 @@ fn compare(
     for (number, set) in (1..).zip(sets) {
         eprintln!("scoring {} ...", outliers::set_name(set));
         let outside = judged(&source.images(set, &rng)?, number)?;
-        fits.extend(set.data().map(|d| format!("{}: {}", data::name(d), loaded.fit_words(d))));
+        fits.extend(
+            set.data()
+                .map(|d| format!("{}: {}", data::name(d), loaded.fit_words(d))),
+        );
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
             let figures = figures(own, other, args.bootstrap, resample.clone())?;

@@ -59,7 +59,10 @@ impl Results {
         }
         progress.finish();
         report::curves(&run.metrics(), &run.path().join("curves.png"))?;
-        let test = &trainer.data().test.sampled(experiment.evaluate.limit, experiment.seed)?;
+        let test = &trainer
+            .data()
+            .test
+            .sampled(experiment.evaluate.limit, experiment.seed)?;
         let classification = match experiment.objective.uses_labels() {
             true => classification(&network, test)?,
             false => None,

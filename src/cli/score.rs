@@ -102,7 +102,11 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
     // A verdict is of images that are fitted as those that the threshold was fitted on.
     let own = experiment.data.dataset.rule();
     let rule = columns.threshold.as_ref().and_then(|t| t.fit).unwrap_or(own);
-    let whose = if rule == own { "the run's own" } else { "the threshold's" };
+    let whose = if rule == own {
+        "the run's own"
+    } else {
+        "the threshold's"
+    };
     eprintln!("images of another size: fitted by the rule `{rule}`, {whose}");
     let mut input = ScoreInput::new(&args.images, experiment.model.input, rule);
     let mut rng = Stream::new(columns.options.seed, "score");

@@ -122,7 +122,11 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
         accepted,
         on: args.on.clone(),
         images: images.len(),
-        fit: Some(named.own_rule().unwrap_or_else(|| loaded.trained.experiment.data.dataset.rule())),
+        fit: Some(
+            named
+                .own_rule()
+                .unwrap_or_else(|| loaded.trained.experiment.data.dataset.rule()),
+        ),
         step: loaded.trained.step,
         weights: args.choice.weights_word().into(),
         weights_sha256: fingerprint(loaded)?,

@@ -8,8 +8,8 @@ use tch::Device;
 
 use super::check::consistent;
 use super::console::Console;
-use super::progress::say;
 use super::own_data::{self, DATA};
+use super::progress::say;
 use super::results::{self, Results};
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};

@@ -137,7 +137,9 @@ fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
     };
     let drawn = train.drawn(cfg.limit, cfg.split_seed)?;
     Ok(Loaded {
-        train: drawn.as_deref().map_or_else(|| train.shallow_clone(), |at| pick(&train, at)),
+        train: drawn
+            .as_deref()
+            .map_or_else(|| train.shallow_clone(), |at| pick(&train, at)),
         test,
         sources,
         test_sha256,

@@ -90,7 +90,10 @@ impl SourceRecord {
             format!("{} {bytes}", name(file))
         });
         let hashes = hash::files(used)?;
-        let contents = used.iter().zip(hashes).map(|(file, hash)| format!("{} {hash}", name(file)));
+        let contents = used
+            .iter()
+            .zip(hashes)
+            .map(|(file, hash)| format!("{} {hash}", name(file)));
         Ok(Self {
             path: root.into(),
             digest: Digest::Listing {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ebm::data::Wanted;
-use tch::Device;
 use ebm::config::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig};
+use ebm::data::Wanted;
 use image::{Rgb, RgbImage};
+use tch::Device;
 use tch::Tensor;
 
 /// Torch's generator belongs to the process: tests that draw take turns where they are threads of one.
