@@ -156,7 +156,7 @@ fn what_the_model_and_a_judge_see_is_told() {
     let out = bench
         .succeeds("sample run -n 20 --steps 30 --out a.npy --classes all --judge other --json figures/a.json --trace");
     assert!(
-        out.contains("seen by the model itself") && out.contains("seen by other"),
+        out.contains("seen by the network that drew them") && out.contains("seen by other"),
         "{out}"
     );
     assert!(

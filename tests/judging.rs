@@ -85,7 +85,8 @@ fn ood_writes_what_the_library_finds() {
         "|grad log p|",
         "uniform",
         "AUPR",
-        "FPR95",
+        "FPR95 in",
+        "FPR95 out",
         "20 resamples",
     ] {
         assert!(out.contains(mention), "`{mention}` is not in\n{out}");
@@ -138,7 +139,7 @@ fn ood_writes_what_the_library_finds() {
             (line["set"].as_str(), line["score"].as_str()),
             (row["set"].as_str().unwrap(), row["score"].as_str().unwrap())
         );
-        for figure in ["auroc", "aupr_in", "aupr_out", "fpr95"] {
+        for figure in ["auroc", "aupr_in", "aupr_out", "fpr95_in", "fpr95_out"] {
             assert_eq!(line[figure].parse::<f64>().unwrap(), row[figure], "{figure}");
             assert!((0.0..=1.0).contains(&row[figure].as_f64().unwrap()));
         }
@@ -182,12 +183,15 @@ fn ood_takes_the_sets_of_the_run_or_all_that_need_no_files() {
         record.replace("\"train\": 50", "\"train\": 49"),
     )
     .unwrap();
-    let warned = bench.ebm("ood run --scores log_px --bootstrap 0");
-    assert!(
-        text(&warned.stderr).contains("data.json: the data are not those"),
-        "{}",
-        text(&warned.stderr)
+    bench.fails(
+        "ood run --scores log_px --bootstrap 0",
+        2,
+        &[
+            "data.json: the data are not those",
+            "there were 49 training images, there are 50",
+        ],
     );
+    fs::write(bench.path("run/data.json"), record).unwrap();
     assert!(bench.path("run/ood/log_px.png").is_file());
     bench.succeeds("train tiny.yaml --out bare --set train.steps=1 --set evaluate.ood=[]");
     let all = sets("bare", "--limit 5");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::progress::say;
-use super::{Status, memory};
+use super::{Status, memory, own_data};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result, shown};
@@ -17,16 +17,21 @@ pub struct Args {
     /// Change a key of an experiment, as path.to.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// The folder of the named data sets: data.root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
+    let mut sets = args.sets.clone();
+    sets.extend(args.root.as_deref().map(own_data::root_key));
     if tree.get("layers").is_some() {
-        refuse_sets(args)?;
+        refuse_sets(args, &sets)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;
         print_model(&model, &nn::describe(&model, &args.file)?);
     } else {
-        let experiment = Experiment::load(&args.file, &args.sets)?;
+        let experiment = Experiment::load(&args.file, &sets)?;
         say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
         data::look_through(&experiment.data.dataset)?;
@@ -43,8 +48,8 @@ pub fn say_notices(experiment: &Experiment) {
 }
 
 /// An architecture file has no keys that an option could change.
-fn refuse_sets(args: &Args) -> Result<()> {
-    match args.sets.first() {
+fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
+    match sets.first() {
         None => Ok(()),
         Some(set) => Err(Error::input(
             format!("--set {set}"),

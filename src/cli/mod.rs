@@ -19,6 +19,7 @@ mod names;
 mod ood;
 mod ood_rows;
 mod outputs;
+mod own_data;
 mod progress;
 mod referee;
 mod results;

@@ -11,8 +11,8 @@ use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
 use crate::train::Trainer;
 
-/// Validation images that distances are measured from, at most.
-const MOST_REAL: i64 = 2000;
+/// Validation images that distances are measured from, at most; drawn by the run's seed.
+const MOST_REAL: usize = 2000;
 
 /// Images that pass through the network together.
 const BATCH: usize = 500;
@@ -54,7 +54,7 @@ fn distances(trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut 
         Some(_) => Features::of_network(network, "the run's own classifier")?,
         None => Features::random(e.model.input, trainer.device())?,
     };
-    let real = trainer.data().validation.first(MOST_REAL).pixels;
+    let real = trainer.data().validation.sampled(Some(MOST_REAL), e.seed)?.pixels;
     let n = e.evaluate.images as i64;
     let fresh = results::from_noise(network, trainer, n, &mut |_| ())?;
     found.push(("frechet_fresh", eval::relative_frechet(&features, &real, &fresh)?));

@@ -36,7 +36,7 @@ pub struct Args {
     /// Scores, separated by commas; all that the network has unless given
     #[arg(long, value_delimiter = ',', value_parser = score())]
     scores: Vec<Score>,
-    /// At most so many images of each set
+    /// At most so many images of each set, drawn by --seed, each class by its share
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Resamples for the intervals; 0 for no intervals
@@ -72,8 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let scores = scores(args, &loaded);
     loaded.ensure(&scores, &args.options)?;
-    let needs_own = !matches!(inside, Which::Other(_)) || scores.contains(&Score::Typicality);
-    let data = data(&loaded, needs_own)?;
+    let data = data(&loaded, &inside, scores.contains(&Score::Typicality))?;
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let inside = Inside::new(args, &loaded, inside, data)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
@@ -103,8 +102,10 @@ fn sets_of(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
 }
 
 /// The run's data, where they are needed and it has any.
-fn data(loaded: &Loaded, needed: bool) -> Result<Option<DataSet>> {
-    (needed && loaded.has_data()).then(|| loaded.data()).transpose()
+fn data(loaded: &Loaded, inside: &Which, typicality: bool) -> Result<Option<DataSet>> {
+    let needed = typicality || !matches!(inside, Which::Other(_));
+    let training = typicality || matches!(inside, Which::Validation);
+    (needed && loaded.has_data()).then(|| loaded.data(training)).transpose()
 }
 
 /// Which images are in distribution.
@@ -128,20 +129,26 @@ impl Which {
 struct Inside {
     name: String,
     images: Images,
+    /// How images of another size were fitted.
+    fit: String,
 }
 
 impl Inside {
     fn new(args: &Args, loaded: &Loaded, which: Which, data: Option<DataSet>) -> Result<Self> {
         let limit = args.limit.map(|n| n as usize);
         let own = &loaded.trained.experiment.data.dataset;
+        let seed = args.options.seed;
+        let fit = |dataset| loaded.fit_words(dataset);
         match (which, data) {
             (Which::Other(dataset), _) => Ok(Self {
-                images: loaded.other(&dataset, limit)?,
+                images: data::test_images(&dataset, &loaded.wanted(limit, seed))?,
                 name: data::name(&dataset),
+                fit: fit(&dataset),
             }),
             (Which::Test, Some(data)) => Ok(Self {
-                images: limited(&data.test, own, args.limit),
+                images: data.test.sampled(limit, seed)?,
                 name: data::name(own),
+                fit: fit(own),
             }),
             (Which::Validation, Some(data)) if data.validation.is_empty() => Err(Error::file(
                 &args.run,
@@ -149,8 +156,9 @@ impl Inside {
                 "leave --in out for its test images, or name a data set",
             )),
             (Which::Validation, Some(data)) => Ok(Self {
-                images: limited(&data.validation, own, args.limit),
+                images: data.validation.sampled(limit, seed)?,
                 name: format!("{}, validation", data::name(own)),
+                fit: fit(own),
             }),
             (_, None) => Err(Error::file(
                 &args.run,
@@ -161,20 +169,13 @@ impl Inside {
     }
 }
 
-/// The first of a stack, an even spread over a folder, whose files are sorted by class.
-fn limited(images: &Images, dataset: &Dataset, limit: Option<u64>) -> Images {
-    let limit = limit.map_or(i64::MAX, |n| n as i64);
-    match dataset {
-        Dataset::Folder(_) => images.spread(limit),
-        _ => images.first(limit),
-    }
-}
-
 /// All figures, and the scores that they were made of.
 struct Compared {
     rows: Vec<Row>,
     /// The scores of each set, the one in distribution first, in the order of the scores asked for.
     scored: Vec<(String, Vec<Tensor>)>,
+    /// How other data were fitted, a line a set.
+    fits: Vec<String>,
 }
 
 fn compare(
@@ -194,15 +195,17 @@ fn compare(
     };
     let source = OutlierSource {
         inside: &inside.images,
-        root: &loaded.trained.experiment.data.root,
-        limit: args.limit.map(|n| n as usize),
-        device: loaded.device,
+        other: loaded.wanted(args.limit.map(|n| n as usize), args.options.seed),
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut fits) = (Vec::new(), Vec::new());
     let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
     for (number, set) in (1..).zip(sets) {
         say(&format!("scoring {} ...", shown(&outliers::set_name(set))));
         let outside = judged(&source.images(set, &rng)?, number)?;
+        fits.extend(
+            set.data()
+                .map(|d| format!("{}: {}", shown(&data::name(d)), loaded.fit_words(d))),
+        );
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
             let figures = figures(own, other, args.bootstrap as usize, resample.clone())?;
@@ -220,7 +223,7 @@ fn compare(
         }
         scored.push((outliers::set_name(set), outside));
     }
-    Ok(Compared { rows, scored })
+    Ok(Compared { rows, scored, fits })
 }
 
 /// All scores are resampled alike, so that they can be compared.
@@ -231,11 +234,10 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 
 /// The table, and what it says, on stdout.
 fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
-    println!(
-        "in distribution: {}, {} images",
-        shown(&inside.name),
-        inside.images.len()
-    );
+    let name = shown(&inside.name);
+    println!("in distribution: {name}, {} images", inside.images.len());
+    println!("{name}: {}", inside.fit);
+    compared.fits.iter().for_each(|line| println!("{line}"));
     match args.options.noise {
         0.0 => println!("noise added to the images: none"),
         std => println!("noise added to every image of both sides: N(0, {std}^2)"),

@@ -7,8 +7,8 @@ use super::progress::Progress;
 use super::sample::columns;
 use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, Experiment, OodSet};
-use crate::data::{self, Images};
+use crate::config::{Chains, Dataset, Experiment, OodSet};
+use crate::data::{self, Images, Wanted};
 use crate::error::{Result, shown_path};
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
@@ -59,8 +59,10 @@ impl Results {
         }
         progress.finish();
         report::curves(&run.metrics(), &run.path().join("curves.png"))?;
-        let limit = experiment.evaluate.limit.map_or(i64::MAX, |n| n as i64);
-        let test = &trainer.data().test.first(limit);
+        let test = &trainer
+            .data()
+            .test
+            .sampled(experiment.evaluate.limit, experiment.seed)?;
         let classification = match experiment.objective.uses_labels() {
             true => classification(&network, test)?,
             false => None,
@@ -69,6 +71,9 @@ impl Results {
             true => None,
             false => {
                 progress.say("computing energies for the out-of-distribution table ...");
+                for set in experiment.evaluate.ood.iter().filter_map(OodSet::data) {
+                    progress.say(&format!("{}: {}", data::name(set), fit_words(experiment, set)));
+                }
                 Some(ood_table(&network, trainer, test, &experiment.evaluate.ood)?)
             }
         };
@@ -157,23 +162,43 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images, sets: &[
         let mut judged = judge.judge_all(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
         Ok(judged.scores.remove(0))
     };
-    let limit = e.evaluate.limit.map_or(i64::MAX, |n| n as i64);
-    let inside = inside.first(limit);
+    let inside = inside.sampled(e.evaluate.limit, e.seed)?;
     let source = OutlierSource {
         inside: &inside,
-        root: &e.data.root,
-        limit: e.evaluate.limit,
-        device: trainer.device(),
+        other: wanted(e, trainer.device(), e.evaluate.limit, e.seed),
     };
     let row = |set: &OodSet| Ok((outliers::set_name(set), energies(&source.images(set, &rng)?)?));
     let sets = sets.iter().map(row).collect::<Result<Vec<_>>>()?;
     OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels)?, &sets)
 }
 
+/// How other images are wanted for a run: brought to the model's shape by the rule of the run's own data.
+pub fn wanted(e: &Experiment, device: Device, limit: Option<usize>, seed: u64) -> Wanted<'_> {
+    Wanted {
+        root: &e.data.root,
+        input: e.model.input,
+        fit: e.data.dataset.rule(),
+        device,
+        limit,
+        seed,
+    }
+}
+
+/// The rule by which images of a set are fitted for a run, in words.
+pub fn fit_words(e: &Experiment, dataset: &Dataset) -> String {
+    let [_, h, w] = e.model.input;
+    let own = &e.data.dataset;
+    let (rule, whose) = match dataset.own_rule() {
+        Some(rule) if dataset != own => (rule, "asked for by name"),
+        _ => (own.rule(), "the run's own"),
+    };
+    format!("another size is brought to {h} x {w} by the rule `{rule}`, {whose}")
+}
+
 /// Refuses sets that a table would find missing, or unusable, only after training.
 pub fn ensure_outside(e: &Experiment, device: Device) -> Result<()> {
     e.evaluate.ood.iter().try_for_each(|set| match set {
-        OodSet::Data(d) => data::test_images(d, &e.data.root, e.model.input, device, e.evaluate.limit).map(drop),
+        OodSet::Data(d) => data::test_images(d, &wanted(e, device, e.evaluate.limit, e.seed)).map(drop),
         _ => Ok(()),
     })
 }

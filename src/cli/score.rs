@@ -11,7 +11,6 @@ use super::model::Choice;
 use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
 use super::threshold::Threshold;
-use crate::config::{Dataset, FitRule};
 use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
@@ -77,7 +76,7 @@ fn judge<'a>(loaded: &'a Loaded, columns: &Columns) -> Result<Judge<'a>> {
         return Ok(loaded.judge(options).with_typical(mean));
     }
     let data = match scores.contains(&Score::Typicality) && loaded.has_data() {
-        true => Some(loaded.data()?),
+        true => Some(loaded.data(true)?),
         false => None,
     };
     loaded.judge_by(scores, options, data.as_ref().map(|d| &d.train))
@@ -101,7 +100,16 @@ struct Counts {
 
 fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> anyhow::Result<Counts> {
     let experiment = &loaded.trained.experiment;
-    let mut input = ScoreInput::new(&args.images, experiment.model.input, fit_rule(&experiment.data.dataset));
+    // A verdict is of images that are fitted as those that the threshold was fitted on.
+    let own = experiment.data.dataset.rule();
+    let rule = columns.threshold.as_ref().and_then(|t| t.fit).unwrap_or(own);
+    let whose = if rule == own {
+        "the run's own"
+    } else {
+        "the threshold's"
+    };
+    say(&format!("images of another size: fitted by the rule `{rule}`, {whose}"));
+    let mut input = ScoreInput::new(&args.images, experiment.model.input, rule);
     let mut rng = Stream::new(columns.options.seed, "score");
     let mut out = BufWriter::new(std::io::stdout().lock());
     columns.write_header(&mut out, args.format)?;
@@ -131,14 +139,6 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
     }
     out.flush()?;
     Ok(counts)
-}
-
-/// A run on a folder fits pictures as it did in training; any other run by the default rule.
-fn fit_rule(dataset: &Dataset) -> FitRule {
-    match dataset {
-        Dataset::Folder(folder) => folder.fit,
-        _ => FitRule::default(),
-    }
 }
 
 /// What is found of each image of a batch.

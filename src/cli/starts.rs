@@ -3,10 +3,10 @@
 use clap::ValueEnum;
 use tch::{Device, Kind, Tensor};
 
-use super::memory;
+use super::{memory, own_data};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, InitialDistribution};
-use crate::data;
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::rng::Stream;
@@ -60,10 +60,17 @@ pub fn starts(
         }
     };
     let images = match init.needs_data() {
-        true => Some(data::open(&e.data, shape, device)?.train),
+        true => Some(training_images(run, trained)?),
         false => None,
     };
     Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(n, classes, rng))
+}
+
+/// The images that the run was trained on.
+fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
+    let data = own_data::open(run, &trained.experiment, trained.network.device())?;
+    own_data::ensure_same_limit(run, &data.record)?;
+    Ok(data.train)
 }
 
 /// The checkpoint's buffer.

@@ -8,6 +8,7 @@ use tch::Device;
 
 use super::check::{consistent, say_notices};
 use super::console::Console;
+use super::own_data::{self, DATA};
 use super::progress::say;
 use super::results::{self, Results};
 use super::{Status, device, environment, form};
@@ -17,9 +18,6 @@ use crate::error::{Error, Result, shown_path};
 use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
 use crate::{ffi, process};
-
-/// The record of the data and its split, in the run's folder.
-pub(super) const DATA: &str = "data.json";
 
 /// What the guard saw, in the folder of a run that gave up.
 const DIVERGENCE: &str = "divergence.json";
@@ -40,6 +38,9 @@ pub struct Args {
     /// Decides every random number of the run
     #[arg(long)]
     seed: Option<u64>,
+    /// The folder of the named data sets: data.root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// The run's folder; runs/NAME unless given
     #[arg(long)]
     out: Option<PathBuf>,
@@ -84,6 +85,7 @@ fn sets(args: &Args) -> Vec<String> {
     let mut sets = args.sets.clone();
     sets.extend(args.device.iter().map(|d| format!("device={d}")));
     sets.extend(args.seed.iter().map(|s| format!("seed={s}")));
+    sets.extend(args.root.iter().map(|root| own_data::root_key(root)));
     sets
 }
 
@@ -150,7 +152,10 @@ fn prepare(
     device: Device,
 ) -> Result<Trainer> {
     let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
-    let data = data::open(&experiment.data, experiment.model.input, device)?;
+    let data = match &existing {
+        Some(run) => own_data::open(run, &experiment, device)?,
+        None => data::open(&experiment.data, experiment.model.input, device)?,
+    };
     say(&format!(
         "data: {} training, {} validation, {} test images on {}",
         data.train.len(),
@@ -160,7 +165,7 @@ fn prepare(
     ));
     results::ensure_outside(&experiment, device)?;
     if let Some(run) = &existing {
-        ensure_same_data(run, &data)?;
+        own_data::ensure_same_limit(run, &data.record)?;
     }
     let starter = Starter::new(
         &experiment.sampler.init,
@@ -205,20 +210,6 @@ fn say_absent_classes(state: &State, data: &DataSet) {
             names.join(", ")
         ));
     }
-}
-
-/// Refuses to go on with other images than the run was started with.
-fn ensure_same_data(run: &RunDir, data: &DataSet) -> Result<()> {
-    let stored: Option<serde_json::Value> = run.read_json(DATA);
-    let present = serde_json::to_value(&data.record).expect("records always serialise");
-    if stored.is_none_or(|s| s == present) {
-        return Ok(());
-    }
-    Err(Error::file(
-        &run.path().join(DATA),
-        "the data are not those that the run was started with",
-        "put the images back as they were, or start another run with --out (and --init-from this one)",
-    ))
 }
 
 /// Goes to the last checkpoint; what may change on resume is written down once the run is found to be usable.

@@ -83,6 +83,8 @@ impl Experiment {
             experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         experiment.check(path)?;
+        experiment.data.settle_fit();
+        experiment.locate_data(path);
         Ok(experiment)
     }
 

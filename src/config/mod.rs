@@ -11,6 +11,7 @@ mod legacy;
 mod model;
 mod objective;
 mod optimizer;
+mod places;
 mod resume;
 mod sampler;
 mod train;

@@ -8,7 +8,7 @@ use super::{Experiment, Layout, Precision, yaml};
 use crate::error::Result;
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
-pub const MAY_CHANGE: [&str; 9] = [
+pub const MAY_CHANGE: [&str; 14] = [
     "name",
     "device",
     "threads",
@@ -18,6 +18,12 @@ pub const MAY_CHANGE: [&str; 9] = [
     "train.keep",
     "report",
     "evaluate",
+    // Where images lie. What they are is recorded with the run, and held against it.
+    "data.root",
+    "data.dataset.folder.path",
+    "data.dataset.folder.test",
+    "data.dataset.npy",
+    "data.dataset.idx",
 ];
 
 impl Experiment {

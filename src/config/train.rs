@@ -100,7 +100,7 @@ pub struct Evaluate {
     pub images: usize,
     /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised, else accuracy.
     pub best: Option<Measure>,
-    /// At most so many images of each set; null means all.
+    /// At most so many images of each set, drawn by `seed`, each class by its share; null means all.
     pub limit: Option<usize>,
 }
 
@@ -109,7 +109,7 @@ pub struct Evaluate {
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
     /// The test images of another data set, brought to the model's shape: grey and colour are converted, then another
-    /// size is fitted by the rule `crop` (a folder's by its own).
+    /// size is fitted by the rule of the run's own data, unless a folder names another rule by `fit`.
     Data(Dataset),
     /// Pixels uniform in [-1, 1].
     Uniform,
@@ -130,6 +130,16 @@ pub enum OodSet {
     Blurred,
     /// Waves, stripes, checkers and smooth noise, each in two random colours.
     Textures,
+}
+
+impl OodSet {
+    /// The data set, where it is one.
+    pub fn data(&self) -> Option<&Dataset> {
+        match self {
+            Self::Data(dataset) => Some(dataset),
+            _ => None,
+        }
+    }
 }
 
 /// What the quality monitor measures.

@@ -37,7 +37,7 @@ impl Classified {
             0.0 => String::new(),
             std => format!(", noise of {std} added"),
         };
-        format!("{}, {} test images{noise}", subject.set, self.images.len())
+        format!("{}, {} {}{noise}", subject.set, self.images.len(), subject.part_word())
     }
 }
 

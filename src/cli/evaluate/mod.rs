@@ -34,10 +34,11 @@ pub struct Args {
     /// What to measure; classification (of a classifier's run) and quality unless given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     parts: Vec<Part>,
-    /// Images to measure on: a named set, a folder, a .npy or an idx stack; the run's own unless given
+    /// Images to measure on: the test images of a set that has its own (a named one, say), else all of a folder, a .npy or
+    /// an idx stack; the run's own test images unless given
     #[arg(long, value_name = "SET")]
     data: Option<String>,
-    /// At most so many test images, drawn by --seed; all unless given
+    /// At most so many images, drawn by --seed, each class by its share; all unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: Option<i64>,
     /// Standard deviation, in images of [-1, 1], of noise added to every image before it is classified (JEM adds 0.03)

@@ -100,8 +100,8 @@ impl Quality {
             subject.classes("--by-class")?;
         }
         let (reference, part) = match o.reference {
-            Reference::Test => (subject.test()?, "test"),
-            Reference::Train => (subject.train()?, "training"),
+            Reference::Test => (subject.test()?, subject.part_word()),
+            Reference::Train => (subject.train()?, "training images"),
         };
         let samples = match &o.samples {
             Some(path) => Samples::Given(read(path, subject)?, path.display().to_string()),
@@ -129,7 +129,7 @@ impl Quality {
         }
         Ok(Self {
             networks,
-            reference_words: format!("{} {part} images of {}", reference.len(), subject.set),
+            reference_words: format!("{} {part} of {}", reference.len(), subject.set),
             reference: reference.pixels,
             samples,
         })

@@ -164,9 +164,10 @@ impl Robustness {
     fn print(&self, curves: &[RobustCurve], subject: &Subject) {
         let a = &self.settings;
         println!(
-            "accuracy under attack on {}, {} test images: PGD, {} steps, {} restarts, the worst of all for each image",
+            "accuracy under attack on {}, {} {}: PGD, {} steps, {} restarts, the worst of all for each image",
             shown(&subject.set),
             self.images.len(),
+            subject.part_word(),
             a.steps,
             a.restarts
         );
