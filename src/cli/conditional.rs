@@ -121,14 +121,18 @@ impl Conditional {
 }
 
 impl Request {
-    /// Says how often the asked class is seen in the images, u8 `[N,C,H,W]`; nothing where no class was asked for.
-    pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<()> {
-        let Some(asked) = &self.asked else { return Ok(()) };
+    /// How often the asked class is seen in the images, u8 `[N,C,H,W]`, in words, and in the file that was asked for;
+    /// nothing where no class was.
+    pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<String> {
+        let Some(asked) = &self.asked else {
+            return Ok(String::new());
+        };
         let views = Views::new(trained, asked.judge.as_ref(), images, &asked.wanted, &asked.names)?;
-        print!("{views}");
-        let Some(path) = &asked.json else { return Ok(()) };
-        let text = serde_json::to_string_pretty(&json!(views.json())).expect("figures always serialise");
-        files::create_parent(path)?;
-        files::write_atomic(path, text.as_bytes())
+        if let Some(path) = &asked.json {
+            let text = serde_json::to_string_pretty(&json!(views.json())).expect("figures always serialise");
+            files::create_parent(path)?;
+            files::write_atomic(path, text.as_bytes())?;
+        }
+        Ok(views.to_string())
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Status;
 use super::model::Choice;
+use super::progress::say;
 use crate::files;
 use crate::train::RunDir;
 
@@ -22,11 +23,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tensors = trained.network.state().into_iter().collect();
     files::create_parent(&args.file)?;
     files::write_atomic(&args.file, &files::encode(&tensors)?)?;
-    eprintln!(
+    say(&format!(
         "{}: {} tensors of step {}",
         args.file.display(),
         tensors.len(),
         trained.step
-    );
+    ));
     Ok(Status::Done)
 }

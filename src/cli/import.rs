@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Status;
 use super::names::{self, NameMap};
+use super::progress::say;
 use crate::config::{Experiment, ModelConfig, Output, yaml};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
@@ -50,11 +51,11 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let place = args.file.display().to_string();
     let tensors = renamed(files::read(&args.file)?, args)?;
     let run = train::import(&args.out, &experiment, &tensors, &place)?;
-    eprintln!(
+    say(&format!(
         "{}: {} tensors; try `ebm sample {0}` and `ebm score {0} IMAGES`",
         run.path().display(),
         tensors.len()
-    );
+    ));
     Ok(Status::Done)
 }
 
@@ -103,10 +104,10 @@ fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     let file = args.file.display();
     let (own, others) = names::below(&args.prefix, tensors, &args.file)?;
     if others > 0 {
-        eprintln!(
+        say(&format!(
             "{file}: {others} tensors whose names do not begin with `{}` are left out",
             args.prefix
-        );
+        ));
     }
     let mut named = match &args.map {
         Some(map) => NameMap::load(map)?.apply(own, &args.file)?,
@@ -114,7 +115,9 @@ fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     };
     let added = names::count_batches(&mut named);
     if added > 0 {
-        eprintln!("{file}: {added} batch norms have no num_batches_tracked, which is taken as 0");
+        say(&format!(
+            "{file}: {added} batch norms have no num_batches_tracked, which is taken as 0"
+        ));
     }
     Ok(names::in_single_precision(named))
 }

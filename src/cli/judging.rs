@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tch::Device;
 
 use super::model::Choice;
+use super::progress::say;
 use super::train::DATA;
 use crate::config::Dataset;
 use crate::data::{self, DataSet, Images, SplitRecord};
@@ -74,10 +75,10 @@ impl Loaded {
         let data = data::open(&e.data, e.model.input, self.device)?;
         let then: Option<SplitRecord> = self.run.read_json(DATA);
         if then.is_some_and(|then| then != data.record) {
-            eprintln!(
+            say(&format!(
                 "warning: {}: the data are not those that the run was trained on; images held out now may have been trained on",
                 self.run.path().join(DATA).display()
-            );
+            ));
         }
         Ok(data)
     }
@@ -117,11 +118,11 @@ impl Loaded {
         };
         let images = train.spread(TYPICAL);
         let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
-        eprintln!(
+        say(&format!(
             "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
             images.len(),
             train.len()
-        );
+        ));
         Ok(judge.with_typical(mean))
     }
 

@@ -1,4 +1,5 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)] // both panic where the reader is gone; `outln!` and `say` do not
 
 mod check;
 mod classes;
@@ -25,16 +26,19 @@ mod score;
 mod score_rows;
 mod sets;
 mod starts;
+mod stdout;
 mod synthesis;
 mod threshold;
 mod train;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
+use self::progress::say;
 use crate::error::Error;
 
 /// How a command ended, as the shell sees it.
@@ -89,7 +93,10 @@ enum Command {
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
     word_panics();
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(answer) => return not_a_command(&answer),
+    };
     if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
         crate::process::tune();
     }
@@ -107,14 +114,30 @@ pub fn main() -> ExitCode {
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),
-        Ok(Err(error)) => {
-            eprintln!("error: {error}");
-            let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
-            ExitCode::from(if input { 2 } else { 1 })
-        }
+        Ok(Err(error)) => failed(&error),
         // The panic's own message is already on stderr.
         Err(_) => ExitCode::from(1),
     }
+}
+
+/// Help and versions go to stdout, faults of usage to stderr.
+fn not_a_command(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        answer.exit();
+    }
+    let words = answer.render();
+    let written = match std::io::stdout().is_terminal() {
+        true => stdout::text(&words.ansi().to_string()),
+        false => stdout::text(&words.to_string()),
+    };
+    written.map_or_else(|error| failed(&error.into()), |()| ExitCode::SUCCESS)
+}
+
+/// Words an error; the user's fault is told from the machine's by the code.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("error: {error}"));
+    let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
+    ExitCode::from(if input { 2 } else { 1 })
 }
 
 fn code(status: Status) -> ExitCode {
@@ -154,9 +177,9 @@ fn word_panics() {
             .unwrap_or("unknown");
         // LibTorch's own account goes on with its stack.
         let message = message.split("\\nframe #").next().unwrap_or(message);
-        eprintln!("error: {message}");
-        eprintln!(
-            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where"
+        say(&format!("error: {message}"));
+        say(
+            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where",
         );
     }));
 }

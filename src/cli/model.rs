@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::device;
+use super::progress::say;
 use crate::error::Result;
 use crate::train::{self, RunDir, Trained, Which};
 
@@ -47,7 +48,7 @@ impl Choice {
         };
         let trained = train::load(run, self.checkpoint, weights, device)?;
         for error in &trained.passed_over {
-            eprintln!("warning: passed over: {error}");
+            say(&format!("warning: passed over: {error}"));
         }
         Ok((trained, device))
     }

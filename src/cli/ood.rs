@@ -9,7 +9,9 @@ use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
+use super::progress::say;
 use super::sets;
+use super::stdout::{self, outln};
 use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result};
@@ -76,8 +78,9 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let inside = Inside::new(args, &loaded, inside, data)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
-    print(args, &inside, &scores, &compared);
-    write(args, &folder, &scores, &compared)?;
+    let written = write(args, &folder, &scores, &compared)?;
+    print(args, &inside, &scores, &compared)?;
+    written.iter().try_for_each(|path| outln!("{}", path.display()))?;
     Ok(Status::Done)
 }
 
@@ -200,7 +203,7 @@ fn compare(
     let mut rows = Vec::new();
     let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
     for (number, set) in (1..).zip(sets) {
-        eprintln!("scoring {} ...", outliers::set_name(set));
+        say(&format!("scoring {} ...", outliers::set_name(set)));
         let outside = judged(&source.images(set, &rng)?, number)?;
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
@@ -229,39 +232,40 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 }
 
 /// The table, and what it says, on stdout.
-fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
-    println!("in distribution: {}, {} images", inside.name, inside.images.len());
+fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) -> Result<()> {
+    outln!("in distribution: {}, {} images", inside.name, inside.images.len())?;
     match args.options.noise {
-        0.0 => println!("noise added to the images: none"),
-        std => println!("noise added to every image of both sides: N(0, {std}^2)"),
-    }
-    println!("scores, each higher for what is further out:");
+        0.0 => outln!("noise added to the images: none"),
+        std => outln!("noise added to every image of both sides: N(0, {std}^2)"),
+    }?;
+    outln!("scores, each higher for what is further out:")?;
     for score in scores {
         match score {
-            Score::Energy => println!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
-            _ => println!("  {score:<15} {}", score.meaning()),
-        }
+            Score::Energy => outln!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
+            _ => outln!("  {score:<15} {}", score.meaning()),
+        }?;
     }
-    println!("\n{}", ood_rows::table(&compared.rows));
+    outln!("\n{}", ood_rows::table(&compared.rows))?;
     if compared.scored.len() > 2 {
-        println!(
+        outln!(
             "over all of these sets\n\n{}",
             ood_rows::summary(&compared.rows, scores)
-        );
+        )?;
     }
-    print!("{}", ood_rows::legend(args.bootstrap));
+    stdout::text(&ood_rows::legend(args.bootstrap).to_string())
 }
 
-/// The files, and their names on stdout.
-fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<()> {
+/// Writes the files; returns their paths.
+fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&compared.rows).expect("records always serialise");
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+        paths.push(path.clone());
     }
     if let Some(path) = &args.csv {
         files::write_atomic(path, csv(&compared.rows).as_bytes())?;
-        println!("{}", path.display());
+        paths.push(path.clone());
     }
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for (at, score) in scores.iter().enumerate() {
@@ -269,7 +273,7 @@ fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> R
         let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
         let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
         report::histogram(&series, score.meaning(), score.name(), &path)?;
-        println!("{}", path.display());
+        paths.push(path);
     }
-    Ok(())
+    Ok(paths)
 }

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::progress::Progress;
 use super::sample::columns;
+use super::stdout::outln;
 use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
@@ -83,32 +84,36 @@ impl Results {
     }
 
     /// Prints the results and where the pictures are.
-    pub fn print(&self, run: &RunDir) {
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn print(&self, run: &RunDir) -> Result<()> {
         let path = run.path();
-        println!(
+        outln!(
             "\n{}: finished at step {}, {:.0} s of training",
             path.display(),
             self.step,
             self.seconds
-        );
+        )?;
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            println!("  images synthesised from noise: {}", grid.display());
+            outln!("  images synthesised from noise: {}", grid.display())?;
         }
-        println!("  training curves:               {}", path.join("curves.png").display());
+        outln!("  training curves:               {}", path.join("curves.png").display())?;
         if let Some(c) = &self.classification {
-            println!(
+            outln!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",
                 c.images,
                 100.0 * c.accuracy,
                 c.nll,
                 100.0 * c.ece
-            );
+            )?;
         }
         if let Some(ood) = &self.ood {
-            println!("\nout of distribution, by energy (test images against each set; 1 is perfect, 0.5 is chance)\n");
-            println!("{ood}");
+            outln!("\nout of distribution, by energy (test images against each set; 1 is perfect, 0.5 is chance)\n")?;
+            outln!("{ood}")?;
         }
+        Ok(())
     }
 }
 

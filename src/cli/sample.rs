@@ -9,6 +9,7 @@ use super::conditional::{Conditional, Request};
 use super::model::Choice;
 use super::progress::Progress;
 use super::starts::{From, starts};
+use super::stdout::{self, outln};
 use super::synthesis::{self, Target};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -70,12 +71,13 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let starts = starts(args.from, &run, &trained, request.images, classes, &mut rng)?;
     let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng);
     write(&images, &request, form, &out)?;
-    println!("{}", out.display());
     let reels = Reel::of(args, &request.target, steps(args, &trained));
-    for path in films(&reels, &frames, &out)? {
-        println!("{}", path.display());
+    let films = films(&reels, &frames, &out)?;
+    let views = request.judge(&trained, &images)?;
+    for path in std::iter::once(&out).chain(&films) {
+        outln!("{}", path.display())?;
     }
-    request.judge(&trained, &images)?;
+    stdout::text(&views)?;
     Ok(Status::Done)
 }
 

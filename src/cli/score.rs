@@ -8,7 +8,9 @@ use tch::Device;
 use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
+use super::stdout;
 use super::threshold::Threshold;
 use crate::config::{Dataset, FitRule};
 use crate::data::{ScoreBatch, ScoreInput};
@@ -57,9 +59,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     }
     let judge = judge(&loaded, &columns)?;
     let counts = score_all(args, &loaded, &judge, &columns)?;
-    eprintln!("{} images scored, {} could not be", counts.scored, counts.failed);
+    say(&format!(
+        "{} images scored, {} could not be",
+        counts.scored, counts.failed
+    ));
     if args.threshold {
-        eprintln!("{} of them out of distribution", counts.out);
+        say(&format!("{} of them out of distribution", counts.out));
     }
     Ok(match counts {
         Counts { failed: 1.., .. } => Status::Failed,
@@ -102,8 +107,8 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
     let experiment = &loaded.trained.experiment;
     let mut input = ScoreInput::new(&args.images, experiment.model.input, fit_rule(&experiment.data.dataset));
     let mut rng = Stream::new(columns.options.seed, "score");
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    columns.write_header(&mut out, args.format)?;
+    let mut out = BufWriter::new(stdout::file()?);
+    columns.write_header(&mut out, args.format).map_err(stdout::error)?;
     let mut counts = Counts::default();
     while let Some(batch) = input.next_batch(BATCH) {
         let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
@@ -112,18 +117,19 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
             match outcome {
                 Ok(()) => {
                     let found = next.next().expect("scores for every image");
-                    columns.write_row(&mut out, args.format, (&path, index), &found)?;
+                    let written = columns.write_row(&mut out, args.format, (&path, index), &found);
+                    written.map_err(stdout::error)?;
                     counts.scored += 1;
                     counts.out += u64::from(columns.accepts(&found) == Some(false));
                 }
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    say(&format!("error: {error}"));
                     counts.failed += 1;
                 }
             }
         }
     }
-    out.flush()?;
+    out.flush().map_err(stdout::error)?;
     Ok(counts)
 }
 

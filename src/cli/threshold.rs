@@ -8,6 +8,7 @@ use super::Status;
 use super::judging::{BATCH, Loaded, Options, number, score};
 use super::model::Choice;
 use super::sets;
+use super::stdout::outln;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval::{self, Score};
@@ -73,11 +74,16 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let fitted = fit(args, &loaded)?;
     run.write_json(FILE, &fitted)?;
-    println!(
+    outln!(
         "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
-        fitted.score, fitted.threshold, fitted.accepted, fitted.images, fitted.on, fitted.tpr
-    );
-    println!("{}", run.path().join(FILE).display());
+        fitted.score,
+        fitted.threshold,
+        fitted.accepted,
+        fitted.images,
+        fitted.on,
+        fitted.tpr
+    )?;
+    outln!("{}", run.path().join(FILE).display())?;
     Ok(Status::Done)
 }
 

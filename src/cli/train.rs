@@ -10,6 +10,7 @@ use super::check::consistent;
 use super::console::Console;
 use super::progress::say;
 use super::results::{self, Results};
+use super::stdout::outln;
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, DataSet};
@@ -71,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .transpose()?
         .flatten()
     {
-        show_finished(&done, existing.as_ref().expect("finished runs exist"));
+        show_finished(&done, existing.as_ref().expect("finished runs exist"))?;
         return Ok(Status::Done);
     }
     let mut trainer = prepare(args, experiment, existing, &out, device)?;
@@ -127,14 +128,14 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
         .and_then(|step| Results::of(run, step)))
 }
 
-fn show_finished(results: &Results, run: &RunDir) {
-    results.print(run);
+fn show_finished(results: &Results, run: &RunDir) -> Result<()> {
+    results.print(run)?;
     let (resolved, folder) = (run.resolved().display().to_string(), run.path().display());
-    println!(
+    outln!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
-    );
-    println!("To train anew: remove {folder}, or give another folder by --out.");
+    )?;
+    outln!("To train anew: remove {folder}, or give another folder by --out.")
 }
 
 /// Opens the data and builds the network; only then is the run's folder made, or gone on with.
@@ -241,7 +242,7 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
         Outcome::Finished => {
             // All is saved: from here on Ctrl-C ends at once, and --resume makes the results again.
             stop.at_once.store(true, Ordering::SeqCst);
-            Results::make(trainer)?.print(&run);
+            Results::make(trainer)?.print(&run)?;
             Ok(Status::Done)
         }
         Outcome::Interrupted { saved } => {

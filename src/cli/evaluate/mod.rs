@@ -21,6 +21,7 @@ use super::Status;
 use super::judging::non_negative;
 use super::model::Choice;
 use super::progress::say;
+use super::stdout;
 use crate::error::Result;
 use crate::files;
 
@@ -75,10 +76,13 @@ enum Part {
     Agreement,
 }
 
+/// What a part found: figures, and the words that are printed once all files are written.
+type Found = (Figures, String);
+
 /// A part whose options were found to be usable.
 trait Measure {
-    /// Measures, prints, and writes pictures.
-    fn measure(&self, subject: &Subject) -> Result<Figures>;
+    /// Measures, and writes pictures.
+    fn measure(&self, subject: &Subject) -> Result<Found>;
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -91,16 +95,28 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(&subject.out).map_err(crate::Error::io(&subject.out))?;
     let mut figures = subject.figures(args);
+    let mut words = String::new();
     for part in prepared {
-        figures.extend(part.measure(&subject)?);
+        match part.measure(&subject) {
+            Ok((found, text)) => {
+                figures.extend(found);
+                words.push_str(&text);
+            }
+            Err(error) => {
+                // The parts before took their time, and are not lost with this one.
+                stdout::text(&words)?;
+                return Err(error.into());
+            }
+        }
     }
     let text = serde_json::to_string_pretty(&json!(figures)).expect("figures always serialise");
     let own = subject.out.join("evaluation.json");
     for path in [Some(&own), args.json.as_ref()].into_iter().flatten() {
         files::create_parent(path)?;
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+        words.push_str(&format!("{}\n", path.display()));
     }
+    stdout::text(&words)?;
     Ok(Status::Done)
 }
 
