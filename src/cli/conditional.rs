@@ -6,6 +6,7 @@ use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::classes::{Classes, repeated};
+use super::outputs::ensure_writable;
 use super::referee::{Referee, Views};
 use super::synthesis::Target;
 use crate::error::Result;
@@ -63,6 +64,7 @@ impl Conditional {
     /// # Errors
     /// Unknown classes, a network without classes, a judge that does not fit.
     pub fn request(&self, run: &RunDir, trained: &Trained, n: Option<i64>, device: Device) -> Result<Request> {
+        self.json.iter().try_for_each(|path| ensure_writable(path))?;
         let Some(option) = self.option() else {
             return Ok(Request {
                 target: Target::Any,
@@ -130,7 +132,6 @@ impl Request {
         let views = Views::new(trained, asked.judge.as_ref(), images, &asked.wanted, &asked.names)?;
         if let Some(path) = &asked.json {
             let text = serde_json::to_string_pretty(&json!(views.json())).expect("figures always serialise");
-            files::create_parent(path)?;
             files::write_atomic(path, text.as_bytes())?;
         }
         Ok(views.to_string())

@@ -267,7 +267,6 @@ fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> R
         files::write_atomic(path, csv(&compared.rows).as_bytes())?;
         paths.push(path.clone());
     }
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for (at, score) in scores.iter().enumerate() {
         let path = folder.join(format!("{}.png", score.word()));
         let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));

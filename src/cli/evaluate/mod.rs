@@ -20,10 +20,10 @@ use self::subject::Subject;
 use super::Status;
 use super::judging::non_negative;
 use super::model::Choice;
+use super::outputs::ensure_writable;
 use super::progress::say;
 use super::stdout;
 use crate::error::Result;
-use crate::files;
 
 /// Figures by name.
 type Figures = Map<String, Value>;
@@ -93,7 +93,9 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .iter()
         .map(|p| prepare(*p, args, &subject))
         .collect::<Result<Vec<_>>>()?;
-    std::fs::create_dir_all(&subject.out).map_err(crate::Error::io(&subject.out))?;
+    let own = subject.out.join("evaluation.json");
+    let files = [Some(&own), args.json.as_ref()];
+    files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
     let mut figures = subject.figures(args);
     let mut words = String::new();
     for part in prepared {
@@ -110,10 +112,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         }
     }
     let text = serde_json::to_string_pretty(&json!(figures)).expect("figures always serialise");
-    let own = subject.out.join("evaluation.json");
-    for path in [Some(&own), args.json.as_ref()].into_iter().flatten() {
-        files::create_parent(path)?;
-        files::write_atomic(path, text.as_bytes())?;
+    for path in files.into_iter().flatten() {
+        crate::files::write_atomic(path, text.as_bytes())?;
         words.push_str(&format!("{}\n", path.display()));
     }
     stdout::text(&words)?;
