@@ -56,10 +56,10 @@ impl Results {
             progress.say("drawing images from noise ...");
             let n = experiment.report.images.max(100) as i64;
             let images = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
-            report::grid(&images, columns(images.size()[0]), &run.samples().join(FINAL))?;
+            report::grid(&images, columns(images.size()[0]), &run.file("samples/final.png")?)?;
         }
         progress.finish();
-        report::curves(&run.metrics(), &run.path().join("curves.png"))?;
+        report::curves(&run.metrics(), &run.file("curves.png")?)?;
         let limit = experiment.evaluate.limit.map_or(i64::MAX, |n| n as i64);
         let test = &trainer.data().test.first(limit);
         let classification = match experiment.objective.uses_labels() {

@@ -123,9 +123,14 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
         return Ok(None);
     }
     let last = checkpoint::steps(run)?.last().copied();
-    Ok(last
-        .filter(|step| *step >= experiment.train.steps && checkpoint::is_whole(run, *step))
-        .and_then(|step| Results::of(run, step)))
+    let Some(step) = last.filter(|step| *step >= experiment.train.steps) else {
+        return Ok(None);
+    };
+    let Some(sealed) = checkpoint::sealed(run, step) else {
+        return Ok(None);
+    };
+    checkpoint::ensure_agrees(run, &stored, step, &sealed)?;
+    Ok(Results::of(run, step))
 }
 
 fn show_finished(results: &Results, run: &RunDir) -> Result<()> {
@@ -232,7 +237,7 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
         run.resolved().display(),
         run.path().display()
     );
-    if outcome.is_err() {
+    if outcome.is_err() && run.ensure_own().is_ok() {
         say(&format!(
             "stopped at step {}; once that is mended, go on with:\n  {again}",
             trainer.state().step
