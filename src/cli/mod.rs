@@ -12,6 +12,7 @@ mod export;
 mod form;
 mod import;
 mod judging;
+mod looks;
 mod model;
 mod monitor;
 mod names;

@@ -281,7 +281,8 @@ impl Trainer {
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
-        let better = value.is_finite() && checkpoint::best(&self.run)?.is_none_or(|b| value > b.value);
+        let better =
+            value.is_finite() && checkpoint::best(&self.run)?.is_none_or(|b| b.metric != metric || value > b.value);
         // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
         if !better || !self.is_good() {
             return Ok(());
