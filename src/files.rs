@@ -1,9 +1,10 @@
 //! Files that are whole or absent: atomic writes, and named tensors as safetensors.
 
+mod write;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -12,62 +13,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+pub(crate) use write::{TEMPORARY, temporary_name};
+pub use write::{create_parent, probe, sync_parent, write_atomic, write_synced};
+
 /// Tensors by name.
 pub type Named = BTreeMap<String, Tensor>;
-
-/// Writes `bytes` to a new file and makes them durable; a failure leaves no file behind.
-pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(path);
-        Error::Io {
-            path: path.into(),
-            source: e,
-        }
-    })
-}
-
-/// Replaces `path` by `bytes` at once: a reader meets the old file or the new one, never a part.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = sibling(path, ".tmp");
-    write_synced(&temporary, bytes)?;
-    fs::rename(&temporary, path).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::Io {
-            path: path.into(),
-            source: e,
-        }
-    })?;
-    sync_parent(path)
-}
-
-/// Makes the folder that a file is to be written into, where it is missing.
-pub fn create_parent(path: &Path) -> Result<()> {
-    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(parent) => fs::create_dir_all(parent).map_err(Error::io(parent)),
-        None => Ok(()),
-    }
-}
-
-/// Makes a rename or a removal inside a folder durable.
-pub fn sync_parent(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent))
-}
-
-/// `path` with a suffix after its name.
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(suffix);
-    path.with_file_name(name)
-}
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {

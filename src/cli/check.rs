@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::progress::say;
+use super::stdout::{self, outln};
 use super::{Status, memory, own_data};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
@@ -29,14 +30,14 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if tree.get("layers").is_some() {
         refuse_sets(args, &sets)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;
-        print_model(&model, &nn::describe(&model, &args.file)?);
+        print_model(&model, &nn::describe(&model, &args.file)?)?;
     } else {
         let experiment = Experiment::load(&args.file, &sets)?;
         say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
         data::look_through(&experiment.data.dataset)?;
-        print_model(&experiment.model, &summary);
-        print_experiment(&experiment);
+        print_model(&experiment.model, &summary)?;
+        print_experiment(&experiment)?;
     }
     Ok(Status::Done)
 }
@@ -85,19 +86,15 @@ fn inside_model(error: Error) -> Error {
     }
 }
 
-fn print_model(model: &ModelConfig, summary: &nn::Summary) {
+fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
     let [c, h, w] = model.input;
     let normalized = if model.normalize.is_some() {
         ", each channel normalised"
     } else {
         ""
     };
-    println!(
-        "{}: {c}x{h}x{w}{normalized} -> {}\n",
-        shown(&model.name),
-        output_word(model)
-    );
-    print!("{summary}");
+    outln!("{}: {c}x{h}x{w}{normalized} -> {}\n", shown(&model.name), output_word(model))?;
+    stdout::text(&summary.to_string())
 }
 
 fn output_word(model: &ModelConfig) -> &'static str {
@@ -108,25 +105,25 @@ fn output_word(model: &ModelConfig) -> &'static str {
     }
 }
 
-fn print_experiment(e: &Experiment) {
+fn print_experiment(e: &Experiment) -> Result<()> {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
     let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
-    println!(
+    outln!(
         "\n{}: {} steps of batch {} ({} images)",
         shown(&e.name),
         thousands(e.train.steps),
         e.train.batch_size,
         thousands(images)
-    );
+    )?;
     let inner = e.sampler.inner.map_or_else(String::new, |i| {
         format!(", {} inner steps of {} in each", i.steps, i.step_size)
     });
-    println!(
+    outln!(
         "chain: {} steps of step_size {}{inner} and noise_scale {:.4e}, that is temperature {:.4e}",
         e.sampler.n_steps,
         e.sampler.step_size,
         kernel.noise_scale(),
         kernel.temperature()
-    );
-    println!("accepted");
+    )?;
+    outln!("accepted")
 }

@@ -6,6 +6,7 @@ use tch::Device;
 
 use super::model::Choice;
 use super::own_data::{self, DATA};
+use super::progress::say;
 use super::results;
 use crate::config::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
@@ -117,11 +118,11 @@ impl Loaded {
         };
         let images = train.sampled(Some(TYPICAL), options.seed)?;
         let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
-        eprintln!(
+        say(&format!(
             "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
             images.len(),
             train.len()
-        );
+        ));
         Ok(judge.with_typical(mean))
     }
 

@@ -1,4 +1,5 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)] // both panic where the reader is gone; `outln!` and `say` do not
 
 mod check;
 mod classes;
@@ -13,6 +14,7 @@ mod form;
 mod import;
 mod judging;
 mod memory;
+mod looks;
 mod model;
 mod monitor;
 mod names;
@@ -28,11 +30,13 @@ mod score;
 mod score_rows;
 mod sets;
 mod starts;
+mod stdout;
 mod synthesis;
 mod threshold;
 mod train;
 mod warnings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -102,7 +106,7 @@ pub fn main() -> ExitCode {
         max_picture_mib,
     } = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refused(&error),
+        Err(answer) => return not_a_command(&answer),
     };
     warnings::listen();
     crate::data::bound_pictures(max_picture_mib.saturating_mul(1 << 20));
@@ -123,23 +127,33 @@ pub fn main() -> ExitCode {
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),
-        Ok(Err(error)) => {
-            say(&format!("error: {error}"));
-            let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
-            ExitCode::from(if input { 2 } else { 1 })
-        }
+        Ok(Err(error)) => failed(&error),
         // The panic's own message is already on stderr.
         Err(_) => ExitCode::from(1),
     }
 }
 
-/// Help and the version as they are; what is wrong with a command line with its own words made safe to show.
+/// Help and versions go to stdout, faults of usage to stderr.
+fn not_a_command(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        return refused(answer);
+    }
+    let words = answer.render();
+    let written = match std::io::stdout().is_terminal() {
+        true => stdout::text(&words.ansi().to_string()),
+        false => stdout::text(&words.to_string()),
+    };
+    written.map_or_else(|error| failed(&error.into()), |()| ExitCode::SUCCESS)
+}
+
+/// What is wrong with a command line, with its own words made safe to show.
 fn refused(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(error.exit_code() as u8);
     let odd = |word: &String| shown(word) != word.as_str();
     let words: Vec<String> = std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
     if !words.iter().any(odd) {
         let _ = error.print();
-        return ExitCode::from(error.exit_code() as u8);
+        return code;
     }
     let values = words
         .iter()
@@ -148,7 +162,14 @@ fn refused(error: &clap::Error) -> ExitCode {
         .filter(|v| !v.is_empty())
         .fold(error.to_string(), |text, v| text.replace(v, &shown(v)));
     say(text.trim_end());
-    ExitCode::from(error.exit_code() as u8)
+    code
+}
+
+/// Words an error; the user's fault is told from the machine's by the code.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("error: {error}"));
+    let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
+    ExitCode::from(if input { 2 } else { 1 })
 }
 
 fn code(status: Status) -> ExitCode {
@@ -189,8 +210,8 @@ fn word_panics() {
         // LibTorch's own account goes on with its stack.
         let message = message.split("\\nframe #").next().unwrap_or(message);
         say(&format!("error: {}", shown_lines(message)));
-        eprintln!(
-            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where"
+        say(
+            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where",
         );
     }));
 }

@@ -1,10 +1,11 @@
 //! The quality monitor: at intervals it measures, on validation images and on chains, how good the model is by now.
 
+use serde_json::Value;
 use tch::{Kind, Tensor};
 
 use super::results;
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, Measure, OodSet};
+use crate::config::{Chains, Experiment, Measure, OodSet};
 use crate::error::Result;
 use crate::eval::{self, Features};
 use crate::nn::{Frozen, Network};
@@ -16,6 +17,9 @@ const MOST_REAL: usize = 2000;
 
 /// Images that pass through the network together.
 const BATCH: usize = 500;
+
+/// A measure that every look takes, by which its line is known.
+pub const ALWAYS: &str = "auroc_uniform";
 
 /// What was measured, by name.
 pub type Quality = Vec<(&'static str, f64)>;
@@ -38,7 +42,7 @@ pub fn quality(trainer: &Trainer) -> Result<Quality> {
     }
     let table = results::ood_table(&network, trainer, &trainer.data().validation, &[OodSet::Uniform])?;
     let uniform = table.mean_auroc().unwrap_or(f64::NAN);
-    found.push(("auroc_uniform", uniform));
+    found.push((ALWAYS, uniform));
     let mean = match e.evaluate.ood.is_empty() {
         true => Some(uniform),
         false => results::ood_table(&network, trainer, &trainer.data().validation, &e.evaluate.ood)?.mean_auroc(),
@@ -97,19 +101,42 @@ fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, fou
     Ok(())
 }
 
-/// The measure that decides which checkpoint is the best, by name; higher is better.
-pub fn best(trainer: &Trainer, quality: &Quality) -> Option<(String, f64)> {
-    let e = trainer.experiment();
-    let measure = e.evaluate.best.unwrap_or(match e.objective.uses_chains() {
-        true => Measure::Frechet,
-        false => Measure::Accuracy,
-    });
-    let (name, sign) = match measure {
-        Measure::Frechet => ("frechet_fresh", -1.0),
-        Measure::Accuracy => ("validation_accuracy", 1.0),
-        Measure::Auroc => ("validation_auroc", 1.0),
-    };
-    let (_, value) = quality.iter().find(|(n, _)| *n == name)?;
-    let minus = if sign < 0.0 { "-" } else { "" };
-    Some((format!("{minus}{name}"), sign * value))
+/// The measure that decides which checkpoint is the best.
+pub struct Decider {
+    key: &'static str,
+    /// -1 of a measure that is lower for what is better.
+    sign: f64,
+}
+
+impl Decider {
+    /// That of an experiment.
+    pub fn of(e: &Experiment) -> Self {
+        let measure = e.evaluate.best.unwrap_or(match e.objective.uses_chains() {
+            true => Measure::Frechet,
+            false => Measure::Accuracy,
+        });
+        let (key, sign) = match measure {
+            Measure::Frechet => ("frechet_fresh", -1.0),
+            Measure::Accuracy => ("validation_accuracy", 1.0),
+            Measure::Auroc => ("validation_auroc", 1.0),
+        };
+        Self { key, sign }
+    }
+
+    /// Its name, with a minus where the measure is turned round.
+    pub fn name(&self) -> String {
+        let minus = if self.sign < 0.0 { "-" } else { "" };
+        format!("{minus}{}", self.key)
+    }
+
+    /// Its value on a line of metrics, higher for what is better; none where it is no number.
+    pub fn value(&self, line: &Value) -> Option<f64> {
+        line[self.key].as_f64().map(|value| self.sign * value)
+    }
+
+    /// What was measured, by name and value.
+    pub fn pick(&self, quality: &Quality) -> Option<(String, f64)> {
+        let (_, value) = quality.iter().find(|(name, _)| *name == self.key)?;
+        Some((self.name(), self.sign * value))
+    }
 }

@@ -11,6 +11,7 @@ use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
 use super::progress::say;
 use super::sets;
+use super::stdout::{self, outln};
 use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result, shown, shown_path};
@@ -76,8 +77,9 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let inside = Inside::new(args, &loaded, inside, data)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
-    print(args, &inside, &scores, &compared);
-    write(args, &folder, &scores, &compared)?;
+    let written = write(args, &folder, &scores, &compared)?;
+    print(args, &inside, &scores, &compared)?;
+    written.iter().try_for_each(|path| outln!("{}", path.display()))?;
     Ok(Status::Done)
 }
 
@@ -233,50 +235,50 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 }
 
 /// The table, and what it says, on stdout.
-fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
+fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) -> Result<()> {
     let name = shown(&inside.name);
-    println!("in distribution: {name}, {} images", inside.images.len());
-    println!("{name}: {}", inside.fit);
-    compared.fits.iter().for_each(|line| println!("{line}"));
+    outln!("in distribution: {name}, {} images", inside.images.len())?;
+    outln!("{name}: {}", inside.fit)?;
+    compared.fits.iter().try_for_each(|line| outln!("{line}"))?;
     match args.options.noise {
-        0.0 => println!("noise added to the images: none"),
-        std => println!("noise added to every image of both sides: N(0, {std}^2)"),
-    }
-    println!("scores, each higher for what is further out:");
+        0.0 => outln!("noise added to the images: none"),
+        std => outln!("noise added to every image of both sides: N(0, {std}^2)"),
+    }?;
+    outln!("scores, each higher for what is further out:")?;
     for score in scores {
         match score {
-            Score::Energy => println!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
-            _ => println!("  {score:<15} {}", score.meaning()),
-        }
+            Score::Energy => outln!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
+            _ => outln!("  {score:<15} {}", score.meaning()),
+        }?;
     }
-    println!("\n{}", ood_rows::table(&compared.rows));
+    outln!("\n{}", ood_rows::table(&compared.rows))?;
     if compared.scored.len() > 2 {
-        println!(
+        outln!(
             "over all of these sets\n\n{}",
             ood_rows::summary(&compared.rows, scores)
-        );
+        )?;
     }
-    print!("{}", ood_rows::legend(args.bootstrap as usize));
+    stdout::text(&ood_rows::legend(args.bootstrap as usize).to_string())
 }
 
-/// The files, and their names on stdout.
-fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<()> {
+/// Writes the files; returns their paths.
+fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&compared.rows).expect("records always serialise");
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", shown_path(path));
+        paths.push(path.clone());
     }
     if let Some(path) = &args.csv {
         files::write_atomic(path, csv(&compared.rows).as_bytes())?;
-        println!("{}", shown_path(path));
+        paths.push(path.clone());
     }
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for (at, score) in scores.iter().enumerate() {
         let path = folder.join(format!("{}.png", score.word()));
         let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
         let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
         report::histogram(&series, score.meaning(), score.name(), &path)?;
-        println!("{}", shown_path(&path));
+        paths.push(path);
     }
-    Ok(())
+    Ok(paths)
 }

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::progress::Progress;
 use super::sample::columns;
+use super::stdout::outln;
 use super::synthesis::{Target, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Dataset, Experiment, OodSet};
@@ -55,10 +56,10 @@ impl Results {
             progress.say("drawing images from noise ...");
             let n = experiment.report.images.max(100) as i64;
             let images = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
-            report::grid(&images, columns(images.size()[0]), &run.samples().join(FINAL))?;
+            report::grid(&images, columns(images.size()[0]), &run.file("samples/final.png")?)?;
         }
         progress.finish();
-        report::curves(&run.metrics(), &run.path().join("curves.png"))?;
+        report::curves(&run.metrics(), &run.file("curves.png")?)?;
         let test = &trainer
             .data()
             .test
@@ -88,35 +89,36 @@ impl Results {
     }
 
     /// Prints the results and where the pictures are.
-    pub fn print(&self, run: &RunDir) {
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn print(&self, run: &RunDir) -> Result<()> {
         let path = run.path();
-        println!(
+        outln!(
             "\n{}: finished at step {}, {:.0} s of training",
             shown_path(path),
             self.step,
             self.seconds
-        );
+        )?;
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            println!("  images synthesised from noise: {}", shown_path(&grid));
+            outln!("  images synthesised from noise: {}", shown_path(&grid))?;
         }
-        println!(
-            "  training curves:               {}",
-            shown_path(&path.join("curves.png"))
-        );
+        outln!("  training curves:               {}", shown_path(&path.join("curves.png")))?;
         if let Some(c) = &self.classification {
-            println!(
+            outln!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",
                 c.images,
                 100.0 * c.accuracy,
                 c.nll,
                 100.0 * c.ece
-            );
+            )?;
         }
         if let Some(ood) = &self.ood {
-            println!("\nout of distribution, by energy (test images against each set; 1 is perfect, 0.5 is chance)\n");
-            println!("{ood}");
+            outln!("\nout of distribution, by energy (test images against each set; 1 is perfect, 0.5 is chance)\n")?;
+            outln!("{ood}")?;
         }
+        Ok(())
     }
 }
 

@@ -6,8 +6,10 @@ use tch::Tensor;
 
 use super::conditional::{Conditional, Request};
 use super::model::Choice;
+use super::outputs::ensure_writable;
 use super::progress::Progress;
 use super::starts::{From, starts};
+use super::stdout::{self, outln};
 use super::synthesis::{self, Target};
 use super::{Status, memory};
 use crate::error::{Error, Result, shown_path};
@@ -40,7 +42,7 @@ pub struct Args {
     /// Where the chains start
     #[arg(long, value_enum, default_value_t = From::Noise)]
     from: From,
-    /// NAME.png for a grid, NAME.npy for u8 [N,C,H,W], a folder for a file an image; RUN/samples/sample.png unless given
+    /// NAME.png for a grid, NAME.npy for u8 [N,C,H,W], a folder for a file an image; a pipe or device of another name gets the grid; RUN/samples/sample.png unless given
     #[arg(long)]
     out: Option<PathBuf>,
     /// Also write the chains' film, as an animated GIF and a PNG strip beside the output
@@ -57,10 +59,14 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
-    let out = args.out.clone().unwrap_or_else(|| run.samples().join("sample.png"));
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => run.file("samples/sample.png")?,
+    };
     let form = Form::of(&out)?;
     let (trained, device) = args.choice.load(&run)?;
     let request = args.conditional.request(&run, &trained, args.n, device)?;
+    form.ensure_writable(&out, args)?;
     if request.images > MOST {
         let what = format!("{} images were asked for, {MOST} are the most", request.images);
         return Err(Error::input("-n", what, "ask for fewer of each class").into());
@@ -71,12 +77,13 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let starts = starts(args.from, &run, &trained, request.images, classes, &mut rng)?;
     let (images, frames) = chains(args, &trained, &request.target, &starts, &mut rng)?;
     write(&images, &request, form, &out)?;
-    println!("{}", shown_path(&out));
     let reels = Reel::of(args, &request.target, steps(args, &trained));
-    for path in films(&reels, &frames, &out)? {
-        println!("{}", shown_path(&path));
+    let films = films(&reels, &frames, &out)?;
+    let views = request.judge(&trained, &images)?;
+    for path in std::iter::once(&out).chain(&films) {
+        outln!("{}", shown_path(path))?;
     }
-    request.judge(&trained, &images)?;
+    stdout::text(&views)?;
     Ok(Status::Done)
 }
 
@@ -161,6 +168,8 @@ enum Form {
     Grid,
     Npy,
     Folder,
+    /// A grid into a pipe or device that has no ending, such as /dev/stdout.
+    Stream,
 }
 
 impl Form {
@@ -173,6 +182,7 @@ impl Form {
             Some("png") => return Ok(Form::Grid),
             Some("npy") => return Ok(Form::Npy),
             None if !out.exists() => return Ok(Form::Folder),
+            None if !out.is_file() => return Ok(Form::Stream),
             None => "into a file without an ending".into(),
             Some(other) => format!(".{other}"),
         };
@@ -184,12 +194,27 @@ impl Form {
     }
 }
 
+impl Form {
+    /// Refuses, before the chains run, what could not be written after them.
+    fn ensure_writable(self, out: &Path, args: &Args) -> Result<()> {
+        match self {
+            Form::Folder => Ok(()),
+            Form::Stream if args.trace => Err(Error::file(
+                out,
+                "has no place beside it for the film that --trace asks for",
+                "name a .png, a .npy, or a folder",
+            )),
+            _ => ensure_writable(out),
+        }
+    }
+}
+
 /// Writes images in the form that was chosen, and the folder that they go into where it is missing.
 fn write(images: &Tensor, request: &Request, form: Form, out: &Path) -> Result<()> {
     files::create_parent(out)?;
     let wide = request.columns.unwrap_or_else(|| columns(images.size()[0]));
     match form {
-        Form::Grid => report::grid(images, wide, out),
+        Form::Grid | Form::Stream => report::grid(images, wide, out),
         Form::Npy => report::npy(images, out),
         Form::Folder => report::images_to_folder(images, out),
     }

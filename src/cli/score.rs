@@ -10,6 +10,7 @@ use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
+use super::stdout;
 use super::threshold::Threshold;
 use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
@@ -57,9 +58,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     }
     let judge = judge(&loaded, &columns)?;
     let counts = score_all(args, &loaded, &judge, &columns)?;
-    eprintln!("{} images scored, {} could not be", counts.scored, counts.failed);
+    say(&format!(
+        "{} images scored, {} could not be",
+        counts.scored, counts.failed
+    ));
     if args.threshold {
-        eprintln!("{} of them out of distribution", counts.out);
+        say(&format!("{} of them out of distribution", counts.out));
     }
     Ok(match counts {
         Counts { failed: 1.., .. } => Status::Failed,
@@ -111,8 +115,8 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
     say(&format!("images of another size: fitted by the rule `{rule}`, {whose}"));
     let mut input = ScoreInput::new(&args.images, experiment.model.input, rule);
     let mut rng = Stream::new(columns.options.seed, "score");
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    columns.write_header(&mut out, args.format)?;
+    let mut out = BufWriter::new(stdout::file()?);
+    columns.write_header(&mut out, args.format).map_err(stdout::error)?;
     let mut counts = Counts::default();
     while let Some(batch) = input.next_batch(BATCH) {
         let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
@@ -126,7 +130,8 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
                         counts.failed += 1;
                         continue;
                     }
-                    columns.write_row(&mut out, args.format, (&path, index), &found)?;
+                    let written = columns.write_row(&mut out, args.format, (&path, index), &found);
+                    written.map_err(stdout::error)?;
                     counts.scored += 1;
                     counts.out += u64::from(columns.accepts(&found) == Some(false));
                 }
@@ -137,7 +142,7 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
             }
         }
     }
-    out.flush()?;
+    out.flush().map_err(stdout::error)?;
     Ok(counts)
 }
 

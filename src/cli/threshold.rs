@@ -9,6 +9,7 @@ use super::judging::{BATCH, Loaded, Options, number, score};
 use super::model::Choice;
 use super::progress::say;
 use super::sets;
+use super::stdout::outln;
 use crate::config::FitRule;
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result, shown, shown_path};
@@ -78,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let fitted = fit(args, &loaded)?;
     run.write_json(FILE, &fitted)?;
-    println!(
+    outln!(
         "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
         fitted.score,
         fitted.threshold,
@@ -86,8 +87,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         fitted.images,
         shown(&fitted.on),
         fitted.tpr
-    );
-    println!("{}", shown_path(&run.path().join(FILE)));
+    )?;
+    outln!("{}", shown_path(&run.path().join(FILE)))?;
     Ok(Status::Done)
 }
 

@@ -11,6 +11,7 @@ use super::console::Console;
 use super::own_data::{self, DATA};
 use super::progress::say;
 use super::results::{self, Results};
+use super::stdout::outln;
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, ClassShares, DataSet};
@@ -73,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .transpose()?
         .flatten()
     {
-        show_finished(&done, existing.as_ref().expect("finished runs exist"));
+        show_finished(&done, existing.as_ref().expect("finished runs exist"))?;
         return Ok(Status::Done);
     }
     let mut trainer = prepare(args, experiment, existing, &out, device)?;
@@ -128,19 +129,24 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
         return Ok(None);
     }
     let last = checkpoint::steps(run)?.last().copied();
-    Ok(last
-        .filter(|step| *step >= experiment.train.steps && checkpoint::is_whole(run, *step))
-        .and_then(|step| Results::of(run, step)))
+    let Some(step) = last.filter(|step| *step >= experiment.train.steps) else {
+        return Ok(None);
+    };
+    let Some(sealed) = checkpoint::sealed(run, step) else {
+        return Ok(None);
+    };
+    checkpoint::ensure_agrees(run, &stored, step, &sealed)?;
+    Ok(Results::of(run, step))
 }
 
-fn show_finished(results: &Results, run: &RunDir) {
-    results.print(run);
+fn show_finished(results: &Results, run: &RunDir) -> Result<()> {
+    results.print(run)?;
     let (resolved, folder) = (shown_path(&run.resolved()), shown_path(run.path()));
-    println!(
+    outln!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
-    );
-    println!("To train anew: remove {folder}, or give another folder by --out.");
+    )?;
+    outln!("To train anew: remove {folder}, or give another folder by --out.")
 }
 
 /// Opens the data and builds the network; only then is the run's folder made, or gone on with.
@@ -239,7 +245,7 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
         shown_path(&run.resolved()),
         shown_path(run.path())
     );
-    if outcome.is_err() {
+    if outcome.is_err() && run.ensure_own().is_ok() {
         say(&format!(
             "stopped at step {}; once that is mended, go on with:\n  {again}",
             trainer.state().step
@@ -248,8 +254,8 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     match outcome? {
         Outcome::Finished => {
             // All is saved: from here on Ctrl-C ends at once, and --resume makes the results again.
-            stop.at_once.store(true, Ordering::SeqCst);
-            Results::make(trainer)?.print(&run);
+            stop.end_at_once();
+            Results::make(trainer)?.print(&run)?;
             Ok(Status::Done)
         }
         Outcome::Interrupted { saved } => {
@@ -272,24 +278,44 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     }
 }
 
-/// What Ctrl-C and a polite kill set.
+/// What Ctrl-C, a polite kill and a terminal that closes set.
 struct Interrupts {
     /// Set by the first one: finish the step, save, end.
     after_step: Arc<AtomicBool>,
-    /// Where it is set, the next one ends the process at once.
+    /// Where it is set, the next Ctrl-C or kill ends the process at once.
     at_once: Arc<AtomicBool>,
+    /// The same for a terminal that closes: it tells its programs twice, and the second time must not cost the save.
+    hang_up_at_once: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// From here on nothing needs saving.
+    fn end_at_once(&self) {
+        self.at_once.store(true, Ordering::SeqCst);
+        self.hang_up_at_once.store(true, Ordering::SeqCst);
+    }
 }
 
 fn interrupts() -> std::io::Result<Interrupts> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let flag = || Arc::new(AtomicBool::new(false));
-    let (after_step, at_once) = (flag(), flag());
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    let (after_step, at_once, hang_up_at_once) = (flag(), flag(), flag());
+    for signal in [SIGINT, SIGTERM] {
         // They run in this order, so the first signal only sets the flags.
         signal_hook::flag::register_conditional_shutdown(signal, 130, at_once.clone())?;
         signal_hook::flag::register(signal, after_step.clone())?;
         signal_hook::flag::register(signal, at_once.clone())?;
     }
-    Ok(Interrupts { after_step, at_once })
+    // A run under nohup outlives its terminal.
+    if !ffi::ignores(SIGHUP) {
+        signal_hook::flag::register_conditional_shutdown(SIGHUP, 130, hang_up_at_once.clone())?;
+        signal_hook::flag::register(SIGHUP, after_step.clone())?;
+    }
+    Ok(Interrupts {
+        after_step,
+        at_once,
+        hang_up_at_once,
+    })
 }
 
 fn report_divergence(trainer: &Trainer) {

@@ -8,6 +8,9 @@ pub mod cuda;
 pub(crate) use convolution::{convolution_backward_image, convolution_backward_input};
 
 mod counters;
+mod descriptors;
+
+pub(crate) use descriptors::{descriptor, ignores, may_write};
 
 pub use counters::{CpuBytes, count_cpu_bytes, count_reads, cpu_bytes, reads, restart_cpu_peak};
 

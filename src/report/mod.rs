@@ -19,7 +19,7 @@ pub use events::Events;
 pub use film::film;
 pub use histogram::histogram;
 pub use lines::lines;
-pub use metrics::MetricsLog;
+pub use metrics::{MetricsLog, read as read_metrics};
 pub use pictures::{grid, images_to_folder, npy, strip};
 pub use reliability::{Bin, reliability};
 pub use table::table;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::subject::Subject;
-use super::{Args, Figures, Measure};
+use super::{Args, Figures, Found, Measure};
 use crate::cli::referee::{Referee, Views};
 use crate::cli::starts::From;
 use crate::error::Result;
@@ -35,7 +35,7 @@ impl Agreement {
 }
 
 impl Measure for Agreement {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
+    fn measure(&self, subject: &Subject) -> Result<Found> {
         let (images, asked) = subject.by_class(self.n, From::Noise, self.steps)?;
         let views = Views::new(
             &subject.loaded.trained,
@@ -44,13 +44,13 @@ impl Measure for Agreement {
             &asked,
             &self.names,
         )?;
-        println!(
-            "{} images synthesised by class, by chains of {} steps from noise",
+        let mut words = format!(
+            "{} images synthesised by class, by chains of {} steps from noise\n",
             self.n, self.steps
         );
-        println!("{views}");
+        words += &format!("{views}\n");
         let mut figures = views.json();
         figures.insert("steps".into(), json!(self.steps));
-        Ok(Figures::from_iter([("agreement".to_owned(), json!(figures))]))
+        Ok((Figures::from_iter([("agreement".to_owned(), json!(figures))]), words))
     }
 }

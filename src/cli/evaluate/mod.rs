@@ -20,9 +20,10 @@ use self::subject::Subject;
 use super::Status;
 use super::judging::non_negative;
 use super::model::Choice;
+use super::outputs::ensure_writable;
 use super::progress::say;
+use super::stdout;
 use crate::error::{Result, shown_path};
-use crate::files;
 
 /// Figures by name.
 type Figures = Map<String, Value>;
@@ -76,10 +77,13 @@ enum Part {
     Agreement,
 }
 
+/// What a part found: figures, and the words that are printed once all files are written.
+type Found = (Figures, String);
+
 /// A part whose options were found to be usable.
 trait Measure {
-    /// Measures, prints, and writes pictures.
-    fn measure(&self, subject: &Subject) -> Result<Figures>;
+    /// Measures, and writes pictures.
+    fn measure(&self, subject: &Subject) -> Result<Found>;
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -90,18 +94,30 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .iter()
         .map(|p| prepare(*p, args, &subject))
         .collect::<Result<Vec<_>>>()?;
-    std::fs::create_dir_all(&subject.out).map_err(crate::Error::io(&subject.out))?;
+    let own = subject.out.join("evaluation.json");
+    let files = [Some(&own), args.json.as_ref()];
+    files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
     let mut figures = subject.figures(args);
+    let mut words = String::new();
     for part in prepared {
-        figures.extend(part.measure(&subject)?);
+        match part.measure(&subject) {
+            Ok((found, text)) => {
+                figures.extend(found);
+                words.push_str(&text);
+            }
+            Err(error) => {
+                // The parts before took their time, and are not lost with this one.
+                stdout::text(&words)?;
+                return Err(error.into());
+            }
+        }
     }
     let text = serde_json::to_string_pretty(&json!(figures)).expect("figures always serialise");
-    let own = subject.out.join("evaluation.json");
-    for path in [Some(&own), args.json.as_ref()].into_iter().flatten() {
-        files::create_parent(path)?;
-        files::write_atomic(path, text.as_bytes())?;
-        println!("{}", shown_path(path));
+    for path in files.into_iter().flatten() {
+        crate::files::write_atomic(path, text.as_bytes())?;
+        words.push_str(&format!("{}\n", shown_path(path)));
     }
+    stdout::text(&words)?;
     Ok(Status::Done)
 }
 

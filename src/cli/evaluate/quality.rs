@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::features::{self, Networks};
 use super::subject::Subject;
-use super::{Figures, Measure};
+use super::{Figures, Found, Measure};
 use crate::cli::progress::say;
 use crate::cli::sample::columns;
 use crate::cli::starts::From;
@@ -150,7 +150,7 @@ impl Quality {
         Ok(score.map(|score| (score, network)))
     }
 
-    fn print(&self, figures: &Figures, samples: i64) {
+    fn words(&self, figures: &Figures, samples: i64) -> String {
         let text = |key: &str| figures[key].as_f64().map_or_else(|| "-".into(), |v| format!("{v:.4}"));
         let name = figures["name"].as_str().unwrap_or_default().to_owned();
         let mut rows = vec![vec![name, text("frechet_distance")]];
@@ -168,24 +168,23 @@ impl Quality {
             );
             rows.push(vec![name, format!("{mean:.4} +- {std:.4}")]);
         }
-        println!("{}", report::table(&["quality of samples", ""], &rows));
-        println!(
-            "samples:   {samples}, {}",
+        let mut words = format!("{}\n", report::table(&["quality of samples", ""], &rows));
+        words += &format!(
+            "samples:   {samples}, {}\n",
             shown(figures["samples_from"].as_str().unwrap_or_default())
         );
-        println!("reference: {}", shown(&self.reference_words));
+        words += &format!("reference: {}\n", shown(&self.reference_words));
         let network = &self.networks.features;
-        println!(
-            "features:  {} of {}, SHA-256 {}",
-            figures["features"]["count"],
-            shown(&network.name),
-            network.sha256
+        words += &format!(
+            "features:  {} of {}, SHA-256 {}\n",
+            figures["features"]["count"], shown(&network.name), network.sha256
         );
+        words
     }
 }
 
 impl Measure for Quality {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
+    fn measure(&self, subject: &Subject) -> Result<Found> {
         let (samples, source) = self.samples.make(subject)?;
         let count = samples.size()[0];
         let picture = subject.out.join("samples.png");
@@ -215,9 +214,9 @@ impl Measure for Quality {
             score["sha256"] = json!(network.sha256);
             figures.insert("score".into(), score);
         }
-        self.print(&figures, count);
-        println!("{}\n", shown_path(&picture));
-        Ok(Figures::from_iter([("quality".to_owned(), json!(figures))]))
+        let mut words = self.words(&figures, count);
+        words += &format!("{}\n\n", shown_path(&picture));
+        Ok((Figures::from_iter([("quality".to_owned(), json!(figures))]), words))
     }
 }
 

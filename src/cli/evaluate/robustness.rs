@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::subject::Subject;
-use super::{Args, Figures, Measure};
+use super::{Args, Figures, Found, Measure};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
@@ -161,18 +161,18 @@ impl Robustness {
         curves
     }
 
-    fn print(&self, curves: &[RobustCurve], subject: &Subject) {
+    fn words(&self, curves: &[RobustCurve], subject: &Subject) -> String {
         let a = &self.settings;
-        println!(
-            "accuracy under attack on {}, {} {}: PGD, {} steps, {} restarts, the worst of all for each image",
+        let mut words = format!(
+            "accuracy under attack on {}, {} {}: PGD, {} steps, {} restarts, the worst of all for each image\n",
             shown(&subject.set),
             self.images.len(),
             subject.part_word(),
             a.steps,
             a.restarts
         );
-        println!("{}", self.defence_words());
-        println!("radii in units of images in [0, 1], twice that in [-1, 1]\n");
+        words += &format!("{}\n", self.defence_words());
+        words += "radii in units of images in [0, 1], twice that in [-1, 1]\n\n";
         for ((norm, radii), curve) in self.curves.iter().zip(curves) {
             let none = "0 (no attack)".to_owned();
             let labels = std::iter::once(&none).chain(radii.iter().map(|r| &r.text));
@@ -180,8 +180,9 @@ impl Robustness {
             let rows: Vec<_> = rows
                 .map(|(l, p)| vec![l.clone(), format!("{:.4}", p.accuracy)])
                 .collect();
-            println!("{}", report::table(&[&format!("{norm:?} radius"), "accuracy"], &rows));
+            words += &format!("{}\n", report::table(&[&format!("{norm:?} radius"), "accuracy"], &rows));
         }
+        words
     }
 
     fn defence_words(&self) -> String {
@@ -200,9 +201,9 @@ impl Robustness {
 }
 
 impl Measure for Robustness {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
+    fn measure(&self, subject: &Subject) -> Result<Found> {
         let curves = self.attack(subject)?;
-        self.print(&curves, subject);
+        let mut words = self.words(&curves, subject);
         for curve in &curves {
             let (name, path) = match curve.norm {
                 Norm::Linf => ("Linf", subject.out.join("robustness_linf.png")),
@@ -211,9 +212,9 @@ impl Measure for Robustness {
             let points = curve.points.iter().map(|p| (p.epsilon, p.accuracy)).collect();
             let x = format!("{name} radius, in units of images in [0, 1]");
             report::lines(&[(subject.set.clone(), points)], &x, "accuracy under attack", &path)?;
-            println!("{}", shown_path(&path));
+            words += &format!("{}\n", shown_path(&path));
         }
-        println!();
+        words.push('\n');
         let figures = json!({
             "curves": curves,
             "steps": self.settings.steps,
@@ -226,7 +227,7 @@ impl Measure for Robustness {
             "noise": self.noise,
             "units": "images in [0, 1]",
         });
-        Ok(Figures::from_iter([("robustness".to_owned(), figures)]))
+        Ok((Figures::from_iter([("robustness".to_owned(), figures)]), words))
     }
 }
 
