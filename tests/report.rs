@@ -154,7 +154,7 @@ fn event_files_hold_scalars_and_images() {
     let folder = tempfile::tempdir().unwrap();
     let mut events = Events::open(folder.path(), 0).unwrap();
     events.scalars(300, &[("loss", -1.5), ("lr", 3e-4)]).unwrap();
-    events.images(301, "samples", &u8s(&[5, 1, 32, 32]), 3).unwrap();
+    events.images(301, "samples", &u8s(&[5, 1, 32, 32]), &[], 3).unwrap();
     let records = records(events.path());
     assert_eq!(records.len(), 4, "version, start, scalars, images");
     assert_eq!(bytes(&records[0], 3), b"brain.Event:2");

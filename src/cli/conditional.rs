@@ -7,7 +7,7 @@ use tch::{Device, Tensor};
 
 use super::classes::{Classes, repeated};
 use super::referee::{Referee, Views};
-use super::synthesis::Target;
+use super::synthesis::{Target, captions};
 use crate::error::Result;
 use crate::files;
 use crate::train::{RunDir, Trained};
@@ -121,6 +121,12 @@ impl Conditional {
 }
 
 impl Request {
+    /// The names of the classes that were asked for, one an image; none where no class was.
+    pub fn captions(&self) -> Vec<String> {
+        let names = self.asked.as_ref().map_or(&[][..], |asked| &asked.names);
+        captions(&self.target, names)
+    }
+
     /// Says how often the asked class is seen in the images, u8 `[N,C,H,W]`; nothing where no class was asked for.
     pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<()> {
         let Some(asked) = &self.asked else { return Ok(()) };

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::monitor::Monitor;
 use super::progress::Progress;
+use super::results::Drawn;
 use super::sample::columns;
 use super::{monitor, results};
 use crate::error::Result;
@@ -14,6 +16,7 @@ pub struct Console {
     metrics: MetricsLog,
     events: Option<Events>,
     progress: Progress,
+    monitor: Monitor,
     step: u64,
 }
 
@@ -30,6 +33,7 @@ impl Console {
                 None
             },
             progress: Progress::new(trainer.experiment().train.steps, step),
+            monitor: Monitor::default(),
             step,
         })
     }
@@ -46,16 +50,13 @@ impl Console {
             return Ok(());
         }
         let network = trainer.state().averaged(trainer.device())?;
-        let images = results::from_noise(
-            &network,
-            trainer,
-            trainer.experiment().report.images as i64,
-            &mut |_| (),
-        )?;
+        let n = trainer.experiment().report.images as i64;
+        let Drawn { images, captions, .. } = results::from_noise(&network, trainer, n, &mut |_| ())?;
         let wide = columns(images.size()[0]);
-        report::grid(&images, wide, &run.samples().join(format!("step-{step:06}.png")))?;
+        let path = run.samples().join(format!("step-{step:06}.png"));
+        report::sheet(&images, &captions, wide, &path)?;
         if let Some(events) = &mut self.events {
-            events.images(step, "samples", &images, wide)?;
+            events.images(step, "samples", &images, &captions, wide)?;
         }
         Ok(())
     }
@@ -118,7 +119,7 @@ impl Observer for Console {
         if e.evaluate.every == 0 || !step.is_multiple_of(e.evaluate.every) {
             return Ok(None);
         }
-        let quality = monitor::quality(trainer)?;
+        let quality = self.monitor.look(trainer)?;
         self.progress.quality(step, &quality);
         self.metrics.scalars(step, &quality)?;
         if let Some(events) = &mut self.events {

@@ -1,5 +1,6 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 
+mod chains;
 mod check;
 mod classes;
 mod conditional;

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::chains::Length;
 use super::progress::Progress;
 use super::sample::columns;
-use super::synthesis::{Target, synthesize};
+use super::synthesis::{Target, captions, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
 use crate::data::{self, Images};
@@ -54,8 +55,9 @@ impl Results {
         if experiment.objective.uses_chains() {
             progress.say("drawing images from noise ...");
             let n = experiment.report.images.max(100) as i64;
-            let images = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
-            report::grid(&images, columns(images.size()[0]), &run.samples().join(FINAL))?;
+            let Drawn { images, captions, .. } = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
+            let wide = columns(images.size()[0]);
+            report::sheet(&images, &captions, wide, &run.samples().join(FINAL))?;
         }
         progress.finish();
         report::curves(&run.metrics(), &run.path().join("curves.png"))?;
@@ -112,23 +114,46 @@ impl Results {
     }
 }
 
-/// `n` images synthesised from the run's initial distribution with the given weights, u8; class after class where
-/// chains have classes.
+/// Images that chains of a run were drawn to.
+pub struct Drawn {
+    /// u8 `[N,C,H,W]`; class after class where chains have classes.
+    pub images: Tensor,
+    /// The name of each image's class; empty where chains have none.
+    pub captions: Vec<String>,
+}
+
+/// `n` images synthesised from the run's initial distribution with the given weights.
 ///
 /// The run's own streams are not touched; `step` hears of each step of the chains.
-pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Tensor> {
+pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
-    let target = match (e.objective.chains, network.classes()) {
+    let target = target(network, trainer, n);
+    let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
+    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
+    let length = Length::of(e.sample_steps());
+    let x = synthesize(network, e, &target, &starts, length, &mut rng, &mut watch);
+    Ok(Drawn {
+        images: data::to_u8(&x),
+        captions: captions(&target, &trainer.data().train.classes),
+    })
+}
+
+/// What `n` chains of the run's own kind move by.
+fn target(network: &Network, trainer: &Trainer, n: i64) -> Target {
+    match (trainer.experiment().objective.chains, network.classes()) {
         (Chains::ByClass, Some(classes)) => {
             Target::Classes(ReplayBuffer::classes_of_slots(n, classes, trainer.device()))
         }
         _ => Target::Any,
-    };
-    let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
-    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
-    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch);
-    Ok(data::to_u8(&x))
+    }
+}
+
+/// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same draw every time.
+pub fn starts(network: &Network, trainer: &Trainer, n: i64) -> Tensor {
+    let mut rng = Stream::new(trainer.experiment().seed, "starts");
+    let target = target(network, trainer, n);
+    data::to_u8(&trainer.starter().draw(n, target.first_classes(), &mut rng))
 }
 
 /// How labelled images are classified; none where they have no labels.

@@ -7,6 +7,7 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use super::{Args, Figures};
+use crate::cli::chains::Length;
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
 use crate::cli::progress::Progress;
@@ -30,14 +31,32 @@ pub struct Subject {
     limit: Option<i64>,
     config: DataConfig,
     data: OnceCell<DataSet>,
-    conditional: OnceCell<((i64, From, usize), Tensor)>,
+    conditional: OnceCell<((i64, From, Length), Made)>,
+}
+
+/// Synthesised images, and where their chains started; u8 `[N,C,H,W]` both.
+pub struct Made {
+    pub images: Tensor,
+    pub starts: Tensor,
+}
+
+impl Made {
+    /// The same tensors.
+    fn shared(&self) -> Self {
+        Self {
+            images: self.images.shallow_clone(),
+            starts: self.starts.shallow_clone(),
+        }
+    }
 }
 
 impl Subject {
     /// Loads the network; images are loaded when a part asks for them.
     pub fn new(args: &Args) -> Result<Self> {
         let run = RunDir::open(&args.run)?;
-        let loaded = Loaded::new(&run, &args.choice)?;
+        let mut loaded = Loaded::new(&run, &args.choice)?;
+        // Scores are of the run as it was trained: they were made ready before the sampler changes.
+        args.quality.apply(&mut loaded.trained.experiment)?;
         let mut config = loaded.trained.experiment.data.clone();
         if let Some(set) = &args.data {
             config = DataConfig {
@@ -153,35 +172,36 @@ impl Subject {
         Ok(test)
     }
 
-    /// `n` images synthesised by `steps`, u8 `[n,C,H,W]`.
-    pub fn synthesised(&self, n: i64, from: From, steps: usize) -> Result<Tensor> {
-        self.chains(n, from, steps, &Target::Any)
+    /// `n` images synthesised by chains of this length.
+    pub fn synthesised(&self, n: i64, from: From, length: Length) -> Result<Made> {
+        self.chains(n, from, length, &Target::Any)
     }
 
-    /// `n` images synthesised by class, u8 `[n,C,H,W]`, with the classes `[n]`, which take turns. Made once, where two
-    /// parts ask for the same.
-    pub fn by_class(&self, n: i64, from: From, steps: usize) -> Result<(Tensor, Tensor)> {
+    /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where two parts ask for the
+    /// same.
+    pub fn by_class(&self, n: i64, from: From, length: Length) -> Result<(Made, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
-        let key = (n, from, steps);
-        if let Some((made, images)) = self.conditional.get()
-            && *made == key
+        let key = (n, from, length);
+        if let Some((of, made)) = self.conditional.get()
+            && *of == key
         {
-            return Ok((images.shallow_clone(), asked));
+            return Ok((made.shared(), asked));
         }
-        let images = self.chains(n, from, steps, &Target::Classes(asked.shallow_clone()))?;
-        let _ = self.conditional.set((key, images.shallow_clone()));
-        Ok((images, asked))
+        let made = self.chains(n, from, length, &Target::Classes(asked.shallow_clone()))?;
+        let _ = self.conditional.set((key, made.shared()));
+        Ok((made, asked))
     }
 
-    fn chains(&self, n: i64, from: From, steps: usize, target: &Target) -> Result<Tensor> {
+    fn chains(&self, n: i64, from: From, length: Length, target: &Target) -> Result<Made> {
         let trained = &self.loaded.trained;
         let mut rng = self.stream("samples");
         let starts = starts(from, &self.run, trained, n, target.first_classes(), &mut rng)?;
-        let progress = Progress::new(n as u64 * steps.max(1) as u64, 0);
-        progress.say(&format!("synthesising {n} images by chains of {steps} steps ..."));
+        let steps = length.whole() as u64;
+        let progress = Progress::new(n as u64 * steps.max(1), 0);
+        progress.say(&format!("synthesising {n} images by chains of {length} ..."));
         let mut watch = |first: i64, k: usize, x: &Tensor| {
-            progress.at(first as u64 * steps as u64 + k as u64 * x.size()[0] as u64);
+            progress.at(first as u64 * steps + k as u64 * x.size()[0] as u64);
         };
         let experiment = &trained.experiment;
         let x = synthesize(
@@ -189,11 +209,14 @@ impl Subject {
             experiment,
             target,
             &starts,
-            steps,
+            length,
             &mut rng,
             &mut watch,
         );
         progress.finish();
-        Ok(data::to_u8(&x))
+        Ok(Made {
+            images: data::to_u8(&x),
+            starts: data::to_u8(&starts),
+        })
     }
 }
