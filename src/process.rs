@@ -1,4 +1,4 @@
-//! Sets a process up for work on a CPU: how threads wait, what becomes of freed memory, the smallest numbers.
+//! A process on a CPU: how its threads wait, what becomes of freed memory, the smallest numbers, how much it takes.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -27,6 +27,13 @@ pub fn tune() {
     }
     ffi::keep_freed_memory();
     ffi::flush_denormals();
+}
+
+/// The most memory in bytes that the process has had at any time; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 /// Comes back only where the program cannot be started anew; it works as it is, too.

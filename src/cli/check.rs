@@ -1,13 +1,17 @@
-//! `ebm check FILE`: accepts or refuses a file, and prints what it describes.
+//! `ebm check FILE`: accepts or refuses a file, and prints what it describes and what its run takes on this machine.
 
 use std::path::{Path, PathBuf};
 
-use super::Status;
+use tch::Device;
+
+use super::progress::duration;
+use super::{Status, budget, results, train};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::nn::{self, thousands};
-use crate::sampling::Langevin;
+use crate::sampling::{Langevin, Starter};
+use crate::{ffi, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -16,6 +20,9 @@ pub struct Args {
     /// Change a key of an experiment, as path.to.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Look at the file alone: open no data, run no step
+    #[arg(long)]
+    file_only: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -29,6 +36,10 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let summary = consistent(&experiment, &args.file)?;
         print_model(&experiment.model, &summary);
         print_experiment(&experiment);
+        if !args.file_only {
+            print_run(experiment, &args.file)?;
+        }
+        println!("accepted");
     }
     Ok(Status::Done)
 }
@@ -91,14 +102,19 @@ fn output_word(model: &ModelConfig) -> &'static str {
 
 fn print_experiment(e: &Experiment) {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
-    let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
-    println!(
-        "\n{}: {} steps of batch {} ({} images)",
-        e.name,
-        thousands(e.train.steps),
-        e.train.batch_size,
-        thousands(images)
-    );
+    let length = match e.train.minutes {
+        Some(minutes) => format!(
+            "as many steps as {minutes} minutes hold, of batch {}",
+            e.train.batch_size
+        ),
+        None => format!(
+            "{} steps of batch {} ({} images)",
+            thousands(e.train.steps),
+            e.train.batch_size,
+            thousands(e.train.steps.saturating_mul(e.train.batch_size as u64))
+        ),
+    };
+    println!("\n{}: {length}", e.name);
     let inner = e.sampler.inner.map_or_else(String::new, |i| {
         format!(", {} inner steps of {} in each", i.steps, i.step_size)
     });
@@ -109,5 +125,51 @@ fn print_experiment(e: &Experiment) {
         kernel.noise_scale(),
         kernel.temperature()
     );
-    println!("accepted");
+}
+
+/// Opens the data and the sets of the tables, times steps, and says what the run takes.
+fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
+    let device = train::resolve(&mut e, file)?;
+    let data = data::open(&e.data, e.model.input, device)?;
+    println!(
+        "data: {} training, {} validation, {} test images",
+        data.train.len(),
+        data.validation.len(),
+        data.test.len()
+    );
+    results::ensure_outside(&e, device)?;
+    let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
+    let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
+    drop(data);
+    let steps = match e.train.minutes.take() {
+        Some(minutes) => budget::fit(&mut e, minutes, pace, file).map(|_| e.train.steps)?,
+        None => e.train.steps,
+    };
+    let cost = budget::cost(&e, pace, steps);
+    let early = match e.objective.p_x_from {
+        0 => String::new(),
+        from => format!(" ({:.4} s before step {from})", pace.before),
+    };
+    println!("on {}: a step takes {:.4} s{early}", e.device, pace.step);
+    println!(
+        "the run: {} steps take {}, its pictures and looks about {}",
+        thousands(steps),
+        duration(cost.steps),
+        duration(cost.pictures)
+    );
+    println!("memory: {}", memory(device));
+    Ok(())
+}
+
+/// The most memory that was in use until now: by steps, the data and the buffer among it.
+fn memory(device: Device) -> String {
+    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    let host = process::peak_memory().map_or_else(|| "unknown".into(), gib);
+    match device {
+        Device::Cuda(index) => match ffi::cuda::memory(index) {
+            Ok([_, peak]) => format!("{} on the device, {host} beside it", gib(peak)),
+            Err(_) => format!("{host} beside the device"),
+        },
+        _ => host,
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 
+mod budget;
 mod chains;
 mod check;
 mod classes;
@@ -91,7 +92,7 @@ enum Command {
 pub fn main() -> ExitCode {
     word_panics();
     let command = Cli::parse().command;
-    if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
+    if !matches!(command, Command::Export(_) | Command::Import(_)) {
         crate::process::tune();
     }
     set_signals(&command);

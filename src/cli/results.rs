@@ -38,6 +38,9 @@ const FILE: &str = "results.json";
 /// The grid of a finished run, among its samples.
 const FINAL: &str = "final.png";
 
+/// How many images it has at least.
+pub(super) const FINAL_IMAGES: usize = 100;
+
 /// Images whose energies are computed together.
 const BATCH: usize = 500;
 
@@ -54,7 +57,7 @@ impl Results {
         let progress = Progress::new(experiment.sample_steps() as u64, 0);
         if experiment.objective.uses_chains() {
             progress.say("drawing images from noise ...");
-            let n = experiment.report.images.max(100) as i64;
+            let n = experiment.report.images.max(FINAL_IMAGES) as i64;
             let Drawn { images, captions, .. } = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
             let wide = columns(images.size()[0]);
             report::sheet(&images, &captions, wide, &run.samples().join(FINAL))?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
+use super::budget;
 use super::check::consistent;
 use super::console::Console;
 use super::progress::say;
@@ -58,6 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if let Some(run) = &existing {
         let stored = run.experiment()?;
         experiment.adopt(&stored);
+        budget::adopt(&mut experiment, &stored, run, &args.experiment)?;
         experiment.check_resume(&stored, &args.experiment)?;
         ensure_not_given_up(run)?;
     }
@@ -87,7 +89,7 @@ fn sets(args: &Args) -> Vec<String> {
 }
 
 /// Checks what needs no data, and writes this machine's choices into the configuration.
-fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
+pub(super) fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
     if experiment.deterministic {
         ffi::set_deterministic(true);
@@ -146,7 +148,7 @@ fn prepare(
     device: Device,
 ) -> Result<Trainer> {
     let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
-    let data = data::open(&experiment.data, experiment.model.input, device)?;
+    let mut data = data::open(&experiment.data, experiment.model.input, device)?;
     say(&format!(
         "data: {} training, {} validation, {} test images on {}",
         data.train.len(),
@@ -158,12 +160,18 @@ fn prepare(
     if let Some(run) = &existing {
         ensure_same_data(run, &data)?;
     }
-    let starter = Starter::new(
+    let mut starter = Starter::new(
         &experiment.sampler.init,
         experiment.model.input,
         Some(&data.train),
         device,
     )?;
+    let mut budget = None;
+    if let Some(minutes) = experiment.train.minutes {
+        let pace;
+        (pace, data, starter) = budget::pace(&mut experiment, data, starter, device)?;
+        budget = Some(budget::fit(&mut experiment, minutes, pace, &args.experiment)?);
+    }
     let mut state = State::new(&experiment, &data, &starter, device)?;
     if let Some(source) = &source {
         let other = train::load(source, Which::Last, Weights::Ema, device)?;
@@ -175,6 +183,7 @@ fn prepare(
         Some(run) => run,
         None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment, |staged| {
             staged.write_json(DATA, &data.record)?;
+            budget.iter().try_for_each(|b| staged.write_json(budget::FILE, b))?;
             // A run that stops, or diverges, before its first checkpoint must find the weights that it was given.
             match &source {
                 Some(_) => checkpoint::write(staged, &yaml::to_text(&experiment), &state.contents(), 1).map(drop),

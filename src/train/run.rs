@@ -20,6 +20,11 @@ pub struct Lock {
 }
 
 impl RunDir {
+    /// Of a trial that leaves nothing behind: nothing may be read from it or written to it.
+    pub(super) fn none() -> Self {
+        Self { path: PathBuf::new() }
+    }
+
     /// The run in an existing folder.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub struct Trainer {
     pub(super) data: DataSet,
     pub(super) starter: Starter,
     run: RunDir,
-    _lock: Lock,
+    _lock: Option<Lock>,
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) kernel: Langevin,
@@ -55,8 +55,28 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Result<Self> {
+        let lock = run.lock()?;
+        Ok(Self::assemble(
+            experiment,
+            data,
+            starter,
+            (run, Some(lock)),
+            device,
+            state,
+        ))
+    }
+
+    /// A trainer of what it is made of; without a lock it is a trial that makes steps and writes nothing.
+    pub(super) fn assemble(
+        experiment: Experiment,
+        data: DataSet,
+        starter: Starter,
+        (run, lock): (RunDir, Option<Lock>),
+        device: Device,
+        state: State,
+    ) -> Self {
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
-        Ok(Self {
+        Self {
             frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
@@ -67,7 +87,7 @@ impl Trainer {
             log_seconds: 0.0,
             went_back_to: None,
             log_step: 0,
-            _lock: run.lock()?,
+            _lock: lock,
             experiment,
             data,
             starter,
@@ -75,7 +95,7 @@ impl Trainer {
             device,
             state,
             kernel,
-        })
+        }
     }
 
     /// The configuration.
