@@ -27,6 +27,7 @@ mod score;
 mod score_rows;
 mod sets;
 mod starts;
+mod strangest;
 mod synthesis;
 mod threshold;
 mod train;

@@ -314,6 +314,9 @@ impl Trainer {
         let clock = Instant::now();
         let mut values = self.state.meters.read();
         self.state.seconds += clock.elapsed().as_secs_f64();
+        if self.experiment.objective.is_cross_entropy() {
+            values.retain(|(name, _)| *name != "loss");
+        }
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
             values.insert(2, ("energy_gap", neg - pos));
         }

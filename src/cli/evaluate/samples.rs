@@ -132,7 +132,7 @@ impl Samples {
                 ..
             } => {
                 let classes = if *by_class { ", by class" } else { "" };
-                format!("chains of {length}{classes} from {start}")
+                format!("chains of {length} from {start}{classes}")
             }
         }
     }
