@@ -88,6 +88,24 @@ pub fn pace(e: &mut Experiment, data: DataSet, starter: Starter, device: Device)
     train::rehearse(e, data, starter, device)
 }
 
+/// Finds the steps of an experiment that gives minutes in their place; gives data and starter back.
+///
+/// # Errors
+/// Those of [`fit`].
+pub fn settle(
+    e: &mut Experiment,
+    data: DataSet,
+    starter: Starter,
+    device: Device,
+    file: &Path,
+) -> Result<(Option<Budget>, DataSet, Starter)> {
+    let Some(minutes) = e.train.minutes else {
+        return Ok((None, data, starter));
+    };
+    let (pace, data, starter) = pace(e, data, starter, device)?;
+    Ok((Some(fit(e, minutes, pace, file)?), data, starter))
+}
+
 /// Finds `train.steps` for `train.minutes` and writes it into the experiment, which then counts its steps.
 ///
 /// # Errors

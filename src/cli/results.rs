@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 use super::chains::Length;
 use super::progress::Progress;
 use super::sample::columns;
+use super::starts::{self, From};
 use super::synthesis::{Target, captions, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, OodSet};
@@ -56,7 +57,7 @@ impl Results {
         let network = trainer.state().averaged(trainer.device())?;
         let progress = Progress::new(experiment.sample_steps() as u64, 0);
         if experiment.objective.uses_chains() {
-            progress.say("drawing images from noise ...");
+            progress.say("drawing images by fresh chains ...");
             let n = experiment.report.images.max(FINAL_IMAGES) as i64;
             let Drawn { images, captions, .. } = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
             let wide = columns(images.size()[0]);
@@ -98,7 +99,12 @@ impl Results {
         );
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            println!("  images synthesised from noise: {}", grid.display());
+            println!("  images synthesised:            {}", grid.display());
+            if let Ok(e) = run.experiment() {
+                let classes = e.objective.chains == Chains::ByClass;
+                let start = starts::words(From::Noise, &e.sampler.init, classes);
+                println!("  their chains start from:       {start}");
+            }
         }
         println!("  training curves:               {}", path.join("curves.png").display());
         if let Some(c) = &self.classification {

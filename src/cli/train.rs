@@ -148,7 +148,7 @@ fn prepare(
     device: Device,
 ) -> Result<Trainer> {
     let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
-    let mut data = data::open(&experiment.data, experiment.model.input, device)?;
+    let data = data::open(&experiment.data, experiment.model.input, device)?;
     say(&format!(
         "data: {} training, {} validation, {} test images on {}",
         data.train.len(),
@@ -160,18 +160,13 @@ fn prepare(
     if let Some(run) = &existing {
         ensure_same_data(run, &data)?;
     }
-    let mut starter = Starter::new(
+    let starter = Starter::new(
         &experiment.sampler.init,
         experiment.model.input,
         Some(&data.train),
         device,
     )?;
-    let mut budget = None;
-    if let Some(minutes) = experiment.train.minutes {
-        let pace;
-        (pace, data, starter) = budget::pace(&mut experiment, data, starter, device)?;
-        budget = Some(budget::fit(&mut experiment, minutes, pace, &args.experiment)?);
-    }
+    let (budget, data, starter) = budget::settle(&mut experiment, data, starter, device, &args.experiment)?;
     let mut state = State::new(&experiment, &data, &starter, device)?;
     if let Some(source) = &source {
         let other = train::load(source, Which::Last, Weights::Ema, device)?;
