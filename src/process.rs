@@ -1,4 +1,4 @@
-//! Sets a process up for work on a CPU: how threads wait, what becomes of freed memory, the smallest numbers.
+//! A process on a CPU: how its threads wait, what becomes of freed memory, the smallest numbers, how much it takes.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -37,6 +37,13 @@ pub fn repeat_products() {
     if env::var_os(WORK_SPACE).is_none() {
         restart(WORK_SPACE, ":4096:8");
     }
+}
+
+/// The most memory in bytes that the process has had at any time; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 /// Starts the program anew with a variable set. Comes back only where that cannot be; the program works as it is, too.

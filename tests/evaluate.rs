@@ -223,11 +223,14 @@ fn samples_that_are_the_reference_are_perfect_and_others_are_not() {
     }
     let (out, figures) = measure("--from buffer -n 30");
     assert!(
-        out.contains("chains of 0 steps from the replay buffer") && figures["samples"] == 30,
+        out.contains("chains of 0 steps from persistent chains of the checkpoint's buffer") && figures["samples"] == 30,
         "{out}"
     );
     let (out, _) = measure("--by-class -n 11 --steps 1");
-    assert!(out.contains("chains of 1 steps from noise, by class"), "{out}");
+    assert!(
+        out.contains("chains of 1 steps from noise, every pixel uniform in [-1, 1], by class"),
+        "{out}"
+    );
     // Chains that were trained by class are also sampled so, unless it is refused.
     bench.succeeds(
         "train tiny.yaml --set model=classes.yaml --set objective.chains=by-class --set objective.p_x_weight=0 --set objective.p_x_given_y_weight=1 --set train.steps=1 --out k",

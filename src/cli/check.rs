@@ -1,15 +1,18 @@
-//! `ebm check FILE`: accepts or refuses a file, and prints what it describes.
+//! `ebm check FILE`: accepts or refuses a file, and prints what it describes and what its run takes on this machine.
 
 use std::path::{Path, PathBuf};
 
-use super::progress::say;
+use tch::Device;
+
+use super::progress::{duration, say};
 use super::stdout::{self, outln};
-use super::{Status, memory, own_data};
+use super::{Status, budget, memory, own_data, results, train};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::nn::{self, thousands};
-use crate::sampling::Langevin;
+use crate::sampling::{Langevin, Starter};
+use crate::{ffi, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -21,6 +24,9 @@ pub struct Args {
     /// The folder of the named data sets: data.root
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Look at the file alone: open no data, run no step
+    #[arg(long)]
+    file_only: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -35,9 +41,13 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let experiment = Experiment::load(&args.file, &sets)?;
         say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
-        data::look_through(&experiment.data.dataset)?;
         print_model(&experiment.model, &summary)?;
         print_experiment(&experiment)?;
+        if !args.file_only {
+            data::look_through(&experiment.data.dataset)?;
+            print_run(experiment, &args.file)?;
+        }
+        outln!("accepted")?;
     }
     Ok(Status::Done)
 }
@@ -93,7 +103,11 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
     } else {
         ""
     };
-    outln!("{}: {c}x{h}x{w}{normalized} -> {}\n", shown(&model.name), output_word(model))?;
+    outln!(
+        "{}: {c}x{h}x{w}{normalized} -> {}\n",
+        shown(&model.name),
+        output_word(model)
+    )?;
     stdout::text(&summary.to_string())
 }
 
@@ -107,14 +121,19 @@ fn output_word(model: &ModelConfig) -> &'static str {
 
 fn print_experiment(e: &Experiment) -> Result<()> {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
-    let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
-    outln!(
-        "\n{}: {} steps of batch {} ({} images)",
-        shown(&e.name),
-        thousands(e.train.steps),
-        e.train.batch_size,
-        thousands(images)
-    )?;
+    let length = match e.train.minutes {
+        Some(minutes) => format!(
+            "as many steps as {minutes} minutes hold, of batch {}",
+            e.train.batch_size
+        ),
+        None => format!(
+            "{} steps of batch {} ({} images)",
+            thousands(e.train.steps),
+            e.train.batch_size,
+            thousands(e.train.steps.saturating_mul(e.train.batch_size as u64))
+        ),
+    };
+    outln!("\n{}: {length}", shown(&e.name))?;
     let inner = e.sampler.inner.map_or_else(String::new, |i| {
         format!(", {} inner steps of {} in each", i.steps, i.step_size)
     });
@@ -124,6 +143,51 @@ fn print_experiment(e: &Experiment) -> Result<()> {
         e.sampler.step_size,
         kernel.noise_scale(),
         kernel.temperature()
+    )
+}
+
+/// Opens the data and the sets of the tables, times steps, and says what the run takes.
+fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
+    let device = train::resolve(&mut e, file)?;
+    let data = data::open(&e.data, e.model.input, device)?;
+    outln!(
+        "data: {} training, {} validation, {} test images",
+        data.train.len(),
+        data.validation.len(),
+        data.test.len()
     )?;
-    outln!("accepted")
+    results::ensure_outside(&e, device)?;
+    let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
+    let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
+    drop(data);
+    let steps = match e.train.minutes.take() {
+        Some(minutes) => budget::fit(&mut e, minutes, pace, file).map(|_| e.train.steps)?,
+        None => e.train.steps,
+    };
+    let cost = budget::cost(&e, pace, steps);
+    let early = match e.objective.p_x_from {
+        0 => String::new(),
+        from => format!(" ({:.4} s before step {from})", pace.before),
+    };
+    outln!("on {}: a step takes {:.4} s{early}", e.device, pace.step)?;
+    outln!(
+        "the run: {} steps take {}, its pictures and looks about {}",
+        thousands(steps),
+        duration(cost.steps),
+        duration(cost.pictures)
+    )?;
+    outln!("memory: {}", memory_in_use(device))
+}
+
+/// The most memory that was in use until now: by steps, the data and the buffer among it.
+fn memory_in_use(device: Device) -> String {
+    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    let host = process::peak_memory().map_or_else(|| "unknown".into(), gib);
+    match device {
+        Device::Cuda(index) => match ffi::cuda::memory(index) {
+            Ok([_, peak]) => format!("{} on the device, {host} beside it", gib(peak)),
+            Err(_) => format!("{host} beside the device"),
+        },
+        _ => host,
+    }
 }

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use super::classes::{Classes, repeated};
 use super::outputs::ensure_writable;
 use super::referee::{Referee, Views};
-use super::synthesis::Target;
+use super::synthesis::{Target, captions};
 use crate::error::Result;
 use crate::files;
 use crate::train::{RunDir, Trained};
@@ -123,6 +123,12 @@ impl Conditional {
 }
 
 impl Request {
+    /// The names of the classes that were asked for, one an image; none where no class was.
+    pub fn captions(&self) -> Vec<String> {
+        let names = self.asked.as_ref().map_or(&[][..], |asked| &asked.names);
+        captions(&self.target, names)
+    }
+
     /// How often the asked class is seen in the images, u8 `[N,C,H,W]`, in words, and in the file that was asked for;
     /// nothing where no class was.
     pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<String> {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::looks::Looks;
-use super::monitor::{self, Decider};
+use super::monitor::{Decider, Monitor};
 use super::progress::Progress;
-use super::results;
+use super::results::{self, Drawn};
 use super::sample::columns;
 use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
@@ -17,6 +17,7 @@ pub struct Console {
     events: Option<Events>,
     progress: Progress,
     run: RunDir,
+    monitor: Monitor,
     step: u64,
     /// Whether a step was made since the last inspection; what was recorded before a restart is not made again.
     stepped: bool,
@@ -38,6 +39,7 @@ impl Console {
             },
             progress: Progress::new(trainer.experiment().train.steps, step),
             run: run.clone(),
+            monitor: Monitor::default(),
             step,
             stepped: false,
         })
@@ -55,24 +57,20 @@ impl Console {
             return Ok(());
         }
         let network = trainer.state().averaged(trainer.device())?;
-        let images = results::from_noise(
-            &network,
-            trainer,
-            trainer.experiment().report.images as i64,
-            &mut |_| (),
-        )?;
+        let n = trainer.experiment().report.images as i64;
+        let Drawn { images, captions, .. } = results::from_noise(&network, trainer, n, &mut |_| ())?;
         let wide = columns(images.size()[0]);
         if let Some(events) = &mut self.events {
-            events.images(step, "samples", &images, wide)?;
+            events.images(step, "samples", &images, &captions, wide)?;
         }
         // The last thing: where it is there, all of this was done.
-        report::grid(&images, wide, &run.file(&picture(step))?)
+        report::sheet(&images, &captions, wide, &run.file(&picture(step))?)
     }
 
     /// Measures how good the model is by now; the line of metrics comes last, and says that it was done.
     fn look(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
         let step = trainer.state().step;
-        let quality = monitor::quality(trainer)?;
+        let quality = self.monitor.look(trainer)?;
         self.progress.quality(step, &quality);
         if let Some(events) = &mut self.events {
             events.scalars(step, &quality)?;

@@ -1,6 +1,8 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 #![deny(clippy::print_stdout, clippy::print_stderr)] // both panic where the reader is gone; `outln!` and `say` do not
 
+mod budget;
+mod chains;
 mod check;
 mod classes;
 mod conditional;
@@ -13,8 +15,8 @@ mod foreign;
 mod form;
 mod import;
 mod judging;
-mod memory;
 mod looks;
+mod memory;
 mod model;
 mod monitor;
 mod names;
@@ -31,6 +33,7 @@ mod score_rows;
 mod sets;
 mod starts;
 mod stdout;
+mod strangest;
 mod synthesis;
 mod threshold;
 mod train;
@@ -110,7 +113,7 @@ pub fn main() -> ExitCode {
     };
     warnings::listen();
     crate::data::bound_pictures(max_picture_mib.saturating_mul(1 << 20));
-    if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
+    if !matches!(command, Command::Export(_) | Command::Import(_)) {
         crate::process::tune();
     }
     set_signals(&command);

@@ -86,10 +86,34 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 /// The scores asked for, else all that the network and its data allow.
 fn scores(args: &Args, loaded: &Loaded) -> Vec<Score> {
     if !args.scores.is_empty() {
-        return args.scores.clone();
+        return once(&args.scores, args.options.temperature);
     }
     let mut scores = Score::distinct(loaded.has_classes(), args.options.temperature);
     scores.retain(|s| *s != Score::Typicality || loaded.has_data());
+    scores
+}
+
+/// Each score once, though two names of one number are asked for: at temperature 1 the energy is -log p(x).
+fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
+    let same = |a: Score, b: Score| {
+        let number = |s| match s {
+            Score::Energy if temperature == 1.0 => Score::LogPx,
+            other => other,
+        };
+        number(a) == number(b)
+    };
+    let mut scores: Vec<Score> = Vec::new();
+    for score in asked {
+        match scores.iter().find(|s| same(**s, *score)) {
+            None => scores.push(*score),
+            Some(known) if known != score => eprintln!(
+                "notice: {} is left out, for it is the same number as {}",
+                score.word(),
+                known.word()
+            ),
+            Some(_) => {}
+        }
+    }
     scores
 }
 

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::chains::Length;
 use super::progress::Progress;
 use super::sample::columns;
+use super::starts::{self, From};
 use super::stdout::outln;
-use super::synthesis::{Target, synthesize};
+use super::synthesis::{Target, captions, synthesize};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Dataset, Experiment, OodSet};
 use crate::data::{self, Images, Wanted};
@@ -38,6 +40,9 @@ const FILE: &str = "results.json";
 /// The grid of a finished run, among its samples.
 const FINAL: &str = "final.png";
 
+/// How many images it has at least.
+pub(super) const FINAL_IMAGES: usize = 100;
+
 /// Images whose energies are computed together.
 const BATCH: usize = 500;
 
@@ -53,10 +58,11 @@ impl Results {
         let network = trainer.state().averaged(trainer.device())?;
         let progress = Progress::new(experiment.sample_steps() as u64, 0);
         if experiment.objective.uses_chains() {
-            progress.say("drawing images from noise ...");
-            let n = experiment.report.images.max(100) as i64;
-            let images = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
-            report::grid(&images, columns(images.size()[0]), &run.file("samples/final.png")?)?;
+            progress.say("drawing images by fresh chains ...");
+            let n = experiment.report.images.max(FINAL_IMAGES) as i64;
+            let Drawn { images, captions, .. } = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
+            let wide = columns(images.size()[0]);
+            report::sheet(&images, &captions, wide, &run.file("samples/final.png")?)?;
         }
         progress.finish();
         report::curves(&run.metrics(), &run.file("curves.png")?)?;
@@ -102,9 +108,17 @@ impl Results {
         )?;
         let grid = run.samples().join(FINAL);
         if grid.is_file() {
-            outln!("  images synthesised from noise: {}", shown_path(&grid))?;
+            outln!("  images synthesised:            {}", shown_path(&grid))?;
+            if let Ok(e) = run.experiment() {
+                let classes = e.objective.chains == Chains::ByClass;
+                let start = starts::words(From::Noise, &e.sampler.init, classes);
+                outln!("  their chains start from:       {start}")?;
+            }
         }
-        outln!("  training curves:               {}", shown_path(&path.join("curves.png")))?;
+        outln!(
+            "  training curves:               {}",
+            shown_path(&path.join("curves.png"))
+        )?;
         if let Some(c) = &self.classification {
             outln!(
                 "\nclassification of {} test images: accuracy {:.2} %, NLL {:.4}, ECE {:.2} %",
@@ -122,21 +136,44 @@ impl Results {
     }
 }
 
-/// `n` images synthesised from the run's initial distribution with the given weights, u8; class after class where
-/// chains have classes.
+/// Images that chains of a run were drawn to.
+pub struct Drawn {
+    /// u8 `[N,C,H,W]`; class after class where chains have classes.
+    pub images: Tensor,
+    /// The name of each image's class; empty where chains have none.
+    pub captions: Vec<String>,
+}
+
+/// `n` images synthesised from the run's initial distribution with the given weights.
 ///
 /// The run's own streams are not touched; `step` hears of each step of the chains.
-pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Tensor> {
+pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
-    let target = match (e.objective.chains, network.classes()) {
-        (Chains::ByClass, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, trainer.device())),
-        _ => Target::Any,
-    };
+    let target = target(network, trainer, n);
     let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
-    let x = synthesize(network, e, &target, &starts, e.sample_steps(), &mut rng, &mut watch)?;
-    Ok(data::to_u8(&x))
+    let length = Length::of(e.sample_steps());
+    let x = synthesize(network, e, &target, &starts, length, &mut rng, &mut watch)?;
+    Ok(Drawn {
+        images: data::to_u8(&x),
+        captions: captions(&target, &trainer.data().train.classes),
+    })
+}
+
+/// What `n` chains of the run's own kind move by.
+fn target(network: &Network, trainer: &Trainer, n: i64) -> Target {
+    match (trainer.experiment().objective.chains, network.classes()) {
+        (Chains::ByClass, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, trainer.device())),
+        _ => Target::Any,
+    }
+}
+
+/// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same draw every time.
+pub fn starts(network: &Network, trainer: &Trainer, n: i64) -> Tensor {
+    let mut rng = Stream::new(trainer.experiment().seed, "starts");
+    let target = target(network, trainer, n);
+    data::to_u8(&trainer.starter().draw(n, target.first_classes(), &mut rng))
 }
 
 /// How labelled images are classified; none where they have no labels.

@@ -8,9 +8,11 @@ use tch::Device;
 use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::outputs::ensure_writable;
 use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
 use super::stdout;
+use super::strangest::{Strangest, ensure_png};
 use super::threshold::Threshold;
 use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
@@ -25,7 +27,7 @@ pub struct Args {
     /// Pictures, folders of pictures, and idx or .npy stacks
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Further scores, separated by commas, a column each; higher = more out of distribution
+    /// Further scores, separated by commas, a column each; higher = more out of distribution. log_px is the column energy
     #[arg(long, value_delimiter = ',', value_parser = score())]
     scores: Vec<Score>,
     /// A column for the probability of each class
@@ -34,6 +36,13 @@ pub struct Args {
     /// Judge each image by the threshold that `ebm threshold` fitted, with its noise; exit code 4 where one is out
     #[arg(long, conflicts_with_all = ["noise", "temperature", "seed"])]
     threshold: bool,
+    /// Only so many images, those with the highest of the first of --scores (else of the threshold's score, else of the
+    /// energy), the highest first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    top: Option<u64>,
+    /// Draw these images in their order as a PNG, each with its rank and score beneath
+    #[arg(long, value_name = "FILE", requires = "top")]
+    sheet: Option<PathBuf>,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -45,6 +54,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
+    if let Some(sheet) = &args.sheet {
+        ensure_png(sheet)?;
+        ensure_writable(sheet)?;
+    }
     let loaded = Loaded::new(&run, &args.choice)?;
     let threshold = match args.threshold {
         true => Some(Threshold::of(&run, &loaded, &args.choice)?),
@@ -117,29 +130,43 @@ fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> 
     let mut rng = Stream::new(columns.options.seed, "score");
     let mut out = BufWriter::new(stdout::file()?);
     columns.write_header(&mut out, args.format).map_err(stdout::error)?;
+    let mut strangest = args.top.map(|n| Strangest::new(n as usize, columns.first));
     let mut counts = Counts::default();
     while let Some(batch) = input.next_batch(BATCH) {
         let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
-        let mut next = found.into_iter();
+        let mut next = found.into_iter().zip(0..);
         for (path, index, outcome) in batch.items {
             match outcome {
                 Ok(()) => {
-                    let found = next.next().expect("scores for every image");
+                    let (found, at) = next.next().expect("scores for every image");
                     if let Err(error) = columns.ensure_finite(&path, index, &found) {
                         say(&format!("error: {error}"));
                         counts.failed += 1;
                         continue;
                     }
-                    let written = columns.write_row(&mut out, args.format, (&path, index), &found);
-                    written.map_err(stdout::error)?;
                     counts.scored += 1;
                     counts.out += u64::from(columns.accepts(&found) == Some(false));
+                    match &mut strangest {
+                        Some(strangest) => strangest.offer((path, index), found, &batch.images.get(at)),
+                        None => {
+                            let written = columns.write_row(&mut out, args.format, (&path, index), &found);
+                            written.map_err(stdout::error)?;
+                        }
+                    }
                 }
                 Err(error) => {
                     say(&format!("error: {error}"));
                     counts.failed += 1;
                 }
             }
+        }
+    }
+    if let Some(strangest) = &strangest {
+        // The picture first: what stdout cannot take does not lose it.
+        args.sheet.iter().try_for_each(|path| strangest.draw(path))?;
+        for kept in strangest.kept() {
+            let written = columns.write_row(&mut out, args.format, (&kept.path, kept.index), &kept.found);
+            written.map_err(stdout::error)?;
         }
     }
     out.flush().map_err(stdout::error)?;

@@ -28,6 +28,8 @@ pub struct Columns {
     pub options: Options,
     /// What decides whether an image is in distribution.
     pub threshold: Option<Threshold>,
+    /// Which score images are ordered by: the first that was asked for, else the one of the threshold, else E(x).
+    pub first: usize,
     /// The columns behind the energy: a header, and which of the scores.
     shown: Vec<(String, usize)>,
     classes: Vec<String>,
@@ -49,6 +51,7 @@ impl Columns {
         let mut columns = Self {
             scores: vec![Score::LogPx],
             options: threshold.as_ref().map_or(*options, Threshold::options),
+            first: 0,
             shown: Vec::new(),
             classes: Vec::new(),
             probabilities: false,
@@ -58,6 +61,8 @@ impl Columns {
         for score in wanted.iter().copied().chain(deciding) {
             columns.show(score);
         }
+        let first = wanted.first().copied().or(deciding);
+        columns.first = first.map_or(0, |score| columns.at(score));
         columns
     }
 
@@ -69,8 +74,8 @@ impl Columns {
 
     fn show(&mut self, score: Score) {
         let header = match (score, self.options.temperature) {
-            // The column that is always there.
-            (Score::Energy, 1.0) => return,
+            // The column that is always there: a number stands under one name.
+            (Score::LogPx, _) | (Score::Energy, 1.0) => return,
             (Score::Energy, temperature) => format!("energy(T={temperature})"),
             _ => score.word().to_owned(),
         };

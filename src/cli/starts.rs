@@ -73,6 +73,25 @@ fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
     Ok(data.train)
 }
 
+/// What chains start from, in words; `classes` says whether they are of classes from the start.
+pub fn words(from: From, init: &InitialDistribution, classes: bool) -> String {
+    let init = match from {
+        From::Noise => *init,
+        From::Data => InitialDistribution::Data,
+        From::Buffer => return "persistent chains of the checkpoint's buffer".into(),
+    };
+    match init {
+        InitialDistribution::Uniform(low, high) => format!("noise, every pixel uniform in [{low}, {high}]"),
+        InitialDistribution::Gaussian { mean, std } => format!("noise, every pixel N({mean}, {std}^2)"),
+        InitialDistribution::Data => "training images".into(),
+        InitialDistribution::NoisyData { std } => format!("training images with noise N(0, {std}^2)"),
+        InitialDistribution::ClassGaussians { jitter } => {
+            let whose = if classes { "the chain's class" } else { "a random class" };
+            format!("a Gaussian fitted to the training images of {whose} (jitter {jitter})")
+        }
+    }
+}
+
 /// The checkpoint's buffer.
 fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuffer> {
     let place = run.path().display().to_string();

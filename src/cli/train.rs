@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
+use super::budget;
 use super::check::{consistent, say_notices};
 use super::console::Console;
 use super::own_data::{self, DATA};
@@ -61,6 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if let Some(run) = &existing {
         let stored = run.experiment()?;
         experiment.adopt(&stored);
+        budget::adopt(&mut experiment, &stored, run, &args.experiment)?;
         experiment.check_resume(&stored, &args.experiment)?;
         ensure_not_given_up(run)?;
     }
@@ -91,7 +93,7 @@ fn sets(args: &Args) -> Vec<String> {
 }
 
 /// Checks what needs no data, and writes this machine's choices into the configuration.
-fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
+pub(super) fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
     let device = device::parse(&experiment.device)?;
     if experiment.deterministic {
@@ -179,6 +181,7 @@ fn prepare(
         Some(&data.train),
         device,
     )?;
+    let (budget, data, starter) = budget::settle(&mut experiment, data, starter, device, &args.experiment)?;
     let mut state = State::new(&experiment, &data, &starter, device)?;
     say_absent_classes(&state, &data);
     if let Some(source) = &source {
@@ -191,6 +194,7 @@ fn prepare(
         Some(run) => run,
         None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment, |staged| {
             staged.write_json(DATA, &data.record)?;
+            budget.iter().try_for_each(|b| staged.write_json(budget::FILE, b))?;
             // A run that stops, or diverges, before its first checkpoint must find the weights that it was given.
             match &source {
                 Some(_) => checkpoint::write(staged, &yaml::to_text(&experiment), &state.contents(), 1).map(drop),

@@ -161,7 +161,7 @@ impl Experiment {
 
     fn check_train(&self, c: &Checker) -> Result<()> {
         let (t, g) = (&self.train, &self.guard);
-        c.at_least_one("train.steps", t.steps)?;
+        self.check_length(c)?;
         c.at_least_one("train.batch_size", t.batch_size as u64)?;
         c.at_least_one("train.labelled_batch_size", t.labelled_batch_size.unwrap_or(1) as u64)?;
         c.at_least_one("train.log_every", t.log_every)?;
@@ -212,6 +212,24 @@ impl Experiment {
             self.evaluate.every,
             "data.validation above 0 with it: training must not be steered by test images",
         )
+    }
+
+    /// Exactly one of two keys says how long the run is.
+    fn check_length(&self, c: &Checker) -> Result<()> {
+        match (self.train.steps, self.train.minutes) {
+            (0, None) => c.conflict(
+                "train.steps",
+                "no number of steps of 1 or more is given (0 counts as none)",
+                "give train.steps, or train.minutes in its place",
+            ),
+            (0, Some(minutes)) => c.positive("train.minutes", minutes),
+            (_, None) => Ok(()),
+            (steps, Some(minutes)) => c.conflict(
+                "train.minutes",
+                &format!("{minutes} minutes and {steps} steps are given, and either says how long the run is"),
+                "take one of the two out, as by --set train.steps=null or --set train.minutes=null",
+            ),
+        }
     }
 
     /// The measure by which the best checkpoint is kept must be one that is taken.

@@ -1,6 +1,6 @@
 //! The `train`, `guard`, `report` and `evaluate` sections: how long, how often, and what ends a run.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Dataset;
 
@@ -8,8 +8,13 @@ use super::Dataset;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Updates of the parameters in all.
+    /// Updates of the parameters in all; 0 where `minutes` stand in its place, until steps were timed.
+    #[serde(default, deserialize_with = "zero_of_null")]
     pub steps: u64,
+    /// What the run may take, in minutes: its steps, pictures and looks of the quality monitor; the steps that fit are found
+    /// when it begins. Null where `steps` says how many.
+    #[serde(default)]
+    pub minutes: Option<f64>,
     /// Images of data, and chains, a step.
     pub batch_size: usize,
     /// Labelled images a step, drawn apart from the others, where the objective uses labels; null means `batch_size`.
@@ -188,6 +193,10 @@ impl Default for ReportConfig {
             tensorboard: true,
         }
     }
+}
+
+fn zero_of_null<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 fn default_log_every() -> u64 {

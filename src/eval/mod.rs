@@ -34,7 +34,7 @@ pub use frechet::{Moments, frechet_distance};
 pub use inception::{InceptionScore, inception_score};
 pub use judge::{Judge, Judged};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
-pub use monitor::relative_frechet;
+pub use monitor::RealImages;
 pub use ood::{OodRow, OodTable};
 pub use passes::{ensure_finite, outputs};
 pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};

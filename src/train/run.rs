@@ -21,6 +21,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Of a trial that leaves nothing behind: nothing may be read from it or written to it.
+    pub(super) fn none() -> Self {
+        Self::at(PathBuf::new())
+    }
+
     /// The run in an existing folder.
     ///
     /// # Errors

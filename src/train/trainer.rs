@@ -54,8 +54,21 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Result<Self> {
+        let run = run.claim()?;
+        Ok(Self::assemble(experiment, data, starter, run, device, state))
+    }
+
+    /// A trainer of what it is made of; of a run that is not claimed it is a trial that makes steps and writes nothing.
+    pub(super) fn assemble(
+        experiment: Experiment,
+        data: DataSet,
+        starter: Starter,
+        run: RunDir,
+        device: Device,
+        state: State,
+    ) -> Self {
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
-        Ok(Self {
+        Self {
             frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
@@ -69,11 +82,11 @@ impl Trainer {
             experiment,
             data,
             starter,
-            run: run.claim()?,
+            run,
             device,
             state,
             kernel,
-        })
+        }
     }
 
     /// The configuration.
@@ -305,6 +318,9 @@ impl Trainer {
         let clock = Instant::now();
         let mut values = self.state.meters.read();
         self.state.seconds += clock.elapsed().as_secs_f64();
+        if self.experiment.objective.is_cross_entropy() {
+            values.retain(|(name, _)| *name != "loss");
+        }
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
             values.insert(2, ("energy_gap", neg - pos));
         }

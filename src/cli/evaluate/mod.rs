@@ -5,6 +5,7 @@ mod classification;
 mod features;
 mod quality;
 mod robustness;
+mod samples;
 mod subject;
 
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     judge: Option<PathBuf>,
     #[command(flatten)]
-    quality: quality::Options,
+    quality: samples::Options,
     #[command(flatten)]
     robustness: robustness::Options,
     #[command(flatten)]

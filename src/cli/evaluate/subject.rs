@@ -7,6 +7,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use super::{Args, Figures};
+use crate::cli::chains::Length;
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
 use crate::cli::memory;
@@ -17,7 +18,7 @@ use crate::cli::starts::{From, starts};
 use crate::cli::synthesis::{Target, synthesize};
 use crate::config::Dataset;
 use crate::data::{self, DataSet, Images, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::rng::Stream;
 use crate::train::RunDir;
 
@@ -34,14 +35,32 @@ pub struct Subject {
     named: Option<Dataset>,
     data: OnceCell<DataSet>,
     test: OnceCell<Images>,
-    conditional: OnceCell<((i64, From, usize), Tensor)>,
+    conditional: OnceCell<((i64, From, Length), Made)>,
+}
+
+/// Synthesised images, and where their chains started; u8 `[N,C,H,W]` both.
+pub struct Made {
+    pub images: Tensor,
+    pub starts: Tensor,
+}
+
+impl Made {
+    /// The same tensors.
+    fn shared(&self) -> Self {
+        Self {
+            images: self.images.shallow_clone(),
+            starts: self.starts.shallow_clone(),
+        }
+    }
 }
 
 impl Subject {
     /// Loads the network; images are loaded when a part asks for them.
     pub fn new(args: &Args) -> Result<Self> {
         let run = RunDir::open(&args.run)?;
-        let loaded = Loaded::new(&run, &args.choice)?;
+        let mut loaded = Loaded::new(&run, &args.choice)?;
+        // Scores are of the run as it was trained: they were made ready before the sampler changes.
+        args.quality.apply(&mut loaded.trained.experiment)?;
         let named = args.data.as_deref().map(sets::dataset).transpose()?;
         let dataset = named.as_ref().unwrap_or(&loaded.trained.experiment.data.dataset);
         Ok(Self {
@@ -131,12 +150,14 @@ impl Subject {
         self.ensure_any(images, "training")
     }
 
+    /// Whether the test images are others than the training images.
+    pub fn has_test_apart(&self) -> bool {
+        self.named.as_ref().is_none_or(data::has_own_test)
+    }
+
     /// What the images of [`test`](Self::test) are: a set without test images of its own is measured as a whole.
     pub fn part_word(&self) -> &'static str {
-        match &self.named {
-            Some(set) if !data::has_own_test(set) => "images",
-            _ => "test images",
-        }
+        if self.has_test_apart() { "test images" } else { "images" }
     }
 
     /// How many images are measured on, and whether they are all.
@@ -189,36 +210,37 @@ impl Subject {
         Ok(images)
     }
 
-    /// `n` images synthesised by `steps`, u8 `[n,C,H,W]`.
-    pub fn synthesised(&self, n: i64, from: From, steps: usize) -> Result<Tensor> {
-        self.chains(n, from, steps, &Target::Any)
+    /// `n` images synthesised by chains of this length.
+    pub fn synthesised(&self, n: i64, from: From, length: Length) -> Result<Made> {
+        self.chains(n, from, length, &Target::Any)
     }
 
-    /// `n` images synthesised by class, u8 `[n,C,H,W]`, with the classes `[n]`, which take turns. Made once, where two
-    /// parts ask for the same.
-    pub fn by_class(&self, n: i64, from: From, steps: usize) -> Result<(Tensor, Tensor)> {
+    /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where two parts ask for the
+    /// same.
+    pub fn by_class(&self, n: i64, from: From, length: Length) -> Result<(Made, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
-        let key = (n, from, steps);
-        if let Some((made, images)) = self.conditional.get()
-            && *made == key
+        let key = (n, from, length);
+        if let Some((of, made)) = self.conditional.get()
+            && *of == key
         {
-            return Ok((images.shallow_clone(), asked));
+            return Ok((made.shared(), asked));
         }
-        let images = self.chains(n, from, steps, &Target::Classes(asked.shallow_clone()))?;
-        let _ = self.conditional.set((key, images.shallow_clone()));
-        Ok((images, asked))
+        let made = self.chains(n, from, length, &Target::Classes(asked.shallow_clone()))?;
+        let _ = self.conditional.set((key, made.shared()));
+        Ok((made, asked))
     }
 
-    fn chains(&self, n: i64, from: From, steps: usize, target: &Target) -> Result<Tensor> {
+    fn chains(&self, n: i64, from: From, length: Length, target: &Target) -> Result<Made> {
         let trained = &self.loaded.trained;
         memory::ensure_images("-n", n, trained.experiment.model.input, self.loaded.device)?;
         let mut rng = self.stream("samples");
         let starts = starts(from, &self.run, trained, n, target.first_classes(), &mut rng)?;
-        let progress = Progress::new((n as u64).saturating_mul(steps.max(1) as u64), 0);
-        progress.say(&format!("synthesising {n} images by chains of {steps} steps ..."));
+        let steps = length.whole() as u64;
+        let progress = Progress::new((n as u64).saturating_mul(steps.max(1)), 0);
+        progress.say(&format!("synthesising {n} images by chains of {length} ..."));
         let mut watch = |first: i64, k: usize, x: &Tensor| {
-            let before = (first as u64).saturating_mul(steps as u64);
+            let before = (first as u64).saturating_mul(steps);
             progress.at(before.saturating_add((k as u64).saturating_mul(x.size()[0] as u64)));
         };
         let experiment = &trained.experiment;
@@ -227,12 +249,15 @@ impl Subject {
             experiment,
             target,
             &starts,
-            steps,
+            length,
             &mut rng,
             &mut watch,
         )?;
         progress.finish();
-        Ok(data::to_u8(&x))
+        Ok(Made {
+            images: data::to_u8(&x),
+            starts: data::to_u8(&starts),
+        })
     }
 }
 
