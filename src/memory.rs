@@ -1,21 +1,30 @@
 //! How much memory there is, and sums of what a run will need of it that cannot overflow.
 
 use std::fs;
-use std::sync::OnceLock;
+use std::path::Path;
 
 /// Bytes that this process may still take: what is available, with swap, and at most what its container allows.
 ///
-/// Looked up once a process. Where the system does not tell, a bound that no machine reaches.
+/// Where the system does not tell, a bound that no machine reaches.
 pub fn available() -> u64 {
-    static FOUND: OnceLock<u64> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let machine = fs::read_to_string("/proc/meminfo")
-            .ok()
-            .and_then(|text| of_meminfo(&text));
-        let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-        let container = container.and_then(|text| text.trim().parse().ok());
-        machine.unwrap_or(UNKNOWN).min(container.unwrap_or(UNKNOWN))
-    })
+    let machine = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| of_meminfo(&text));
+    let container = left_to_group();
+    machine.unwrap_or(UNKNOWN).min(container.unwrap_or(UNKNOWN))
+}
+
+/// What a control group (version 2) may still take; cached files give way.
+fn left_to_group() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let folder = Path::new("/sys/fs/cgroup").join(own);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    let number = |text: String| text.trim().parse::<u64>().ok();
+    let (most, taken) = (number(read("memory.max")?)?, number(read("memory.current")?)?);
+    let stat = read("memory.stat")?;
+    let cached = stat.lines().find_map(|line| line.strip_prefix("file "))?;
+    Some(most.saturating_sub(taken.saturating_sub(cached.parse().ok()?)))
 }
 
 /// What is taken for the memory of a device that does not tell: 1 TiB.

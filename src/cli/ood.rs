@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
     let written = write(args, &folder, &scores, &compared)?;
     print(args, &inside, &scores, &compared)?;
-    written.iter().try_for_each(|path| outln!("{}", path.display()))?;
+    written.iter().try_for_each(|path| outln!("{}", shown_path(path)))?;
     Ok(Status::Done)
 }
 
@@ -106,11 +106,11 @@ fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
     for score in asked {
         match scores.iter().find(|s| same(**s, *score)) {
             None => scores.push(*score),
-            Some(known) if known != score => eprintln!(
+            Some(known) if known != score => say(&format!(
                 "notice: {} is left out, for it is the same number as {}",
                 score.word(),
                 known.word()
-            ),
+            )),
             Some(_) => {}
         }
     }
