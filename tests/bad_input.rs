@@ -324,7 +324,10 @@ fn sets_to_evaluate_against_are_found_missing_before_training() {
         (r#"[{"data":"svhn"}]"#, "cropped digits"),
     ] {
         bench.fails(
-            &format!("train tiny.yaml --out run --set evaluate.ood={set}"),
+            &format!(
+                "train tiny.yaml --out run --root {} --set evaluate.ood={set}",
+                bench.dir.path().display()
+            ),
             2,
             &[mention],
         );

@@ -42,7 +42,7 @@ pub fn ensure_same_limit(run: &RunDir, record: &SplitRecord) -> Result<()> {
     }
     Err(Error::file(
         &run.path().join(DATA),
-        "data.limit took the first images when this run was trained, and draws them now: training and validation images are others",
+        "data.limit took the first images (of a folder, every so many) when this run was trained, and draws them now: training and validation images are others",
         "start another run with --out (and --init-from this one), or use this run's test images or a named data set",
     ))
 }
