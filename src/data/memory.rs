@@ -28,7 +28,8 @@ pub(super) fn mib(bytes: u128) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// Bytes that the machine, and the control group of the process, still give; `None` where the system does not say.
+/// Bytes that the machine, and the control group of the process, still give; `None` where the
+/// system does not say.
 fn free() -> Option<u64> {
     let machine = kibibytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:");
     machine.into_iter().chain(left_to_group()).min()
