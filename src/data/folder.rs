@@ -44,7 +44,8 @@ impl Listing {
     /// Looks through `root` and all folders below, and tells by a warning what was passed over.
     ///
     /// # Errors
-    /// The folder is missing, cannot be read, or holds no picture; a class has only files of other kinds.
+    /// The folder is missing, cannot be read, or holds no picture; a class has only files of other
+    /// kinds.
     pub fn new(root: &Path) -> Result<Self> {
         let walk = Walk::through(root)?;
         let listing = Self::of(root, &walk)?;
@@ -171,7 +172,8 @@ fn class_of(root: &Path, file: &Path) -> Option<String> {
 
 /// A folder's name as text, different for different folders.
 ///
-/// A byte that is no part of UTF-8 becomes `\xNN`. Where a name has such bytes, or seems to, a backslash is doubled.
+/// A byte that is no part of UTF-8 becomes `\xNN`. Where a name has such bytes, or seems to, a
+/// backslash is doubled.
 fn class_name(name: &OsStr) -> String {
     match name.to_str() {
         Some(text) if !text.contains("\\x") => return text.into(),
