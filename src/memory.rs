@@ -12,11 +12,18 @@ pub fn available() -> u64 {
         let machine = fs::read_to_string("/proc/meminfo")
             .ok()
             .and_then(|text| of_meminfo(&text));
-        let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-        let container = container.and_then(|text| text.trim().parse().ok());
+        // "max", where a container has no bound, is no number.
+        let bound = |file: &str| -> Option<u64> { fs::read_to_string(file).ok()?.trim().parse().ok() };
+        let container = CONTAINER.iter().filter_map(|file| bound(file)).min();
         machine.unwrap_or(UNKNOWN).min(container.unwrap_or(UNKNOWN))
     })
 }
+
+/// Where the bound of a container stands, by the two versions of control groups.
+const CONTAINER: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
 
 /// What is taken for the memory of a device that does not tell: 1 TiB.
 pub const UNKNOWN: u64 = 1 << 40;
