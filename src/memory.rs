@@ -10,8 +10,10 @@ pub fn available() -> u64 {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| of_meminfo(&text));
-    let container = left_to_group();
-    machine.unwrap_or(UNKNOWN).min(container.unwrap_or(UNKNOWN))
+    // "max", where a container has no bound, is no number.
+    let bound = |file: &&str| -> Option<u64> { fs::read_to_string(file).ok()?.trim().parse().ok() };
+    let bounds = CONTAINER.iter().filter_map(bound).chain(left_to_group());
+    machine.into_iter().chain(bounds).min().unwrap_or(UNKNOWN)
 }
 
 /// What a control group (version 2) may still take; cached files give way.
@@ -26,6 +28,12 @@ fn left_to_group() -> Option<u64> {
     let cached = stat.lines().find_map(|line| line.strip_prefix("file "))?;
     Some(most.saturating_sub(taken.saturating_sub(cached.parse().ok()?)))
 }
+
+/// Where the bound of a container stands, by the two versions of control groups.
+const CONTAINER: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
 
 /// What is taken for the memory of a device that does not tell: 1 TiB.
 pub const UNKNOWN: u64 = 1 << 40;

@@ -22,6 +22,10 @@ pub fn check(text: &str) -> Result<(), Fault> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| {
             let (at, what) = (e.marker(), e.info());
+            // The parser looks ahead over brackets, and has a bound of its own on them.
+            if what == "recursion limit exceeded" {
+                return too_deep();
+            }
             let place = format!("line {} column {}", at.line(), at.col() + 1);
             (
                 format!("not valid YAML: {what} at {place}"),
@@ -36,11 +40,12 @@ pub fn check(text: &str) -> Result<(), Fault> {
 
 /// Refuses more lists and sections inside each other than any file has.
 pub fn check_depth(depth: usize) -> Result<(), Fault> {
-    if depth <= DEEPEST {
-        return Ok(());
-    }
+    if depth <= DEEPEST { Ok(()) } else { Err(too_deep()) }
+}
+
+fn too_deep() -> Fault {
     let what = format!("lists and sections lie inside each other more than {DEEPEST} deep");
-    Err((what, "write what lies inside as a row"))
+    (what, "write what lies inside as a row")
 }
 
 /// How many values there are so far, and how many each anchor stands for.
