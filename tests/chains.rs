@@ -40,16 +40,16 @@ fn the_last_steps_are_taken_without_noise() {
 fn the_last_steps_keep_the_last_step_size_of_a_schedule() {
     let bench = trained();
     let still = "--set sampler.noise_scale=0 --set sampler.clamp=null --set sampler.order=null";
-    let slow = format!("{still} --steps 0 --final-steps 4 --set sampler.step_size=2");
-    let falling = r#"--set sampler.step_schedule={"linear":{"end":0.2}}"#;
+    let slow = format!("{still} --steps 0 --final-steps 4 --set sampler.step_size=2.5");
+    let falling = r#"--set sampler.step_schedule={"linear":{"end":0.25}}"#;
     // A chain of one step has no way to fall: it is of the first size, and what follows of the last.
     let quick = format!("{still} {falling} --steps 0 --final-steps 4");
     assert_ne!(sampled(&bench, &quick), sampled(&bench, &slow));
     let mut kernel = experiment(&bench).sampler;
-    kernel.step_schedule = ebm::config::ChainSchedule::Linear { end: 0.2 };
+    kernel.step_schedule = ebm::config::ChainSchedule::Linear { end: 0.25 };
     let last = ebm::sampling::Langevin::new(&kernel, 10).without_noise();
     for k in [0, 3, 100] {
-        assert_eq!((last.step_size_at(k), last.noise_scale_at(k)), (2.0, 0.0));
+        assert_eq!((last.step_size_at(k), last.noise_scale_at(k)), (2.5, 0.0));
     }
 }
 

@@ -63,11 +63,13 @@ pub fn histogram(series: &[(String, Vec<f64>)], title: &str, label: &str, path: 
 /// The name of a set, its peak where the axis cuts that, and how many of its scores lie beneath and above the axis.
 fn legend((series, name): (usize, &str), shares: &[f64], top: f64, [beneath, above]: [usize; 2]) -> Vec<Entry> {
     let peak = peak(shares);
-    let notes = [
-        (beneath > 0).then(|| format!("{beneath} beyond the left end")),
-        (above > 0).then(|| format!("{above} beyond the right end")),
-        (peak > top).then(|| format!("peak {}", number(peak))),
-    ];
+    let beyond = match (beneath, above) {
+        (0, 0) => None,
+        (beneath, 0) => Some(format!("beyond: {beneath} left")),
+        (0, above) => Some(format!("beyond: {above} right")),
+        (beneath, above) => Some(format!("beyond: {beneath} left, {above} right")),
+    };
+    let notes = [beyond, (peak > top).then(|| format!("peak {}", number(peak)))];
     let note = |words| Entry { words, series: None };
     let name = Entry {
         words: name.to_owned(),
