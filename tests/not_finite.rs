@@ -186,7 +186,7 @@ layers:
 fn rewrite(bench: &Bench, run: &str, change: impl Fn(&mut BTreeMap<String, Named>)) {
     let dir = RunDir::open(&bench.path(run)).unwrap();
     let (found, _) = checkpoint::latest::<serde_json::Value>(&dir, u64::MAX).unwrap();
-    let mut contents: Contents<serde_json::Value> = found.unwrap();
+    let mut contents: Contents<serde_json::Value> = found.unwrap().contents;
     change(&mut contents.tensors);
     let experiment: Experiment = dir.experiment().unwrap();
     checkpoint::write(&dir, &yaml::to_text(&experiment), &contents, 9).unwrap();
