@@ -31,7 +31,9 @@ impl Site {
         let (inside, target) = (self.run.join(name), self.outside.join("linked"));
         if inside.exists() {
             move_to(&inside, &target);
-        } else {
+        }
+        // What is emptied must have been something.
+        if fs::metadata(&target).map_or(true, |file| file.len() == 0) {
             fs::write(&target, "of somebody else").unwrap();
         }
         symlink(&target, &inside).unwrap();
@@ -138,7 +140,7 @@ pub const CASES: [Case; 62] = [
         forge::record(&s.newest(), "/batches/position", json!(-1))
     }),
     ("position beyond the images", Either, |s, _| {
-        forge::record(&s.newest(), "/batches/position", json!(1 << 40))
+        forge::record(&s.newest(), "/batches/position", json!(1u64 << 40))
     }),
     ("epoch beyond the steps", Either, |s, _| {
         forge::record(&s.newest(), "/batches/epoch", json!(u64::MAX))

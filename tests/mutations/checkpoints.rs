@@ -28,7 +28,7 @@ struct World {
 
 #[test]
 fn damaged_and_forged_checkpoints_give_what_was_written_or_an_error() {
-    let numbers = numbers(100, 8);
+    let numbers = numbers(100, 9);
     let world = World::new();
     let mut report = Report::new("checkpoints");
     for number in numbers {
@@ -86,7 +86,6 @@ impl World {
         fs::create_dir_all(&site.outside).unwrap();
         fs::write(site.outside.join("foreign"), "of somebody else").unwrap();
         copy(&self.bench.path("base"), &site.run);
-        // A lock that was left is no part of the run.
         let dice = &mut Dice::new("checkpoints", number);
         let (kind, claim) = match CASES.get(number as usize) {
             Some((kind, claim, change)) => {

@@ -30,11 +30,6 @@ pub struct Mutant {
 }
 
 impl Mutant {
-    /// Architecture files have layers at their root, experiments have none.
-    pub fn is_model(&self) -> bool {
-        self.source.lines().any(|line| line.starts_with("layers:"))
-    }
-
     /// Whether reading it may end a process whatever it does about panics.
     pub fn is_risky(&self) -> bool {
         matches!(self.kind, "deep" | "aliases" | "long")
@@ -115,19 +110,42 @@ fn harmless(source: &str, dice: &mut Dice) -> Made {
     ("harmless", text.into_bytes(), Claim::Same)
 }
 
-/// A line twice, away, or at another depth.
+const LITERALS: [&str; 13] = [
+    "99999999999999999999999999",
+    "18446744073709551616",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "0b11",
+    "010",
+    "+5",
+    "5.",
+    ".5",
+    "1:30",
+    "1,5",
+    "5e0",
+];
+
+/// A line twice, away, with a number in another form, or at another depth.
 fn lines(source: &str, dice: &mut Dice) -> Made {
     let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
     let used: Vec<usize> = (0..lines.len())
         .filter(|i| !lines[*i].trim_start().starts_with('#'))
         .collect();
     let i = *dice.pick(&used);
-    match dice.below(5) {
+    match dice.below(7) {
         0 => lines.insert(i, lines[i].clone()),
         1 => drop(lines.remove(i)),
         2 => lines[i].insert_str(0, &" ".repeat(1 + dice.below(5))),
         3 => lines[i] = lines[i].trim_start().to_owned(),
-        _ => lines[i].insert(0, '\t'),
+        4 => lines[i].insert(0, '\t'),
+        _ => {
+            // A number as some read it and others do not.
+            let key = lines[i]
+                .split_once(": ")
+                .map_or(lines[i].clone(), |(key, _)| key.to_owned());
+            lines[i] = format!("{key}: {}", dice.pick(&LITERALS));
+        }
     }
     ("lines", (lines.join("\n") + "\n").into_bytes(), Claim::Either)
 }

@@ -8,7 +8,7 @@ use super::plan::Dice;
 pub type Way = Vec<String>;
 
 /// Numbers at the edges of their types, other types, and words that some readers of YAML take for something else.
-const VALUES: [&str; 44] = [
+const VALUES: [&str; 42] = [
     "0",
     "-1",
     "1",
@@ -26,9 +26,7 @@ const VALUES: [&str; 44] = [
     "9223372036854775807",
     "9223372036854775808",
     "18446744073709551615",
-    "18446744073709551616",
     "-9223372036854775808",
-    "99999999999999999999999999",
     "1000000000",
     "1000000000000",
     "0x7fffffff",
@@ -69,8 +67,12 @@ pub fn change(root: &mut Value, dice: &mut Dice) -> Change {
     let plain = |kind| Change { kind, set: None };
     match dice.below(100) {
         0..55 => {
-            let value: Value = serde_yaml::from_str(dice.pick(&VALUES)).unwrap();
-            *at(root, &way).unwrap() = value.clone();
+            let node = at(root, &way).unwrap();
+            let value = match near(node, dice) {
+                Some(near) if dice.below(2) == 0 => near,
+                _ => serde_yaml::from_str(dice.pick::<&str>(&VALUES)).unwrap(),
+            };
+            *node = value.clone();
             Change {
                 kind: "value",
                 set: Some((way, value)),
@@ -100,6 +102,19 @@ pub fn change(root: &mut Value, dice: &mut Dice) -> Change {
             *at(root, &place).unwrap() = branch;
             plain("moved")
         }
+    }
+}
+
+/// Another number near to one, or the other truth.
+fn near(node: &Value, dice: &mut Dice) -> Option<Value> {
+    match node {
+        Value::Bool(is_so) => Some((!is_so).into()),
+        Value::Number(n) => match (n.as_i64(), n.as_f64()) {
+            (Some(n), _) => Some((*dice.pick(&[n + 1, n - 1, 2 * n, n / 2, -n, 1000 * n])).into()),
+            (None, Some(n)) => Some((*dice.pick(&[n + 0.1, n - 0.1, 2.0 * n, n / 2.0, -n, 1e6 * n])).into()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

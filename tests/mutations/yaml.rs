@@ -242,6 +242,7 @@ fn check(m: &Mutant, folder: &Path, found: Option<&Outcome>) -> Outcome {
             Some("accepted by the program alone".into())
         }
         None if is_accepted && matches!(m.claim, Claim::Refused) => Some("accepted".into()),
+        None if !is_accepted && matches!(m.claim, Claim::Same) => Some(format!("refused\n{}", out.stderr)),
         None if !is_accepted && out.status.code() != Some(2) => Some(format!("{}\n{}", out.status, out.stderr)),
         None if !is_accepted => out.refusal_fault(),
         fault => fault,
