@@ -15,6 +15,7 @@
 //!   carry the sign: `-log p(x)`, `-max p(y|x)`.
 //! - Randomness is a value, [`rng::Stream`]. Torch's generator belongs to the process, so draw from one thread.
 //! - What a user writes and the outside world are an [`Error`]; the divergence of a run is a value.
+//! - What the library warns of goes through the crate `log`; the program says it on stderr.
 //! - Whoever uses a trained run gets its averaged weights (EMA) unless the raw ones are asked for.
 //!
 //! # Modules

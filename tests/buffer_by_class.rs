@@ -97,7 +97,10 @@ fn a_class_never_has_fewer_slots_than_chains_in_a_draw_and_an_absent_one_has_non
     assert_eq!((slots.iter().sum::<i64>(), slots[1]), (20, 0));
     assert!(slots[0] >= 16 && slots[2] >= 1 && slots[3] >= 1, "{slots:?}");
     let refused = shares.slots(17, 16).unwrap_err().to_string();
-    assert!(refused.contains("buffer.size") && refused.contains("give at least 18"), "{refused}");
+    assert!(
+        refused.contains("buffer.size") && refused.contains("give at least 18"),
+        "{refused}"
+    );
     let mut rng = Stream::new(9, "absent");
     for _ in 0..200 {
         let drawn = shares.draw(16, &mut rng);
@@ -153,7 +156,10 @@ fn a_look_by_class_gives_the_classes_asked_for_in_their_order() {
     assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), asked.len());
     let refused = buffer.peek_of_classes(&[1; 5], &mut rng).unwrap_err().to_string();
     assert!(refused.contains("holds 4 chains of class 1, and 5"), "{refused}");
-    assert_eq!(integers(&ReplayBuffer::even_classes(7, 3, Device::Cpu)), [0, 0, 1, 1, 2, 2, 2]);
+    assert_eq!(
+        integers(&ReplayBuffer::even_classes(7, 3, Device::Cpu)),
+        [0, 0, 1, 1, 2, 2, 2]
+    );
 }
 
 #[test]

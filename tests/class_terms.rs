@@ -41,7 +41,10 @@ fn unequal() -> Bench {
     fs::write(bench.path("biases.yaml"), MODEL).unwrap();
     fs::write(bench.path("unequal.yaml"), EXPERIMENT).unwrap();
     let weights = [
-        ("1.weight".to_owned(), Tensor::zeros([2, 16], (Kind::Float, tch::Device::Cpu))),
+        (
+            "1.weight".to_owned(),
+            Tensor::zeros([2, 16], (Kind::Float, tch::Device::Cpu)),
+        ),
         ("1.bias".to_owned(), Tensor::from_slice(&[20f32, 0.0])),
     ];
     let bytes = ebm::files::encode(&weights.into_iter().collect()).unwrap();
@@ -136,11 +139,23 @@ fn files_of_an_earlier_version_mean_what_they_meant_on_balanced_classes() {
         assert!(out.status.success(), "{}", common::text(&out.stderr));
         common::text(&out.stderr)
     };
-    let told = train("pairs", "{chains: by-class, p_x_weight: 0, p_y_given_x_weight: 1, p_x_y_weight: 0.3}");
-    assert!(told.contains("notice: objective:") && told.contains("p_x_given_y_weight in the place"), "{told}");
-    assert_eq!(lines(&bench.path("pairs"), "p_x_given_y_weight"), ["p_x_given_y_weight: 0.3"]);
+    let told = train(
+        "pairs",
+        "{chains: by-class, p_x_weight: 0, p_y_given_x_weight: 1, p_x_y_weight: 0.3}",
+    );
+    assert!(
+        told.contains("notice: objective:") && told.contains("p_x_given_y_weight in the place"),
+        "{told}"
+    );
+    assert_eq!(
+        lines(&bench.path("pairs"), "p_x_given_y_weight"),
+        ["p_x_given_y_weight: 0.3"]
+    );
     assert_eq!(lines(&bench.path("pairs"), "p_x_y_weight"), ["p_x_y_weight: 0.0"]);
-    let told = train("jem", "{chains: by-class, p_x_weight: 0.5, p_y_given_x_weight: 1, p_x_y_weight: 0.3}");
+    let told = train(
+        "jem",
+        "{chains: by-class, p_x_weight: 0.5, p_y_given_x_weight: 1, p_x_y_weight: 0.3}",
+    );
     assert!(told.contains("read as chains: with-class"), "{told}");
     assert_eq!(lines(&bench.path("jem"), "chains"), ["chains: with-class"]);
     assert_eq!(lines(&bench.path("jem"), "p_x_y_weight"), ["p_x_y_weight: 0.3"]);
@@ -160,7 +175,9 @@ fn p_x_may_begin_late() {
     bench.succeeds(&line);
     let text = fs::read_to_string(bench.path("run/metrics.jsonl")).unwrap();
     let steps = |key: &str| -> Vec<u64> {
-        let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        let lines = text
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
         let with = lines.filter(|l| l.get(key).is_some());
         with.filter_map(|l| l["step"].as_u64()).collect()
     };

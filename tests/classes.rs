@@ -282,18 +282,28 @@ fn a_buffer_by_class_gives_chains_of_the_asked_class() {
     bench.succeeds("sample withclass --from buffer --steps 0 --out w.npy -n 32");
     let classes = |name: &str| -> Vec<String> {
         let lines = bench.succeeds(&format!("score withclass {name} --format jsonl"));
-        let class = |l: &str| serde_json::from_str::<serde_json::Value>(l).unwrap()["class"].as_str().unwrap().to_owned();
+        let class = |l: &str| {
+            serde_json::from_str::<serde_json::Value>(l).unwrap()["class"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         lines.lines().map(class).collect()
     };
     let all = classes("w.npy");
     for class in ["stroke", "disc"] {
         let there = all.iter().filter(|c| *c == class).count();
         if there > 0 {
-            bench.succeeds(&format!("sample withclass --from buffer --steps 0 --class {class} -n {there} --out c.npy"));
+            bench.succeeds(&format!(
+                "sample withclass --from buffer --steps 0 --class {class} -n {there} --out c.npy"
+            ));
             assert!(classes("c.npy").iter().all(|c| c == class));
         }
         bench.fails(
-            &format!("sample withclass --from buffer --steps 0 --class {class} -n {} --out c.npy", there + 1),
+            &format!(
+                "sample withclass --from buffer --steps 0 --class {class} -n {} --out c.npy",
+                there + 1
+            ),
             2,
             &[&format!("{there} chains of class")],
         );

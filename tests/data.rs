@@ -4,8 +4,12 @@
 mod bad;
 #[path = "data/batches.rs"]
 mod batches;
+#[path = "data/damage.rs"]
+mod damage;
 #[path = "data/files.rs"]
 mod files;
+#[path = "data/folders.rs"]
+mod folders;
 #[path = "data/loaders.rs"]
 mod loaders;
 #[path = "data/pixels.rs"]

@@ -41,7 +41,9 @@ fn network() -> Network {
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(0, "init")).unwrap();
     let values = [tensor(&WEIGHT, &[3, 2]), tensor(&BIAS, &[3])];
     let state = network.state().into_iter().zip(values);
-    network.load(&state.map(|((name, _), t)| (name, t)).collect(), "test").unwrap();
+    network
+        .load(&state.map(|((name, _), t)| (name, t)).collect(), "test")
+        .unwrap();
     network
 }
 
@@ -84,7 +86,10 @@ fn gradient(objective: &ObjectiveConfig, n: i64, rng: &mut Stream) -> Tensor {
         true => kept,
         false => draw_classes(&of_ends, &rng.gumbel(&[n, 3], Device::Cpu)),
     };
-    let pairs = [live.joint_of(&logits, &labels, &x), live.joint_of(&of_ends, &chosen, &ends)];
+    let pairs = [
+        live.joint_of(&logits, &labels, &x),
+        live.joint_of(&of_ends, &chosen, &ends),
+    ];
     let terms = Terms {
         marginal: (objective.p_x_weight > 0.0).then(|| {
             [
@@ -97,7 +102,11 @@ fn gradient(objective: &ObjectiveConfig, n: i64, rng: &mut Stream) -> Tensor {
         ..Terms::default()
     };
     JointObjective::new(objective).loss(&terms).loss.backward();
-    let grads: Vec<Tensor> = network.parameters().iter().map(|(_, p)| p.grad().flatten(0, -1)).collect();
+    let grads: Vec<Tensor> = network
+        .parameters()
+        .iter()
+        .map(|(_, p)| p.grad().flatten(0, -1))
+        .collect();
     Tensor::cat(&grads, 0).to_kind(Kind::Double)
 }
 
@@ -124,7 +133,10 @@ fn shares() -> Tensor {
 fn responsibilities() -> Tensor {
     let _guard = tch::no_grad_guard();
     let network = network();
-    LiveEnergy::new(&network, Mode::Eval, 1.0).raw(&images()).softmax(1, Kind::Float) / 8.0
+    LiveEnergy::new(&network, Mode::Eval, 1.0)
+        .raw(&images())
+        .softmax(1, Kind::Float)
+        / 8.0
 }
 
 fn p_x() -> Tensor {
@@ -141,9 +153,15 @@ fn agrees(objective: ObjectiveConfig, expected: &Tensor) {
     let mut rng = Stream::new(11, "pairs");
     let found: Vec<Tensor> = (0..300).map(|_| gradient(&objective, 100, &mut rng)).collect();
     let found = Tensor::stack(&found, 0);
-    let (mean, error) = (found.mean_dim(0, false, None), found.std_dim(0, true, false) / 300f64.sqrt());
+    let (mean, error) = (
+        found.mean_dim(0, false, None),
+        found.std_dim(0, true, false) / 300f64.sqrt(),
+    );
     let off = (&mean - expected).abs() - error * 5.0;
-    assert!(off.max().double_value(&[]) < 1e-6, "{objective:?}: {mean}, expected {expected}");
+    assert!(
+        off.max().double_value(&[]) < 1e-6,
+        "{objective:?}: {mean}, expected {expected}"
+    );
 }
 
 fn weights(chains: Chains, [x, y_x, x_y, xy]: [f64; 4]) -> ObjectiveConfig {
@@ -173,7 +191,10 @@ fn p_x_given_y_is_learned_by_chains_that_keep_their_class() {
 #[test]
 fn p_x_and_p_x_y_are_learned_by_chains_that_draw_their_class() {
     tch::set_num_threads(1);
-    agrees(weights(Chains::WithClass, [0.0, 0.0, 0.0, 1.0]), &of_pairs(&p_of_classes()));
+    agrees(
+        weights(Chains::WithClass, [0.0, 0.0, 0.0, 1.0]),
+        &of_pairs(&p_of_classes()),
+    );
     agrees(weights(Chains::WithClass, [1.0, 0.0, 0.0, 0.0]), &p_x());
     agrees(
         weights(Chains::WithClass, [0.5, 1.0, 0.0, 0.3]),

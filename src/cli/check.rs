@@ -29,6 +29,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let experiment = Experiment::load(&args.file, &args.sets)?;
         say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
+        data::look_through(&experiment.data.dataset)?;
         print_model(&experiment.model, &summary);
         print_experiment(&experiment);
     }

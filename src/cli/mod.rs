@@ -28,6 +28,7 @@ mod starts;
 mod synthesis;
 mod threshold;
 mod train;
+mod warnings;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,6 +61,9 @@ enum Status {
     after_help = "Exit codes: 0 done, 1 failure, 2 usage or input, 3 training diverged, 4 out of distribution (score --threshold), 130 interrupted"
 )]
 struct Cli {
+    /// How many MiB of memory one picture may take while it is read; larger ones are refused
+    #[arg(long, global = true, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    max_picture_mib: u64,
     #[command(subcommand)]
     command: Command,
 }
@@ -89,7 +93,12 @@ enum Command {
 /// Parses the command line, runs the command, and words what went wrong.
 pub fn main() -> ExitCode {
     word_panics();
-    let command = Cli::parse().command;
+    let Cli {
+        command,
+        max_picture_mib,
+    } = Cli::parse();
+    warnings::listen();
+    crate::data::bound_pictures(max_picture_mib.saturating_mul(1 << 20));
     if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
         crate::process::tune();
     }

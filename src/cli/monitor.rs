@@ -75,7 +75,9 @@ fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, fou
     let slots = buffer.slots_by_class();
     let of_each = (n as usize / slots.len()).max(1);
     let looked_at: Vec<usize> = slots.iter().map(|slots| of_each.min(*slots)).collect();
-    let classes = (0..).zip(&looked_at).flat_map(|(class, n)| std::iter::repeat_n(class, *n));
+    let classes = (0..)
+        .zip(&looked_at)
+        .flat_map(|(class, n)| std::iter::repeat_n(class, *n));
     let classes: Vec<i64> = classes.collect();
     let x = buffer.peek_of_classes(&classes, rng)?;
     let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &x, BATCH)?;

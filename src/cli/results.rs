@@ -120,9 +120,7 @@ pub fn from_noise(network: &Network, trainer: &Trainer, n: i64, step: &mut dyn F
     let e = trainer.experiment();
     let mut rng = Stream::new(e.seed, "report").derive(trainer.state().step);
     let target = match (e.objective.chains, network.classes()) {
-        (Chains::ByClass, Some(classes)) => {
-            Target::Classes(ReplayBuffer::even_classes(n, classes, trainer.device()))
-        }
+        (Chains::ByClass, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, trainer.device())),
         _ => Target::Any,
     };
     let starts = trainer.starter().draw(n, target.first_classes(), &mut rng);

@@ -1,18 +1,35 @@
 //! A folder of pictures: which files belong to it, their labels, and reading them with bounded memory.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
-use super::stack::missing;
-use super::{Images, picture};
-use crate::config::FitRule;
+use super::walk::{Kinds, Walk};
+use super::{Images, memory, picture};
+use crate::config::{Dataset, FitRule};
 use crate::error::{Error, Result};
 
 /// How much is held on the host at once while pictures are decoded.
 const BLOCK: i64 = 32 << 20;
+
+/// Looks through the folders of a data set that are there, without reading a picture.
+///
+/// # Errors
+/// A folder holds no picture, or a class has only files of other kinds.
+pub fn look_through(dataset: &Dataset) -> Result<()> {
+    let Dataset::Folder(folder) = dataset else {
+        return Ok(());
+    };
+    let named = [Some(&folder.path), folder.test.as_ref()];
+    let there = named.into_iter().flatten().filter(|path| path.is_dir());
+    there
+        .map(PathBuf::as_path)
+        .try_for_each(|path| Listing::new(path).map(drop))
+}
 
 /// The picture files below a folder, sorted by path, with what their sub-folders say.
 pub(super) struct Listing {
@@ -23,30 +40,59 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Looks through `root` and all folders below; hidden files and folders are passed over.
+    /// Looks through `root` and all folders below, and tells by a warning what was passed over.
+    ///
+    /// # Errors
+    /// The folder is missing, cannot be read, or holds no picture; a class has only files of other kinds.
+    pub fn new(root: &Path) -> Result<Self> {
+        let walk = Walk::through(root)?;
+        let listing = Self::of(root, &walk)?;
+        listing.ensure_no_class_is_lost(&walk)?;
+        warn_of_left_out(root, &walk);
+        Ok(listing)
+    }
+
+    /// The same where nobody asks for classes: a sub-folder may hold only files of other kinds.
     ///
     /// # Errors
     /// The folder is missing, cannot be read, or holds no picture.
-    pub fn new(root: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        walk(root, &mut Vec::new(), &mut files)?;
-        if files.is_empty() {
-            return Err(Error::file(
-                root,
-                "holds no picture; expected files that end in .png, .jpg, .jpeg, .webp, .bmp or .gif",
-                "name a folder with pictures",
-            ));
+    pub fn without_classes(root: &Path) -> Result<Self> {
+        let walk = Walk::through(root)?;
+        let listing = Self::of(root, &walk)?;
+        warn_of_left_out(root, &walk);
+        Ok(listing)
+    }
+
+    fn of(root: &Path, walk: &Walk) -> Result<Self> {
+        if walk.pictures.is_empty() {
+            return Err(no_picture(root, walk));
         }
-        files.sort();
-        let names: Option<Vec<String>> = files.iter().map(|f| class_of(root, f)).collect();
-        let mut classes = names.unwrap_or_default();
-        classes.sort();
-        classes.dedup();
+        let names: Option<BTreeSet<String>> = walk.pictures.iter().map(|f| class_of(root, f)).collect();
         Ok(Self {
             root: root.into(),
-            files,
-            classes,
+            files: walk.pictures.clone(),
+            classes: names.unwrap_or_default().into_iter().collect(),
         })
+    }
+
+    /// A class whose files are all of other kinds would vanish, and the others be numbered anew.
+    fn ensure_no_class_is_lost(&self, walk: &Walk) -> Result<()> {
+        if self.classes.is_empty() {
+            return Ok(());
+        }
+        let of = |file: &Path| class_of(&self.root, file).filter(|name| self.classes.binary_search(name).is_err());
+        let Some(lost) = walk.other_files().find_map(|(file, _)| of(file)) else {
+            return Ok(());
+        };
+        let kinds: Kinds = walk
+            .other_files()
+            .filter(|(file, _)| of(file).as_ref() == Some(&lost))
+            .collect();
+        Err(Error::file(
+            &self.root,
+            format!("the sub-folder `{lost}` is a class without a picture: {kinds}; {EXPECTED}"),
+            format!("convert the files of `{lost}`, or take the sub-folder away"),
+        ))
     }
 
     /// The same folder with only the files at the indices `at`.
@@ -79,6 +125,7 @@ impl Listing {
         let labels = self.labels(classes)?;
         let [c, h, w] = input;
         let bytes = (c * h * w) as usize;
+        memory::ensure(self.files.len() as u128 * bytes as u128, device, &self.root)?;
         let out = Tensor::empty([self.files.len() as i64, c, h, w], (Kind::Uint8, device));
         let at_once = (BLOCK / bytes as i64).max(1) as usize;
         for (i, files) in self.files.chunks(at_once).enumerate() {
@@ -120,31 +167,49 @@ impl Listing {
 fn class_of(root: &Path, file: &Path) -> Option<String> {
     let mut parts = file.strip_prefix(root).ok()?.components();
     let first = parts.next()?;
-    parts.next().map(|_| first.as_os_str().to_string_lossy().into_owned())
+    parts.next().map(|_| class_name(first.as_os_str()))
 }
 
-/// Collects pictures below `folder`; a link that leads back to a folder above is not followed.
-fn walk(folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> Result<()> {
-    let real = fs::canonicalize(folder).map_err(|e| missing(folder, e))?;
-    if above.contains(&real) {
-        return Ok(());
+/// A folder's name as text, different for different folders.
+///
+/// A byte that is no part of UTF-8 becomes `\xNN`. Where a name has such bytes, or seems to, a backslash is doubled.
+fn class_name(name: &OsStr) -> String {
+    match name.to_str() {
+        Some(text) if !text.contains("\\x") => return text.into(),
+        _ => {}
     }
-    above.push(real);
-    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
-        let path = entry.map_err(Error::io(folder))?.path();
-        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if hidden {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, above, files)?;
-        } else if picture::is_picture(&path) {
-            files.push(path);
-        }
+    let mut escaped = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        escaped += &chunk.valid().replace('\\', "\\\\");
+        escaped.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
-    above.pop();
-    Ok(())
+    escaped
 }
+
+fn no_picture(root: &Path, walk: &Walk) -> Error {
+    let kinds: Kinds = walk.left_out.iter().collect();
+    let others = if kinds.count() > 0 {
+        format!("; {kinds}")
+    } else {
+        String::new()
+    };
+    Error::file(
+        root,
+        format!("holds no picture{others}; {EXPECTED}"),
+        "name a folder with pictures",
+    )
+}
+
+fn warn_of_left_out(root: &Path, walk: &Walk) {
+    if !walk.left_out.is_empty() {
+        let kinds: Kinds = walk.left_out.iter().collect();
+        log::warn!("{}: {kinds}", root.display());
+    }
+}
+
+/// What a folder is searched for.
+const EXPECTED: &str =
+    "expected files that end in .png, .jpg, .jpeg, .jfif, .webp, .bmp, .gif, .tif, .tiff, .ppm, .pgm, .pbm or .pnm";
 
 /// The bytes of all files one after another; each core decodes its share.
 fn decode(files: &[PathBuf], input: [i64; 3], rule: FitRule) -> Result<Vec<u8>> {

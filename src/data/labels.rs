@@ -17,7 +17,7 @@ pub fn labelled(images: &Images, classes: i64, per_class: Option<usize>, seed: u
         return Err(Error::input(
             "data.dataset",
             "the images have no labels, and the objective uses them",
-            "give labels (a file of them, or a sub-folder a class), or set objective.p_y_given_x_weight and p_x_y_weight to 0",
+            "give labels (a file of them, or a sub-folder a class), or set the weights of p(y|x), p(x|y) and p(x,y) to 0",
         ));
     };
     if found != classes {

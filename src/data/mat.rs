@@ -15,6 +15,9 @@ const HEADER: u64 = 128;
 /// No header of an array of numbers has parts as long as this.
 const LONGEST: u32 = 1 << 16;
 
+/// No more bytes come out of one that zlib packed.
+const MOST_PACKED: u64 = 1032;
+
 /// Element types of the format.
 const COMPRESSED: u32 = 15;
 const MATRIX: u32 = 14;
@@ -105,25 +108,26 @@ pub(super) fn arrays(path: &Path, visit: Visit) -> Result<()> {
         }
         let body = BufReader::new((&mut file).take(bytes.into()));
         match element {
-            MATRIX => matrix(path, body, visit)?,
-            COMPRESSED => compressed(path, ZlibDecoder::new(body), visit)?,
+            MATRIX => matrix(path, body, bytes.into(), visit)?,
+            COMPRESSED => compressed(path, ZlibDecoder::new(body), bytes.into(), visit)?,
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The one matrix that a compressed element holds; its checksum is looked at as well.
-fn compressed(path: &Path, mut body: impl Read, visit: Visit) -> Result<()> {
+/// The one matrix that a compressed element of so many bytes holds; its checksum is looked at as well.
+fn compressed(path: &Path, mut body: impl Read, bytes: u64, visit: Visit) -> Result<()> {
     let [element, _] = words(&mut body).map_err(|e| damaged(path, &e))?;
     if element == MATRIX {
-        matrix(path, &mut body, visit)?;
+        matrix(path, &mut body, bytes * MOST_PACKED, visit)?;
         io::copy(&mut body, &mut io::sink()).map_err(|e| damaged(path, &e))?;
     }
     Ok(())
 }
 
-fn matrix(path: &Path, mut body: impl Read, visit: Visit) -> Result<()> {
+/// An array that can have `most` bytes at most, by what the file holds.
+fn matrix(path: &Path, mut body: impl Read, most: u64, visit: Visit) -> Result<()> {
     let fault = |e: io::Error| damaged(path, &e);
     let (_, flags) = part(&mut body).map_err(fault)?;
     let (_, dims) = part(&mut body).map_err(fault)?;
@@ -155,6 +159,9 @@ fn matrix(path: &Path, mut body: impl Read, visit: Visit) -> Result<()> {
             array.name, array.dims, array.bytes
         );
         return Err(Error::file(path, what, REMEDY));
+    }
+    if array.bytes > most {
+        return Err(truncated(path));
     }
     match inline {
         Some(numbers) => visit(&array, &mut Cursor::new(numbers)),

@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// What every .npy file begins with.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// No header of plain numbers is as long as this.
+const LONGEST: usize = 1 << 16;
+
 /// A header's content.
 struct Header {
     /// Bytes before the first number.
@@ -25,10 +28,16 @@ pub(super) fn stack(path: &Path, input: [i64; 3]) -> Result<Stack> {
         return Err(Error::file(
             path,
             format!(
-                "expected images of u8 (`|u1`), found numbers of kind `{}`",
+                "expected images of u8 (`|u1`) from 0 (black) to 255 (white), found numbers of kind `{}`",
                 header.descr
             ),
-            "convert them to 0..255 and save `images.astype(numpy.uint8)`",
+            match header.descr.trim_start_matches(['|', '<', '=', '>']) {
+                "b1" => "save `images.astype(numpy.uint8) * 255`",
+                kind if kind.starts_with('f') => {
+                    "bring them to 0..255 (`images * 255` where they are 0 to 1), then save `images.round().astype(numpy.uint8)`"
+                }
+                _ => "bring them to 0..255, then save `images.astype(numpy.uint8)`",
+            },
         ));
     }
     let (shape, channels_last) = match header.shape[..] {
@@ -74,15 +83,15 @@ pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
             "save one integer an image",
         ));
     };
-    let (convert, width): (fn(&[u8]) -> i64, usize) = match header.descr.trim_start_matches(['|', '<', '=']) {
-        "u1" => (|b| i64::from(b[0]), 1),
-        "i1" => (|b| i64::from(b[0] as i8), 1),
-        "u2" => (|b| i64::from(u16::from_le_bytes(fixed(b))), 2),
-        "i2" => (|b| i64::from(i16::from_le_bytes(fixed(b))), 2),
-        "u4" => (|b| i64::from(u32::from_le_bytes(fixed(b))), 4),
-        "i4" => (|b| i64::from(i32::from_le_bytes(fixed(b))), 4),
-        "u8" => (|b| u64::from_le_bytes(fixed(b)).try_into().unwrap_or(i64::MAX), 8),
-        "i8" => (|b| i64::from_le_bytes(fixed(b)), 8),
+    let (convert, width): (fn(&[u8]) -> i128, usize) = match header.descr.trim_start_matches(['|', '<', '=']) {
+        "u1" => (|b| i128::from(b[0]), 1),
+        "i1" => (|b| i128::from(b[0] as i8), 1),
+        "u2" => (|b| i128::from(u16::from_le_bytes(fixed(b))), 2),
+        "i2" => (|b| i128::from(i16::from_le_bytes(fixed(b))), 2),
+        "u4" => (|b| i128::from(u32::from_le_bytes(fixed(b))), 4),
+        "i4" => (|b| i128::from(i32::from_le_bytes(fixed(b))), 4),
+        "u8" => (|b| i128::from(u64::from_le_bytes(fixed(b))), 8),
+        "i8" => (|b| i128::from(i64::from_le_bytes(fixed(b))), 8),
         _ => {
             return Err(Error::file(
                 path,
@@ -96,7 +105,17 @@ pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
     };
     stack::check_length(path, header.length as u128 + count as u128 * width as u128)?;
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    Ok(bytes[header.length..].chunks_exact(width).map(convert).collect())
+    let number = |b: &[u8]| {
+        let label = convert(b);
+        label.try_into().map_err(|_| {
+            Error::file(
+                path,
+                format!("holds the label {label}, which numbers no class"),
+                "number the classes from 0",
+            )
+        })
+    };
+    bytes[header.length..].chunks_exact(width).map(number).collect()
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -124,6 +143,11 @@ fn header(path: &Path) -> Result<Header> {
             )));
         }
     };
+    if length > LONGEST {
+        return Err(wrong(format!(
+            "announces a header of {length} bytes, expected {LONGEST} at most"
+        )));
+    }
     let bytes = head(path, (prefix + length) as u64)?;
     if bytes.len() < prefix + length {
         return Err(short());

@@ -88,11 +88,13 @@ impl ScoreInput {
     /// A picture of its own, or `None` where `path` is a folder or stack, whose images come next.
     fn picture(&mut self, path: &Path) -> Result<Option<Tensor>> {
         if path.is_dir() {
-            let listing = Listing::new(path)?;
+            let listing = Listing::without_classes(path)?;
             listing.files.into_iter().rev().for_each(|f| self.waiting.push_front(f));
             return Ok(None);
         }
         if let Some(stack) = stack::detect(path, self.input)? {
+            picture::ensure_entry(path, stack.shape, self.input[1])?;
+            stack.warn_if_nearly_black()?;
             self.open = Some(stack.images()?);
             self.index = 0;
             return Ok(None);

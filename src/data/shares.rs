@@ -53,7 +53,11 @@ impl ClassShares {
     /// # Errors
     /// When there are too few slots for that.
     pub fn slots(&self, size: i64, n: i64) -> Result<Vec<i64>> {
-        let least: Vec<i64> = self.counts.iter().map(|c| (n * c + self.all() - 1) / self.all()).collect();
+        let least: Vec<i64> = self
+            .counts
+            .iter()
+            .map(|c| (n * c + self.all() - 1) / self.all())
+            .collect();
         let needed = least.iter().sum::<i64>();
         if needed > size {
             let classes = self.classes();

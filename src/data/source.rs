@@ -94,15 +94,11 @@ pub(super) struct StackFiles<'a> {
 
 impl StackFiles<'_> {
     fn stack(&self, path: &Path, input: [i64; 3]) -> Result<Stack> {
-        let stack = if self.is_npy {
-            npy::stack(path, input)?
+        if self.is_npy {
+            npy::stack(path, input)
         } else {
-            idx::stack(path)?
-        };
-        if stack.count > 0 && stack.shape.iter().all(|s| *s > 0) {
-            return Ok(stack);
+            idx::stack(path)
         }
-        Err(Error::file(path, "holds no image", "give a stack of one image or more"))
     }
 
     /// The shape that all headers agree on.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Images, idx, npy};
+use super::walk::special;
+use super::{Images, idx, memory, npy};
 use crate::error::{Error, Result};
 
 /// How much of a file is held on the host at once while it is copied to the device.
@@ -26,8 +27,19 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// The same stack, once the file is known to be exactly as long as its header says.
+    /// The same stack, once it is known to hold images and to be exactly as long as its header says.
     pub fn checked(self) -> Result<Self> {
+        if self.count == 0 || self.shape.contains(&0) {
+            let [c, h, w] = self.shape;
+            return Err(Error::file(
+                &self.path,
+                format!(
+                    "holds no image: its header announces {} of {c} x {h} x {w} (channels, height, width)",
+                    self.count
+                ),
+                "give a stack of one image or more",
+            ));
+        }
         // Sizes come from the file: no product of them may wrap before the length is checked.
         let sizes = self.shape.iter().chain([&self.count]);
         let bytes = sizes.fold(1u128, |product, size| product.saturating_mul(*size as u128));
@@ -40,8 +52,10 @@ impl Stack {
         self.shape.iter().product::<i64>() as usize
     }
 
-    /// All images, u8 `[N,C,H,W]`, block by block.
+    /// All images, u8 `[N,C,H,W]`, block by block; a warning tells where they are nearly black.
     pub fn read(&self, device: Device) -> Result<Tensor> {
+        memory::ensure(self.count as u128 * self.image_bytes() as u128, device, &self.path)?;
+        self.warn_if_nearly_black()?;
         let [c, h, w] = self.shape;
         let stored = if self.channels_last { [h, w, c] } else { self.shape };
         let out = Tensor::empty([self.count, c, h, w], (Kind::Uint8, device));
@@ -61,6 +75,30 @@ impl Stack {
             },
         )?;
         Ok(out)
+    }
+
+    /// Warns where no level is above 1: the images were of 0 to 1 before they became bytes, or are masks.
+    ///
+    /// Reading ends at the first level above 1.
+    pub fn warn_if_nearly_black(&self) -> Result<()> {
+        let mut file = File::open(&self.path).map_err(Error::io(&self.path))?;
+        file.seek(SeekFrom::Start(self.header)).map_err(Error::io(&self.path))?;
+        let mut block = vec![0; 1 << 16];
+        let mut largest = 0;
+        while largest <= 1 {
+            match file.read(&mut block).map_err(Error::io(&self.path))? {
+                0 => break,
+                n => largest = block[..n].iter().copied().fold(largest, u8::max),
+            }
+        }
+        if largest <= 1 {
+            log::warn!(
+                "{}: the largest level of all images is {largest}, levels go from 0 (black) to 255 (white); \
+                 if they were meant to be 0 to 1, multiply by 255 before saving as uint8",
+                self.path.display()
+            );
+        }
+        Ok(())
     }
 
     /// One image after another, as u8 `[C,H,W]` on the host.
@@ -146,8 +184,17 @@ pub(super) fn check_length(path: &Path, expected: u128) -> Result<()> {
     ))
 }
 
-/// The first bytes of a file, at most `n`.
+/// The first bytes of a file, at most `n`; what is no regular file is not opened, since that might never end.
 pub(super) fn head(path: &Path, n: u64) -> Result<Vec<u8>> {
+    let kind = std::fs::metadata(path).map_err(|e| missing(path, e))?.file_type();
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "folder" } else { special(kind) };
+        return Err(Error::file(
+            path,
+            format!("is a {found}; expected a file"),
+            "copy its content to a file, and name that",
+        ));
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| missing(path, e))?;
     file.take(n).read_to_end(&mut bytes).map_err(Error::io(path))?;
@@ -201,15 +248,12 @@ pub(super) fn labelled(
     }
     let classes: Vec<String> = match classes {
         Some(names) => names.iter().map(ToString::to_string).collect(),
-        None => {
-            let count = labels.iter().max().map_or(0, |m| m.saturating_add(1));
-            (0..count.clamp(0, MOST_CLASSES)).map(|c| c.to_string()).collect()
-        }
+        None => numbered(&labels),
     };
     if let Some(wrong) = labels.iter().find(|l| !(0..classes.len() as i64).contains(*l)) {
         return Err(Error::file(
             path,
-            format!("holds the label {wrong}, expected 0 to {}", classes.len() - 1),
+            format!("holds the label {wrong}, expected 0 to {}", classes.len() as i64 - 1),
             "number the classes from 0",
         ));
     }
@@ -223,3 +267,13 @@ pub(super) fn labelled(
 
 /// Beyond so many classes a label is taken for an error.
 const MOST_CLASSES: i64 = 1 << 16;
+
+/// Names for the numbers up to the largest label; where that is none, for as many as there could be.
+fn numbered(labels: &[i64]) -> Vec<String> {
+    let largest = labels.iter().max().copied().unwrap_or(0);
+    let count = match largest {
+        0..MOST_CLASSES => largest + 1,
+        _ => MOST_CLASSES,
+    };
+    (0..count).map(|class| class.to_string()).collect()
+}

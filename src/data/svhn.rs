@@ -5,9 +5,9 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::Images;
 use super::mat::{self, Array, Number};
 use super::stack::labelled;
+use super::{Images, memory};
 use crate::error::{Error, Result};
 
 /// Height, width and channels of an image.
@@ -49,6 +49,7 @@ fn images(path: &Path, array: &Array, numbers: &mut dyn Read, device: Device) ->
     if array.number != Number::U8 {
         return Err(unlike(path, array, "images `X` of u8 [32,32,3,N]"));
     }
+    memory::ensure(array.bytes.into(), device, path)?;
     let out = Tensor::empty([count, 3, 32, 32], (Kind::Uint8, device));
     let mut block = vec![0; BLOCK.min(count) as usize * PIXELS];
     for from in (0..count).step_by(BLOCK as usize) {

@@ -7,8 +7,8 @@ mod network;
 mod stages;
 
 pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy, joint, marginal};
-pub use drawn_class::{DrawnClassEnergy, draw_classes};
 pub use compose::{GaussianReference, Sum, Tempered};
+pub use drawn_class::{DrawnClassEnergy, draw_classes};
 pub use network::{FrozenEnergy, LiveEnergy};
 pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 

@@ -78,7 +78,10 @@ impl JointObjective {
         if let Some([pos, neg]) = &terms.pairs {
             let out = self.likelihood.loss(pos, neg);
             sum.add(out.loss, self.cfg.p_x_given_y_weight + self.cfg.p_x_y_weight);
-            let parts = [("joint_energy_pos", out.energy_pos), ("joint_energy_neg", out.energy_neg)];
+            let parts = [
+                ("joint_energy_pos", out.energy_pos),
+                ("joint_energy_neg", out.energy_neg),
+            ];
             sum.parts.extend(parts);
         }
         let extra = [

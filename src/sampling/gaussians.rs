@@ -92,8 +92,13 @@ impl ClassGaussians {
         let device = self.means.device();
         let image = rng.integers(self.counts.iter().sum(), n, device);
         // Images are numbered class after class: how many classes end at or before the number.
-        let until = Tensor::from_slice(&self.counts).to_device(device).cumsum(0, Kind::Int64);
-        image.unsqueeze(1).ge_tensor(&until).sum_dim_intlist(1, false, Kind::Int64)
+        let until = Tensor::from_slice(&self.counts)
+            .to_device(device)
+            .cumsum(0, Kind::Int64);
+        image
+            .unsqueeze(1)
+            .ge_tensor(&until)
+            .sum_dim_intlist(1, false, Kind::Int64)
     }
 }
 

@@ -110,7 +110,13 @@ impl State {
             _ => None,
         };
         let buffer = match experiment.objective.uses_buffer() {
-            true => Some(first_chains(experiment, shares.as_ref(), starter, &mut streams.buffer, device)?),
+            true => Some(first_chains(
+                experiment,
+                shares.as_ref(),
+                starter,
+                &mut streams.buffer,
+                device,
+            )?),
             false => None,
         };
         let batches = Batches::new(
@@ -281,7 +287,9 @@ fn first_chains(
         return Ok(ReplayBuffer::new(&experiment.buffer, fresh, rng));
     };
     let slots = shares.slots(size, experiment.train.batch_size as i64)?;
-    let of_slot = (0..).zip(slots).flat_map(|(class, n)| std::iter::repeat_n(class, n as usize));
+    let of_slot = (0..)
+        .zip(slots)
+        .flat_map(|(class, n)| std::iter::repeat_n(class, n as usize));
     let of_slot = Tensor::from_slice(&of_slot.collect::<Vec<i64>>()).to_device(device);
     let fresh = starter.draw(size, Some(&of_slot), rng);
     ReplayBuffer::new(&experiment.buffer, fresh, rng).by_class(of_slot, shares.classes())

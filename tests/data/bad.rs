@@ -72,6 +72,21 @@ fn a_size_that_overflows_is_a_truncated_file() {
 }
 
 #[test]
+fn a_stack_that_memory_does_not_hold_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file with a hole of 4 TiB, as long as its header says.
+    let header = npy_bytes("|u1", &[1 << 20, 2048, 2048], &[]);
+    let path = write(dir.path().join("i.npy"), &header);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(header.len() as u64 + (4 << 40)).unwrap();
+    refused(
+        &npy(&path, None),
+        [1, 2048, 2048],
+        &[name(&path), "4194304 MiB of memory", "are free"],
+    );
+}
+
+#[test]
 fn labels_that_do_not_belong_to_the_images() {
     let dir = tempfile::tempdir().unwrap();
     let images = write(dir.path().join("i"), idx_bytes(&[3, 2, 2], &pattern(12)));
@@ -90,9 +105,32 @@ fn labels_that_do_not_belong_to_the_images() {
     refused(&idx(&images, Some(&short)), [1, 2, 2], &[name(&short), "truncated"]);
     let stack = write(dir.path().join("i.npy"), npy_bytes("|u1", &[2, 2, 2], &pattern(8)));
     let negative = write(dir.path().join("n.npy"), npy_bytes("|i1", &[2], &[0, 0xff]));
-    refused(&npy(&stack, Some(&negative)), [1, 2, 2], &["the label -1"]);
+    refused(
+        &npy(&stack, Some(&negative)),
+        [1, 2, 2],
+        &["the label -1", "expected 0 to 0"],
+    );
+    let negative = write(dir.path().join("n.npy"), npy_bytes("|i1", &[2], &[0xfe, 0xff]));
+    refused(
+        &npy(&stack, Some(&negative)),
+        [1, 2, 2],
+        &["the label -2", "expected 0 to 65535", "number the classes from 0"],
+    );
+    let far = write(
+        dir.path().join("f.npy"),
+        npy_bytes("<u4", &[2], &[0, 0, 0, 0, 0, 0, 1, 0]),
+    );
+    refused(
+        &npy(&stack, Some(&far)),
+        [1, 2, 2],
+        &["the label 65536", "expected 0 to 65535"],
+    );
     let huge = write(dir.path().join("h.npy"), npy_bytes("<u8", &[2], &[0xff; 16]));
-    refused(&npy(&stack, Some(&huge)), [1, 2, 2], &["the label"]);
+    refused(
+        &npy(&stack, Some(&huge)),
+        [1, 2, 2],
+        &["the label 18446744073709551615"],
+    );
     let reals = write(dir.path().join("r.npy"), npy_bytes("<f4", &[2], &[0; 8]));
     refused(&npy(&stack, Some(&reals)), [1, 2, 2], &["integers", "`<f4`"]);
 }
@@ -121,7 +159,15 @@ fn npy_truncated_of_the_wrong_kind_shape_or_magic() {
         &["Fortran"],
     );
     with(&npy_bytes("|u1", &[0, 2, 2], &[]), &["no image"]);
+    with(&npy_bytes("|u1", &[3, 0, 2], &[]), &["no image", "3 of 1 x 0 x 2"]);
     with(&npy_bytes("|u1", &[-3, 2, 2], &[]), &["header cannot be read"]);
+    with(
+        &npy_bytes("|b1", &[3, 2, 2], &[1; 12]),
+        &["0 (black) to 255 (white)", "`|b1`", "* 255"],
+    );
+    let mut long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec();
+    long.extend([b' '; 200]);
+    with(&long, &["a header of 4294967295 bytes"]);
 }
 
 #[test]
@@ -233,12 +279,16 @@ fn a_folder_that_is_missing_empty_or_holds_what_does_not_decode() {
     let good = save(&picture(4, 4, |_, _| [1; 3]), d.join("bad/a.png"));
     let mut half = fs::read(good).unwrap();
     half.truncate(half.len() / 2);
-    for (content, file) in [(half, "b.png"), (b"text".to_vec(), "c.jpg"), (Vec::new(), "d.webp")] {
+    for (content, file, what) in [
+        (half, "b.png", "data end early"),
+        (b"text".to_vec(), "c.jpg", "does not decode"),
+        (Vec::new(), "d.webp", "does not decode"),
+    ] {
         let path = write(d.join("bad").join(file), content);
         refused(
             &with_itself_as_test(folder(&d.join("bad"), FitRule::Crop)),
             [1, 4, 4],
-            &[name(&path), "does not decode"],
+            &[name(&path), what],
         );
         fs::remove_file(path).unwrap();
     }
