@@ -43,7 +43,7 @@ check: build ## format, lints and docs with warnings denied; every model and exp
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps
 	@for file in models/*.yaml experiments/*.yaml; do \
-		echo "$(EBM) check $$file"; "$(EBM)" check "$$file" >/dev/null || exit 1; \
+		echo "$(EBM) check $$file --file-only"; "$(EBM)" check "$$file" --file-only >/dev/null || exit 1; \
 	done
 
 bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sampled variances (ten minutes)

@@ -1,12 +1,19 @@
 //! The library's one error type: every message says what, where, and what to do.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong outside the mathematics; divergence is a value, not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A configuration or architecture file that cannot be accepted.
-    #[error("{}: {}{what}\n  remedy: {remedy}", file.display(), key_prefix(key))]
+    #[error(
+        "{}: {}{}\n  remedy: {}",
+        shown_path(file),
+        key_prefix(key),
+        shown(what),
+        shown(remedy)
+    )]
     Config {
         /// The file, as the user named it.
         file: PathBuf,
@@ -18,7 +25,7 @@ pub enum Error {
         remedy: String,
     },
     /// Data, images, runs, checkpoints or devices that cannot be used.
-    #[error("{place}: {what}\n  remedy: {remedy}")]
+    #[error("{}: {}\n  remedy: {}", shown(place), shown(what), shown(remedy))]
     Input {
         /// The file, folder or argument.
         place: String,
@@ -27,8 +34,18 @@ pub enum Error {
         /// What to do about it.
         remedy: String,
     },
+    /// A number that was computed and cannot be right, such as a score that is not finite.
+    #[error("{}: {}\n  remedy: {}", shown(place), shown(what), shown(remedy))]
+    Failure {
+        /// The file, folder or part of the work.
+        place: String,
+        /// What was expected and what was found.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown_path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -36,7 +53,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// LibTorch refused an operation.
-    #[error("LibTorch: {0}")]
+    #[error("LibTorch: {}", shown_lines(&.0.to_string()))]
     Torch(#[from] tch::TchError),
 }
 
@@ -58,6 +75,15 @@ impl Error {
         Self::input(path.display(), what, remedy)
     }
 
+    /// A computation that gave no usable number (exit code 1), at `place`.
+    pub fn failure(place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::Failure {
+            place: place.to_string(),
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// Wraps an I/O error with the path it happened at; for `map_err`.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
@@ -74,6 +100,43 @@ fn key_prefix(key: &str) -> String {
     if key.is_empty() {
         String::new()
     } else {
-        format!("{key}: ")
+        format!("{}: ", shown(key))
     }
+}
+
+/// A word from outside as people may see it: what would steer a terminal or forge a line is written out.
+///
+/// Control characters, line separators and the marks that turn the direction of text become `\n`, `\x1b` or `\u{202e}`.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(steers) {
+        return text.into();
+    }
+    let escape = |c: char| match c {
+        c if !steers(c) => c.to_string(),
+        '\n' | '\r' | '\t' => c.escape_default().to_string(),
+        c if (c as u32) < 0x100 => format!("\\x{:02x}", c as u32),
+        c => c.escape_unicode().to_string(),
+    };
+    text.chars().map(escape).collect::<String>().into()
+}
+
+/// The same of a path.
+pub fn shown_path(path: &Path) -> String {
+    shown(&path.to_string_lossy()).into_owned()
+}
+
+/// The same of a text of several lines: they stay lines, those after the first indented, so that none of them can pass
+/// for a message of this program.
+pub fn shown_lines(text: &str) -> String {
+    text.lines().map(shown).collect::<Vec<_>>().join("\n  ")
+}
+
+/// Whether a character moves the cursor, changes what stands around it, or cannot be seen.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        )
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

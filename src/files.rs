@@ -1,9 +1,10 @@
 //! Files that are whole or absent: atomic writes, and named tensors as safetensors.
 
+mod write;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -12,62 +13,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+pub(crate) use write::{TEMPORARY, temporary_name};
+pub use write::{create_parent, probe, sync_parent, write_atomic, write_synced};
+
 /// Tensors by name.
 pub type Named = BTreeMap<String, Tensor>;
-
-/// Writes `bytes` to a new file and makes them durable; a failure leaves no file behind.
-pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(path);
-        Error::Io {
-            path: path.into(),
-            source: e,
-        }
-    })
-}
-
-/// Replaces `path` by `bytes` at once: a reader meets the old file or the new one, never a part.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = sibling(path, ".tmp");
-    write_synced(&temporary, bytes)?;
-    fs::rename(&temporary, path).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::Io {
-            path: path.into(),
-            source: e,
-        }
-    })?;
-    sync_parent(path)
-}
-
-/// Makes the folder that a file is to be written into, where it is missing.
-pub fn create_parent(path: &Path) -> Result<()> {
-    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(parent) => fs::create_dir_all(parent).map_err(Error::io(parent)),
-        None => Ok(()),
-    }
-}
-
-/// Makes a rename or a removal inside a folder durable.
-pub fn sync_parent(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent))
-}
-
-/// `path` with a suffix after its name.
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(suffix);
-    path.with_file_name(name)
-}
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -95,11 +45,22 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(place, e))?;
     file.iter()
         .map(|(name, view)| {
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let shape = shape(view.shape()).ok_or_else(|| {
+                let what = format!("tensor {name} has the impossible shape {:?}", view.shape());
+                damaged(place, what)
+            })?;
             let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype(), place)?)?;
             Ok((name.to_owned(), tensor))
         })
         .collect()
+}
+
+/// A shape as LibTorch takes it, whose numbers can be counted; a side of 0 hides the others from the file's own check.
+fn shape(sides: &[usize]) -> Option<Vec<i64>> {
+    let count = sides
+        .iter()
+        .try_fold(1i64, |count, n| count.checked_mul(i64::try_from(*n).ok()?.max(1)));
+    count.map(|_| sides.iter().map(|&n| n as i64).collect())
 }
 
 /// Reads a safetensors file.
@@ -160,6 +121,35 @@ fn kind(dtype: Dtype, place: &str) -> Result<Kind> {
             "store it as F32, F64, F16, BF16, I64, I32, I16, U8 or BOOL",
         )
     })
+}
+
+/// Refuses tensors that hold a NaN or an infinity.
+///
+/// # Errors
+/// Names each such tensor and how many of its numbers are none: `w (3 of 27 numbers)`.
+pub fn ensure_finite(tensors: &Named, place: &str) -> Result<()> {
+    const LISTED: usize = 5;
+    let mut faults = Vec::new();
+    for (name, tensor) in tensors.iter().filter(|(_, t)| t.is_floating_point()) {
+        let bad = tensor.isfinite().logical_not().sum(Kind::Int64).f_int64_value(&[])?;
+        if bad > 0 {
+            faults.push(format!("{name} ({bad} of {} numbers)", tensor.numel()));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let more = if faults.len() > LISTED { ", ..." } else { "" };
+    let listed = faults.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>();
+    Err(Error::input(
+        place,
+        format!(
+            "{} tensors hold NaN or infinities: {}{more}",
+            faults.len(),
+            listed.join(", ")
+        ),
+        "use numbers of before the training that made them diverged, such as an older checkpoint",
+    ))
 }
 
 /// Compares what is there with what is expected, name by name, and words every difference in one error.

@@ -20,7 +20,8 @@
 //!
 //! # Modules
 //! A module imports only from those before it.
-//! - [`error`], [`files`], [`rng`]: the error type, files that are written whole, randomness.
+//! - [`error`], [`files`], [`memory`], [`rng`]: the error type, files that are written whole, how much memory there is,
+//!   randomness.
 //! - [`config`]: experiment and architecture files as plain types, and their checks; no tensors.
 //! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network.
 //! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
@@ -42,6 +43,7 @@ pub mod error;
 pub mod eval;
 pub mod ffi;
 pub mod files;
+pub mod memory;
 pub mod nn;
 pub mod objective;
 pub mod optim;

@@ -1,4 +1,4 @@
-//! Sets a process up for work on a CPU: how threads wait, what becomes of freed memory, the smallest numbers.
+//! A process on a CPU: how its threads wait, what becomes of freed memory, the smallest numbers, how much it takes.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -23,14 +23,31 @@ const FEW: &str = "1000";
 /// `ebm` calls this; one of your own that uses the library is faster with it, and right without.
 pub fn tune() {
     if [SPINS, "OMP_WAIT_POLICY"].iter().all(|v| env::var_os(v).is_none()) {
-        restart();
+        restart(SPINS, FEW);
     }
     ffi::keep_freed_memory();
     ffi::flush_denormals();
 }
 
-/// Comes back only where the program cannot be started anew; it works as it is, too.
-fn restart() {
+/// Lets cuBLAS repeat bit for bit: it reads from the environment, as the process starts, in how much memory it works.
+///
+/// To be called as [`tune`] is; unless the environment says something already, the process starts its program anew.
+pub fn repeat_products() {
+    const WORK_SPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
+    if env::var_os(WORK_SPACE).is_none() {
+        restart(WORK_SPACE, ":4096:8");
+    }
+}
+
+/// The most memory in bytes that the process has had at any time; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+/// Starts the program anew with a variable set. Comes back only where that cannot be; the program works as it is, too.
+fn restart(variable: &str, value: &str) {
     let Ok(program) = env::current_exe() else {
         return;
     };
@@ -39,5 +56,5 @@ fn restart() {
     if let Some(name) = args.next() {
         command.arg0(name);
     }
-    let _ = command.args(args).env(SPINS, FEW).exec();
+    let _ = command.args(args).env(variable, value).exec();
 }

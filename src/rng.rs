@@ -55,6 +55,11 @@ impl Stream {
         }
     }
 
+    /// Whether both are the same stream, wherever each stands.
+    pub fn is_of(&self, other: &Self) -> bool {
+        self.seed == other.seed
+    }
+
     /// How many draws were made.
     pub fn counter(&self) -> u64 {
         self.counter

@@ -250,7 +250,8 @@ fn accuracy_falls_with_the_radius_from_that_of_clean_images() {
         20,
         &Stream::new(13, "a"),
         &mut || calls += 1,
-    );
+    )
+    .unwrap();
     assert_eq!((calls, curve.images), (3 * 5, 50));
     assert_eq!((curve.points[0].epsilon, curve.points[0].accuracy), (0.0, 0.96));
     let accuracies: Vec<f64> = curve.points.iter().map(|p| p.accuracy).collect();

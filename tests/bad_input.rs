@@ -324,7 +324,10 @@ fn sets_to_evaluate_against_are_found_missing_before_training() {
         (r#"[{"data":"svhn"}]"#, "cropped digits"),
     ] {
         bench.fails(
-            &format!("train tiny.yaml --out run --set evaluate.ood={set}"),
+            &format!(
+                "train tiny.yaml --out run --root {} --set evaluate.ood={set}",
+                bench.dir.path().display()
+            ),
             2,
             &[mention],
         );
@@ -353,12 +356,11 @@ fn more_held_out_than_there_is_and_more_than_fits_into_memory() {
         &["data.validation", "60"],
     );
     assert_no_run(&bench);
-    let stderr = bench.fails(
+    bench.fails(
         "train tiny.yaml --out run --set buffer.size=100000000000",
-        1,
-        &["memory", "remedy"],
+        2,
+        &["buffer.size", "memory", "remedy"],
     );
-    assert!(!stderr.contains("frame #"), "LibTorch's stack is shown:\n{stderr}");
     assert_no_run(&bench);
 }
 

@@ -110,6 +110,35 @@ fn scores_far_out_do_not_flatten_the_rest() {
 }
 
 #[test]
+fn one_score_far_out_among_few_does_not_squeeze_the_rest_and_is_counted() {
+    let width = |picture: &RgbImage| {
+        let blue = coloured(picture, BLUE);
+        blue.iter().map(|p| p.0).max().unwrap() - blue.iter().map(|p| p.0).min().unwrap()
+    };
+    let mut data = normal(1, 60, 0.0, 1.0);
+    let before = histogram_of(&[("data", &data)]);
+    data[17] = 1e6;
+    let one = histogram_of(&[("data", &data)]);
+    assert!(
+        width(&one) * 10 > width(&before) * 8,
+        "{} {}",
+        width(&one),
+        width(&before)
+    );
+    // The legend has a line for what lies beyond, on the side where it lies.
+    let legend = |picture: &RgbImage| image::imageops::crop_imm(picture, 760, 62, 240, 22).to_image();
+    let dark = |picture: &RgbImage| legend(picture).pixels().filter(|p| p[0] < 128).count();
+    assert!(
+        dark(&before) == 0 && dark(&one) > 50,
+        "{} {}",
+        dark(&before),
+        dark(&one)
+    );
+    data[17] = -1e6;
+    assert_ne!(legend(&one), legend(&histogram_of(&[("data", &data)])));
+}
+
+#[test]
 fn odd_scores_give_a_sane_histogram_or_an_error() {
     for sets in [
         vec![("one", &[0.0][..])],

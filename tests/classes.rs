@@ -156,7 +156,7 @@ fn what_the_model_and_a_judge_see_is_told() {
     let out = bench
         .succeeds("sample run -n 20 --steps 30 --out a.npy --classes all --judge other --json figures/a.json --trace");
     assert!(
-        out.contains("seen by the model itself") && out.contains("seen by other"),
+        out.contains("seen by the network that drew them") && out.contains("seen by other"),
         "{out}"
     );
     assert!(
@@ -164,6 +164,18 @@ fn what_the_model_and_a_judge_see_is_told() {
         "{out}"
     );
     let figures = json(&bench, "figures/a.json");
+    // What the network sees in images that its own chains sought for that is no measure, and is told to be none.
+    assert!(!out.contains("says nothing of the images"), "{out}");
+    let alone = bench.succeeds("evaluate run --parts agreement -n 8 --steps 1 --json figures/b.json");
+    assert!(
+        alone.contains("its share says nothing of the images") && alone.contains("--judge RUN"),
+        "{alone}"
+    );
+    for own in [&figures["own"], &json(&bench, "figures/b.json")["agreement"]["own"]] {
+        assert_eq!(own["independent"], false, "{own}");
+        assert!(own["judged_by"].as_str().unwrap().contains("drew the images"), "{own}");
+    }
+    assert_eq!(figures["judge"]["independent"], true);
     let images = to_unit(&stack(&bench, "a.npy"));
     for (view, run) in [("own", "run"), ("judge", "other")] {
         let logits = frozen(&bench, run).1.network().forward(&images);

@@ -337,7 +337,7 @@ fn check_accepts_every_file_that_is_shipped() {
         for entry in fs::read_dir(root.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "yaml") {
-                let stdout = bench.succeeds(&format!("check {}", path.display()));
+                let stdout = bench.succeeds(&format!("check {} --file-only", path.display()));
                 assert!(stdout.contains("total"), "{}: {stdout}", path.display());
                 assert_eq!(
                     stdout.ends_with("accepted\n"),
@@ -353,18 +353,17 @@ fn check_accepts_every_file_that_is_shipped() {
 }
 
 #[test]
-fn check_needs_no_pictures_but_training_does() {
+fn check_of_the_file_alone_needs_no_pictures_but_training_does() {
     let bench = Bench::new();
     let set = |fit: &str| format!(r#"--set data.dataset={{"folder":{{"path":"photos","fit":"{fit}"}}}}"#);
     for fit in ["crop", "stretch", "pad"] {
-        bench.succeeds(&format!("check tiny.yaml {}", set(fit)));
-        bench.fails(
-            &format!("train tiny.yaml --out run {}", set(fit)),
-            2,
-            &["photos", "no such file or folder"],
-        );
+        bench.succeeds(&format!("check tiny.yaml --file-only {}", set(fit)));
+        for command in ["check tiny.yaml", "train tiny.yaml --out run"] {
+            let line = format!("{command} {}", set(fit));
+            bench.fails(&line, 2, &["photos", "no such file or folder"]);
+        }
     }
-    bench.fails(&format!("check tiny.yaml {}", set("exact")), 2, &["photos"]);
+    bench.fails(&format!("check tiny.yaml --file-only {}", set("exact")), 2, &["photos"]);
     assert!(!bench.path("run").exists());
 }
 

@@ -122,8 +122,10 @@ fn bytes_of_tensors_are_counted_to_the_byte() {
     // This one is older than the counting, and freed in its time.
     let older = Tensor::zeros([1000], (Kind::Float, Device::Cpu));
     assert_eq!(ffi::cpu_bytes(), ffi::CpuBytes { now: 0, peak: 0 });
-    ffi::count_cpu_bytes().unwrap();
-    ffi::count_cpu_bytes().unwrap();
+    // SAFETY: the only thread that uses LibTorch.
+    unsafe { ffi::count_cpu_bytes() }.unwrap();
+    // SAFETY: the only thread that uses LibTorch.
+    unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bytes = || ffi::cpu_bytes().now;
     let held = Tensor::zeros([250], (Kind::Double, Device::Cpu));
     assert_eq!(bytes(), 2000);
@@ -152,7 +154,8 @@ fn a_convolution_gives_all_its_memory_back() {
     [Kind::Float, Kind::BFloat16]
         .into_iter()
         .for_each(|kind| drop(convolve(kind)));
-    ffi::count_cpu_bytes().unwrap();
+    // SAFETY: the only thread that uses LibTorch.
+    unsafe { ffi::count_cpu_bytes() }.unwrap();
     for kind in [Kind::Float, Kind::BFloat16] {
         let size = kind.elt_size_in_bytes() as u64;
         let out = convolve(kind);

@@ -20,7 +20,8 @@ struct Case {
     auroc: f64,
     aupr_in: f64,
     aupr_out: f64,
-    fpr95: f64,
+    fpr95_in: f64,
+    fpr95_out: f64,
     threshold: f64,
 }
 
@@ -31,7 +32,8 @@ struct Brackets {
     auroc: [f64; 4],
     aupr_in: [f64; 4],
     aupr_out: [f64; 4],
-    fpr95: [f64; 4],
+    fpr95_in: [f64; 4],
+    fpr95_out: [f64; 4],
 }
 
 fn golden() -> Golden {
@@ -42,15 +44,15 @@ fn of(inside: &[f64], outside: &[f64]) -> Detection {
     detection(&Tensor::from_slice(inside), &Tensor::from_slice(outside), None).unwrap()
 }
 
-fn figures(d: &Detection) -> [f64; 4] {
-    [d.auroc, d.aupr_in, d.aupr_out, d.fpr95]
+fn figures(d: &Detection) -> [f64; 5] {
+    [d.auroc, d.aupr_in, d.aupr_out, d.fpr95_in, d.fpr95_out]
 }
 
 #[test]
 fn the_figures_are_scikit_learns() {
     for (name, case) in golden().detection {
         let found = of(&case.inside, &case.outside);
-        let expected = [case.auroc, case.aupr_in, case.aupr_out, case.fpr95];
+        let expected = [case.auroc, case.aupr_in, case.aupr_out, case.fpr95_in, case.fpr95_out];
         for (found, expected) in figures(&found).iter().zip(expected) {
             assert!((found - expected).abs() < 1e-13, "{name}: {found} is not {expected}");
         }
@@ -63,16 +65,16 @@ fn the_figures_are_scikit_learns() {
 
 #[test]
 fn the_figures_of_hand_counted_cases() {
-    assert_eq!(figures(&of(&[1.0, 2.0], &[3.0, 4.0, 5.0])), [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(figures(&of(&[1.0, 2.0], &[3.0, 4.0, 5.0])), [1.0, 1.0, 1.0, 0.0, 0.0]);
     // All tied: precision is the share of the positives.
-    assert_eq!(figures(&of(&[7.0; 3], &[7.0])), [0.5, 0.75, 0.25, 1.0]);
+    assert_eq!(figures(&of(&[7.0; 3], &[7.0])), [0.5, 0.75, 0.25, 1.0, 1.0]);
     // Outliers first: precisions 1 / 2 and 2 / 4 of recalls 1 / 2 and 1; the data first: 1 / 1, then 2 / 3.
     let mixed = of(&[4.0, 2.0], &[3.0, f64::NEG_INFINITY]);
-    let expected = [0.25, (0.5 + 2.0 / 4.0) / 2.0, (0.5 + 0.5) / 2.0, 1.0];
+    let expected = [0.25, (0.5 + 2.0 / 4.0) / 2.0, (0.5 + 0.5) / 2.0, 1.0, 1.0];
     assert_eq!(figures(&mixed), expected);
     // 0 is -0, and the infinite are numbers.
-    assert_eq!(figures(&of(&[-0.0], &[0.0])), [0.5, 0.5, 0.5, 1.0]);
-    assert_eq!(figures(&of(&[-0.0], &[f64::INFINITY])), [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(figures(&of(&[-0.0], &[0.0])), [0.5, 0.5, 0.5, 1.0, 1.0]);
+    assert_eq!(figures(&of(&[-0.0], &[f64::INFINITY])), [1.0, 1.0, 1.0, 0.0, 0.0]);
 }
 
 #[test]
@@ -103,11 +105,10 @@ fn two_gaussians_have_their_closed_form() {
     // The variances of the count of outliers and of the threshold, a quantile; five standard errors.
     let of_threshold = 0.95 * 0.05 * (density_out / density_in).powi(2);
     let error = ((closed * (1.0 - closed) + of_threshold) / n as f64).sqrt();
-    assert!(
-        (found.fpr95 - closed).abs() < 5.0 * error,
-        "{} is not {closed}",
-        found.fpr95
-    );
+    // The two sides mirror each other, so both conventions have the same value.
+    for fpr95 in [found.fpr95_in, found.fpr95_out] {
+        assert!((fpr95 - closed).abs() < 5.0 * error, "{fpr95} is not {closed}");
+    }
 }
 
 #[test]
@@ -129,7 +130,8 @@ fn the_intervals_are_the_bootstraps() {
         ("auroc", intervals.auroc, brackets.auroc),
         ("aupr_in", intervals.aupr_in, brackets.aupr_in),
         ("aupr_out", intervals.aupr_out, brackets.aupr_out),
-        ("fpr95", intervals.fpr95, brackets.fpr95),
+        ("fpr95_in", intervals.fpr95_in, brackets.fpr95_in),
+        ("fpr95_out", intervals.fpr95_out, brackets.fpr95_out),
     ] {
         let [low, high] = found;
         assert!((bracket[0]..=bracket[1]).contains(&low), "{name}: {low} in {bracket:?}");

@@ -223,11 +223,14 @@ fn samples_that_are_the_reference_are_perfect_and_others_are_not() {
     }
     let (out, figures) = measure("--from buffer -n 30");
     assert!(
-        out.contains("chains of 0 steps from the replay buffer") && figures["samples"] == 30,
+        out.contains("chains of 0 steps from persistent chains of the checkpoint's buffer") && figures["samples"] == 30,
         "{out}"
     );
     let (out, _) = measure("--by-class -n 11 --steps 1");
-    assert!(out.contains("chains of 1 steps from noise, by class"), "{out}");
+    assert!(
+        out.contains("chains of 1 steps from noise, every pixel uniform in [-1, 1], by class"),
+        "{out}"
+    );
     // Chains that were trained by class are also sampled so, unless it is refused.
     bench.succeeds(
         "train tiny.yaml --set model=classes.yaml --set objective.chains=by-class --set objective.p_x_weight=0 --set objective.p_x_given_y_weight=1 --set train.steps=1 --out k",
@@ -268,7 +271,7 @@ fn a_torchscript_network_gets_the_images_that_are_stated() {
             size: Some([whole(&case["size"][0]), whole(&case["size"][1])]),
             range: [number(&case["range"][0]), number(&case["range"][1])],
         };
-        let features = Features::script(script("identity").as_ref(), input, Device::Cpu).unwrap();
+        let features = Features::script(script("identity").as_ref(), input, false, Device::Cpu).unwrap();
         let c = whole(&case["channels"]);
         let levels = (Tensor::arange(2 * c * 30, (Kind::Int64, Device::Cpu)) * 89 + 31).remainder(256);
         let images = levels.view([2, c, 6, 5]).to_kind(Kind::Uint8);

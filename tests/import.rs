@@ -249,3 +249,86 @@ cnn.cnn_layers.hidden.last.: '11.'
     refused("cnn.cnn_layers.2.: 4.", &["names.yaml", "the number 4", "in quotes"]);
     assert!(!bench.path("refused").exists());
 }
+
+/// A file of PyTorch's says what it is, and how to convert it in one line.
+#[test]
+fn files_that_are_no_safetensors_name_the_conversion() {
+    let bench = Bench::new();
+    let zip = |first: &str| [b"PK\x03\x04", first.as_bytes()].concat();
+    for (name, bytes, what) in [
+        ("new.pth", zip("archive/data.pkl"), "torch.save"),
+        ("old.ckpt", b"\x80\x02\x8a\x0al\xfc\x9cF".to_vec(), "pickle"),
+        ("it's.pt", zip("net/data.pkl net/code/__torch__.py"), "TorchScript"),
+    ] {
+        fs::write(bench.path(name), bytes).unwrap();
+        let said = bench.fails(
+            &format!("import {name} --model tiny_model.yaml --out run"),
+            2,
+            &[
+                name.trim_start_matches("it's"),
+                what,
+                "not safetensors",
+                "python3 -c 'import torch",
+            ],
+        );
+        let remedy = said.lines().find(|l| l.contains("remedy")).unwrap();
+        let stem = name.split('.').next().unwrap().replace('\'', "'\\''");
+        assert!(
+            remedy.contains("save_file(") && remedy.contains(&format!("\"{stem}.safetensors\"")),
+            "{remedy}"
+        );
+        assert!(!bench.path("run").exists());
+    }
+    fs::write(bench.path("net.h5"), b"\x89HDF\r\n").unwrap();
+    bench.fails(
+        "import net.h5 --model tiny_model.yaml --out run",
+        2,
+        &["net.h5", "HDF5"],
+    );
+}
+
+/// A header that lies about shapes and places is one plain error.
+#[test]
+fn impossible_safetensors_are_one_error() {
+    let bench = Bench::new();
+    let entry = |shape: &str, offsets: &str| {
+        format!("{{\"w\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
+    };
+    let headers = [
+        entry("[-1]", "[0,4]"),
+        entry("[2]", "[0,4]"),
+        entry("[4611686018427387905]", "[0,4]"),
+        entry("[9223372036854775808,0]", "[0,0]"),
+        entry("[0,9223372036854775807,4]", "[0,0]"),
+        entry("[1]", "[4,0]"),
+        entry("[1]", "[0,18446744073709551615]"),
+        entry("[1]", "[8,12]"),
+        "[".repeat(5000),
+    ];
+    let mut files: Vec<Vec<u8>> = headers
+        .iter()
+        .map(|h| [&(h.len() as u64).to_le_bytes()[..], h.as_bytes(), &[0; 4]].concat())
+        .collect();
+    // A header that is longer than the file, and than any.
+    files.push([&u64::MAX.to_le_bytes()[..], b"{}"].concat());
+    files.push(b"abc".to_vec());
+    for (i, bytes) in files.iter().enumerate() {
+        fs::write(bench.path("bad.safetensors"), bytes).unwrap();
+        let line = "import bad.safetensors --model tiny_model.yaml --out run";
+        let said = bench.fails(line, 2, &["bad.safetensors: not a usable safetensors file", "remedy: "]);
+        assert_eq!(said.lines().count(), 2, "{i}: {said}");
+    }
+}
+
+#[test]
+fn an_export_onto_a_folder_is_refused() {
+    let bench = Bench::new();
+    bench.import("run", common::CLASSIFIER);
+    fs::create_dir(bench.path("here")).unwrap();
+    let said = bench.fails(
+        "export run here",
+        2,
+        &["here: cannot be written: it is a folder", "remedy: "],
+    );
+    assert_eq!(said.lines().count(), 2, "{said}");
+}

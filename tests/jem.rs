@@ -31,6 +31,7 @@ fn a_plain_classifier_is_the_same_trainer_without_chains() {
     assert!(classification["accuracy"].as_f64().unwrap() > 0.7, "{classification}");
     assert!(logged(&bench, "plain", "energy_neg").is_empty() && logged(&bench, "plain", "chain_grad_norm").is_empty());
     assert!(!logged(&bench, "plain", "images_per_second").is_empty());
+    assert!(logged(&bench, "plain", "loss").is_empty(), "it is the cross entropy");
     let (first, last) = (
         logged(&bench, "plain", "cross_entropy")[0].1,
         logged(&bench, "plain", "cross_entropy").pop().unwrap().1,
@@ -149,10 +150,11 @@ fn the_monitor_measures_and_keeps_the_best() {
     ));
     let keys = [
         "frechet_fresh",
+        "frechet_start",
+        "frechet_train",
         "frechet_buffer",
         "validation_accuracy",
         "auroc_uniform",
-        "validation_auroc",
         "buffer_agreement",
         "buffer_agreement_worst_class",
         "buffer_age_spread",
@@ -190,6 +192,21 @@ fn the_monitor_of_an_energy_without_classes_goes_by_distance() {
         (Some("-frechet_fresh"), Some(-least))
     );
     assert!(logged(&bench, "run", "validation_accuracy").is_empty());
+    // The sets of the table are uniform noise alone: their mean is no other number.
+    assert!(logged(&bench, "run", "validation_auroc").is_empty());
+    // What the chains are read against does not change where the features do not.
+    for key in ["frechet_start", "frechet_train"] {
+        let values = logged(&bench, "run", key);
+        assert!(
+            values.len() == 2 && values[0].1 == values[1].1 && values[0].1 > 0.0,
+            "{key}: {values:?}"
+        );
+    }
+    let first = |key| logged(&bench, "run", key)[0].1;
+    assert!(
+        first("frechet_train") < first("frechet_start"),
+        "noise is further off than data"
+    );
 }
 
 #[test]

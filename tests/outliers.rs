@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ebm::config::{Dataset, FitRule, OodSet};
-use ebm::data::{self, Images, ScoreInput, to_u8, to_unit};
+use ebm::data::{self, Images, ScoreInput, Wanted, to_u8, to_unit};
 use ebm::eval::outliers::*;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
@@ -23,9 +23,18 @@ fn images(size: [i64; 4]) -> Images {
 fn source(inside: &Images) -> OutlierSource<'_> {
     OutlierSource {
         inside,
+        other: wanted(inside.shape(), None),
+    }
+}
+
+fn wanted(input: [i64; 3], limit: Option<usize>) -> Wanted<'static> {
+    Wanted {
         root: Path::new("no-such-folder"),
-        limit: None,
+        input,
+        fit: FitRule::Crop,
         device: CPU,
+        limit,
+        seed: 0,
     }
 }
 
@@ -240,7 +249,7 @@ fn textures_take_turns_and_have_two_colours_apart() {
 fn another_data_set_is_brought_to_the_shape() {
     let strokes: Dataset = serde_json::from_str(r#"{"strokes": {"count": 60, "size": 8}}"#).unwrap();
     let set = OodSet::Data(strokes.clone());
-    let own = data::test_images(&strokes, Path::new(""), [1, 8, 8], CPU, None).unwrap();
+    let own = data::test_images(&strokes, &wanted([1, 8, 8], None)).unwrap();
     let inside = images([4, 3, 14, 10]);
     let fitted = source(&inside).images(&set, &rng()).unwrap();
     assert_eq!((fitted.size(), fitted.kind()), (vec![12, 3, 14, 10], Kind::Uint8));
@@ -255,7 +264,7 @@ fn another_data_set_is_brought_to_the_shape() {
     let grey = images([2, 1, 8, 8]);
     assert_eq!(source(&grey).images(&set, &rng()).unwrap(), own.pixels);
     let few = OutlierSource {
-        limit: Some(5),
+        other: wanted([1, 8, 8], Some(5)),
         ..source(&grey)
     };
     assert_eq!(few.images(&set, &rng()).unwrap().size(), [5, 1, 8, 8]);

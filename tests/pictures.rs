@@ -1,4 +1,5 @@
-//! Folders, pictures and stacks at the edges, through the real binary: bounds, and what is said of files left out.
+//! Folders, pictures and stacks at the edges, through the real binary: bounds, and what is said of
+//! files left out.
 
 mod common;
 
@@ -77,7 +78,8 @@ fn a_picture_that_announces_too_much_is_refused_alone() {
 #[test]
 fn the_bound_counts_copies_and_is_an_option() {
     let bench = trained();
-    // 900 x 900 x 3 bytes are decoded, and a grey copy of 900 x 900 is made of them: 3.1 MiB and what is at work.
+    // 900 x 900 x 3 bytes are decoded, and a grey copy of 900 x 900 is made of them: 3.1 MiB and
+    // what is at work.
     image::RgbImage::new(900, 900).save(bench.path("a.png")).unwrap();
     bench.fails("score run a.png --max-picture-mib 3", 1, &["a.png", "may take 3 MiB"]);
     bench.succeeds("score run a.png --max-picture-mib 5");

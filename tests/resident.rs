@@ -111,7 +111,8 @@ fn improved_contrastive_divergence_reads_nothing() {
 
 /// The bytes of tensors after 1,000 steps, and after any before, are those after the first one.
 fn assert_does_not_grow(changes: &str) {
-    ffi::count_cpu_bytes().unwrap();
+    // SAFETY: the only thread that uses LibTorch.
+    unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bytes = noted(changes, 1000, || ffi::cpu_bytes().now);
     assert!(bytes[10] > bytes[0], "gradients are there after the first step");
     let other = bytes.iter().skip(1).position(|b| *b != bytes[1]);
@@ -166,7 +167,8 @@ fn peak_of_chain(kernel: &Langevin, energy: &dyn Energy, x: &Tensor, steps: usiz
 
 #[test]
 fn a_chain_of_a_hundred_steps_takes_what_one_step_takes() {
-    ffi::count_cpu_bytes().unwrap();
+    // SAFETY: the only thread that uses LibTorch.
+    unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bench = Bench::new();
     let trainer = trainer(&bench, JEM);
     let (sampler, network) = (&trainer.experiment().sampler, &trainer.state().network);

@@ -260,13 +260,14 @@ impl ReplayBuffer {
     /// Earlier versions saved no classes of slots, and split the slots evenly.
     ///
     /// # Errors
-    /// When names, shapes or kinds differ; nothing was copied then.
+    /// When names, shapes or kinds differ, or a chain is not finite; nothing was copied then.
     pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
         let mut expected = self.state();
         if !named.contains_key(CLASSES) {
             expected.retain(|(name, _)| name != CLASSES);
         }
         files::check_same(&expected, named, place)?;
+        files::ensure_finite(named, &format!("{place}, the replay buffer"))?;
         let _guard = tch::no_grad_guard();
         self.load_classes(named.get(CLASSES))?;
         self.chains.copy_(&named["chains"]);

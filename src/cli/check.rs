@@ -1,14 +1,18 @@
-//! `ebm check FILE`: accepts or refuses a file, and prints what it describes.
+//! `ebm check FILE`: accepts or refuses a file, and prints what it describes and what its run takes on this machine.
 
 use std::path::{Path, PathBuf};
 
-use super::Status;
-use super::progress::say;
+use tch::Device;
+
+use super::progress::{duration, say};
+use super::stdout::{self, outln};
+use super::{Status, budget, memory, own_data, results, train};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::nn::{self, thousands};
-use crate::sampling::Langevin;
+use crate::sampling::{Langevin, Starter};
+use crate::{ffi, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -17,21 +21,33 @@ pub struct Args {
     /// Change a key of an experiment, as path.to.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// The folder of the named data sets: data.root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Look at the file alone: open no data, run no step
+    #[arg(long)]
+    file_only: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
+    let mut sets = args.sets.clone();
+    sets.extend(args.root.as_deref().map(own_data::root_key));
     if tree.get("layers").is_some() {
-        refuse_sets(args)?;
+        refuse_sets(args, &sets)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;
-        print_model(&model, &nn::describe(&model, &args.file)?);
+        print_model(&model, &nn::describe(&model, &args.file)?)?;
     } else {
-        let experiment = Experiment::load(&args.file, &args.sets)?;
+        let experiment = Experiment::load(&args.file, &sets)?;
         say_notices(&experiment);
         let summary = consistent(&experiment, &args.file)?;
-        data::look_through(&experiment.data.dataset)?;
-        print_model(&experiment.model, &summary);
-        print_experiment(&experiment);
+        print_model(&experiment.model, &summary)?;
+        print_experiment(&experiment)?;
+        if !args.file_only {
+            data::look_through(&experiment.data.dataset)?;
+            print_run(experiment, &args.file)?;
+        }
+        outln!("accepted")?;
     }
     Ok(Status::Done)
 }
@@ -43,8 +59,8 @@ pub fn say_notices(experiment: &Experiment) {
 }
 
 /// An architecture file has no keys that an option could change.
-fn refuse_sets(args: &Args) -> Result<()> {
-    match args.sets.first() {
+fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
+    match sets.first() {
         None => Ok(()),
         Some(set) => Err(Error::input(
             format!("--set {set}"),
@@ -54,10 +70,11 @@ fn refuse_sets(args: &Args) -> Result<()> {
     }
 }
 
-/// The checks of an experiment that go beyond its own keys: the network can be built, and fits the data.
+/// The checks of an experiment that go beyond its own keys: the network can be built, fits the data, and fits into memory.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
     data::check_shape(&experiment.data, experiment.model.input)?;
+    memory::ensure_experiment(experiment, &summary, file)?;
     Ok(summary)
 }
 
@@ -79,15 +96,19 @@ fn inside_model(error: Error) -> Error {
     }
 }
 
-fn print_model(model: &ModelConfig, summary: &nn::Summary) {
+fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
     let [c, h, w] = model.input;
     let normalized = if model.normalize.is_some() {
         ", each channel normalised"
     } else {
         ""
     };
-    println!("{}: {c}x{h}x{w}{normalized} -> {}\n", model.name, output_word(model));
-    print!("{summary}");
+    outln!(
+        "{}: {c}x{h}x{w}{normalized} -> {}\n",
+        shown(&model.name),
+        output_word(model)
+    )?;
+    stdout::text(&summary.to_string())
 }
 
 fn output_word(model: &ModelConfig) -> &'static str {
@@ -98,25 +119,75 @@ fn output_word(model: &ModelConfig) -> &'static str {
     }
 }
 
-fn print_experiment(e: &Experiment) {
+fn print_experiment(e: &Experiment) -> Result<()> {
     let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
-    let images = e.train.steps.saturating_mul(e.train.batch_size as u64);
-    println!(
-        "\n{}: {} steps of batch {} ({} images)",
-        e.name,
-        thousands(e.train.steps),
-        e.train.batch_size,
-        thousands(images)
-    );
+    let length = match e.train.minutes {
+        Some(minutes) => format!(
+            "as many steps as {minutes} minutes hold, of batch {}",
+            e.train.batch_size
+        ),
+        None => format!(
+            "{} steps of batch {} ({} images)",
+            thousands(e.train.steps),
+            e.train.batch_size,
+            thousands(e.train.steps.saturating_mul(e.train.batch_size as u64))
+        ),
+    };
+    outln!("\n{}: {length}", shown(&e.name))?;
     let inner = e.sampler.inner.map_or_else(String::new, |i| {
         format!(", {} inner steps of {} in each", i.steps, i.step_size)
     });
-    println!(
+    outln!(
         "chain: {} steps of step_size {}{inner} and noise_scale {:.4e}, that is temperature {:.4e}",
         e.sampler.n_steps,
         e.sampler.step_size,
         kernel.noise_scale(),
         kernel.temperature()
-    );
-    println!("accepted");
+    )
+}
+
+/// Opens the data and the sets of the tables, times steps, and says what the run takes.
+fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
+    let device = train::resolve(&mut e, file)?;
+    let data = data::open(&e.data, e.model.input, device)?;
+    outln!(
+        "data: {} training, {} validation, {} test images",
+        data.train.len(),
+        data.validation.len(),
+        data.test.len()
+    )?;
+    results::ensure_outside(&e, device)?;
+    let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
+    let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
+    drop(data);
+    let steps = match e.train.minutes.take() {
+        Some(minutes) => budget::fit(&mut e, minutes, pace, file).map(|_| e.train.steps)?,
+        None => e.train.steps,
+    };
+    let cost = budget::cost(&e, pace, steps);
+    let early = match e.objective.p_x_from {
+        0 => String::new(),
+        from => format!(" ({:.4} s before step {from})", pace.before),
+    };
+    outln!("on {}: a step takes {:.4} s{early}", e.device, pace.step)?;
+    outln!(
+        "the run: {} steps take {}, its pictures and looks about {}",
+        thousands(steps),
+        duration(cost.steps),
+        duration(cost.pictures)
+    )?;
+    outln!("memory: {}", memory_in_use(device))
+}
+
+/// The most memory that was in use until now: by steps, the data and the buffer among it.
+fn memory_in_use(device: Device) -> String {
+    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    let host = process::peak_memory().map_or_else(|| "unknown".into(), gib);
+    match device {
+        Device::Cuda(index) => match ffi::cuda::memory(index) {
+            Ok([_, peak]) => format!("{} on the device, {host} beside it", gib(peak)),
+            Err(_) => format!("{host} beside the device"),
+        },
+        _ => host,
+    }
 }

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::train;
+use super::own_data::DATA;
 use crate::data::SplitRecord;
 use crate::error::{Error, Result};
 use crate::train::{RunDir, Trained};
@@ -31,7 +31,7 @@ impl Classes {
                 format!("leave {option} out, or use the run of a classifier (`output: logits`)"),
             ));
         };
-        let recorded = run.read_json::<SplitRecord>(train::DATA).map(|record| record.classes);
+        let recorded = run.read_json::<SplitRecord>(DATA).map(|record| record.classes);
         let recorded = recorded.filter(|names| names.len() as i64 == count);
         Ok(Self {
             place,

@@ -6,8 +6,9 @@ use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::classes::{Classes, repeated};
+use super::outputs::ensure_writable;
 use super::referee::{Referee, Views};
-use super::synthesis::Target;
+use super::synthesis::{Target, captions};
 use crate::error::Result;
 use crate::files;
 use crate::train::{RunDir, Trained};
@@ -63,6 +64,7 @@ impl Conditional {
     /// # Errors
     /// Unknown classes, a network without classes, a judge that does not fit.
     pub fn request(&self, run: &RunDir, trained: &Trained, n: Option<i64>, device: Device) -> Result<Request> {
+        self.json.iter().try_for_each(|path| ensure_writable(path))?;
         let Some(option) = self.option() else {
             return Ok(Request {
                 target: Target::Any,
@@ -121,14 +123,23 @@ impl Conditional {
 }
 
 impl Request {
-    /// Says how often the asked class is seen in the images, u8 `[N,C,H,W]`; nothing where no class was asked for.
-    pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<()> {
-        let Some(asked) = &self.asked else { return Ok(()) };
+    /// The names of the classes that were asked for, one an image; none where no class was.
+    pub fn captions(&self) -> Vec<String> {
+        let names = self.asked.as_ref().map_or(&[][..], |asked| &asked.names);
+        captions(&self.target, names)
+    }
+
+    /// How often the asked class is seen in the images, u8 `[N,C,H,W]`, in words, and in the file that was asked for;
+    /// nothing where no class was.
+    pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<String> {
+        let Some(asked) = &self.asked else {
+            return Ok(String::new());
+        };
         let views = Views::new(trained, asked.judge.as_ref(), images, &asked.wanted, &asked.names)?;
-        print!("{views}");
-        let Some(path) = &asked.json else { return Ok(()) };
-        let text = serde_json::to_string_pretty(&json!(views.json())).expect("figures always serialise");
-        files::create_parent(path)?;
-        files::write_atomic(path, text.as_bytes())
+        if let Some(path) = &asked.json {
+            let text = serde_json::to_string_pretty(&json!(views.json())).expect("figures always serialise");
+            files::write_atomic(path, text.as_bytes())?;
+        }
+        Ok(views.to_string())
     }
 }

@@ -2,35 +2,46 @@
 
 use serde_json::json;
 
+use super::looks::Looks;
+use super::monitor::{Decider, Monitor};
 use super::progress::Progress;
+use super::results::{self, Drawn};
 use super::sample::columns;
-use super::{monitor, results};
 use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
-use crate::train::{Event, LogLine, Observer, Trainer};
+use crate::train::{Event, LogLine, Observer, RunDir, Trainer};
 
 /// Writes what a run leaves, and shows how it goes.
 pub struct Console {
     metrics: MetricsLog,
     events: Option<Events>,
     progress: Progress,
+    run: RunDir,
+    monitor: Monitor,
     step: u64,
+    /// Whether a step was made since the last inspection; what was recorded before a restart is not made again.
+    stepped: bool,
 }
 
 impl Console {
-    /// Goes on with the run's records from the step that it is at.
+    /// Goes on with the run's records from the step that it is at, and settles which checkpoint is the best so far.
     pub fn open(trainer: &Trainer) -> Result<Self> {
         let (run, step) = (trainer.run_dir(), trainer.state().step);
         let tensorboard = trainer.experiment().report.tensorboard;
+        let metrics = MetricsLog::resume(&run.file("metrics.jsonl")?, step)?;
+        Looks::read(run, trainer.experiment())?.settle_best(run, step)?;
         Ok(Self {
-            metrics: MetricsLog::resume(&run.metrics(), step)?,
+            metrics,
             events: if tensorboard {
                 Some(Events::open(run.path(), step)?)
             } else {
                 None
             },
             progress: Progress::new(trainer.experiment().train.steps, step),
+            run: run.clone(),
+            monitor: Monitor::default(),
             step,
+            stepped: false,
         })
     }
 
@@ -41,33 +52,49 @@ impl Console {
 
     fn pictures(&mut self, trainer: &Trainer) -> Result<()> {
         let (run, step) = (trainer.run_dir(), trainer.state().step);
-        report::curves(&run.metrics(), &run.path().join("curves.png"))?;
+        report::curves(&run.metrics(), &run.file("curves.png")?)?;
         if !trainer.experiment().objective.uses_chains() {
             return Ok(());
         }
         let network = trainer.state().averaged(trainer.device())?;
-        let images = results::from_noise(
-            &network,
-            trainer,
-            trainer.experiment().report.images as i64,
-            &mut |_| (),
-        )?;
+        let n = trainer.experiment().report.images as i64;
+        let Drawn { images, captions, .. } = results::from_noise(&network, trainer, n, &mut |_| ())?;
         let wide = columns(images.size()[0]);
-        report::grid(&images, wide, &run.samples().join(format!("step-{step:06}.png")))?;
         if let Some(events) = &mut self.events {
-            events.images(step, "samples", &images, wide)?;
+            events.images(step, "samples", &images, &captions, wide)?;
         }
-        Ok(())
+        // The last thing: where it is there, all of this was done.
+        report::sheet(&images, &captions, wide, &run.file(&picture(step))?)
     }
+
+    /// Measures how good the model is by now; the line of metrics comes last, and says that it was done.
+    fn look(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
+        let step = trainer.state().step;
+        let quality = self.monitor.look(trainer)?;
+        self.progress.quality(step, &quality);
+        if let Some(events) = &mut self.events {
+            events.scalars(step, &quality)?;
+        }
+        self.run.ensure_own()?;
+        self.metrics.scalars(step, &quality)?;
+        Ok(Decider::of(trainer.experiment()).pick(&quality))
+    }
+}
+
+/// The grid along the way, in the run's folder.
+fn picture(step: u64) -> String {
+    format!("samples/step-{step:06}.png")
 }
 
 impl Observer for Console {
     fn stepped(&mut self, step: u64) {
         self.step = step;
+        self.stepped = true;
         self.progress.at(step);
     }
 
     fn logged(&mut self, line: &LogLine) -> Result<()> {
+        self.run.ensure_own()?;
         self.progress.show(line);
         self.metrics.scalars(line.step, &line.values)?;
         self.events
@@ -76,6 +103,7 @@ impl Observer for Console {
     }
 
     fn happened(&mut self, event: &Event) -> Result<()> {
+        self.run.ensure_own()?;
         match event {
             Event::Saved { step } => self.metrics.event(*step, "checkpoint", &[]),
             Event::Notice(text) => {
@@ -112,18 +140,23 @@ impl Observer for Console {
 
     fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
         let (step, e) = (trainer.state().step, trainer.experiment());
-        if e.report.every > 0 && step.is_multiple_of(e.report.every) && step < e.train.steps {
-            self.pictures(trainer)?;
+        let new = std::mem::take(&mut self.stepped);
+        let due = |every: u64| every > 0 && step.is_multiple_of(every);
+        if due(e.report.every) && step < e.train.steps {
+            let drawn = !new && self.run.path().join(picture(step)).exists();
+            if !drawn {
+                self.pictures(trainer)?;
+            }
         }
-        if e.evaluate.every == 0 || !step.is_multiple_of(e.evaluate.every) {
+        if !due(e.evaluate.every) {
             return Ok(None);
         }
-        let quality = monitor::quality(trainer)?;
-        self.progress.quality(step, &quality);
-        self.metrics.scalars(step, &quality)?;
-        if let Some(events) = &mut self.events {
-            events.scalars(step, &quality)?;
+        if !new {
+            let looks = Looks::read(&self.run, e)?;
+            if looks.has(step) {
+                return Ok(looks.at(step));
+            }
         }
-        Ok(monitor::best(trainer, &quality))
+        self.look(trainer)
     }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::Status;
 use super::model::Choice;
+use super::outputs::ensure_writable;
+use super::progress::say;
+use crate::error::shown_path;
 use crate::files;
 use crate::train::RunDir;
 
@@ -18,15 +21,15 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
+    ensure_writable(&args.file)?;
     let (trained, _) = args.choice.load(&RunDir::open(&args.run)?)?;
     let tensors = trained.network.state().into_iter().collect();
-    files::create_parent(&args.file)?;
     files::write_atomic(&args.file, &files::encode(&tensors)?)?;
-    eprintln!(
+    say(&format!(
         "{}: {} tensors of step {}",
-        args.file.display(),
+        shown_path(&args.file),
         tensors.len(),
         trained.step
-    );
+    ));
     Ok(Status::Done)
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Status;
 use super::names::{self, NameMap};
+use super::progress::say;
+use super::{Status, foreign};
 use crate::config::{Experiment, ModelConfig, Output, yaml};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::files::{self, Named};
 use crate::nn;
 use crate::train::{self, RunDir};
@@ -48,13 +49,14 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     nn::describe(&experiment.model, &args.model)?;
     RunDir::ensure_absent(&args.out)?;
     let place = args.file.display().to_string();
+    foreign::refuse(&args.file)?;
     let tensors = renamed(files::read(&args.file)?, args)?;
     let run = train::import(&args.out, &experiment, &tensors, &place)?;
-    eprintln!(
+    say(&format!(
         "{}: {} tensors; try `ebm sample {0}` and `ebm score {0} IMAGES`",
-        run.path().display(),
+        shown_path(run.path()),
         tensors.len()
-    );
+    ));
     Ok(Status::Done)
 }
 
@@ -100,13 +102,13 @@ fn negated(output: Output, model: &Path) -> Result<Output> {
 
 /// The tensors under the prefix, by the network's names, in single precision; says what it left out and added.
 fn renamed(tensors: Named, args: &Args) -> Result<Named> {
-    let file = args.file.display();
+    let file = shown_path(&args.file);
     let (own, others) = names::below(&args.prefix, tensors, &args.file)?;
     if others > 0 {
-        eprintln!(
+        say(&format!(
             "{file}: {others} tensors whose names do not begin with `{}` are left out",
-            args.prefix
-        );
+            shown(&args.prefix)
+        ));
     }
     let mut named = match &args.map {
         Some(map) => NameMap::load(map)?.apply(own, &args.file)?,
@@ -114,7 +116,9 @@ fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     };
     let added = names::count_batches(&mut named);
     if added > 0 {
-        eprintln!("{file}: {added} batch norms have no num_batches_tracked, which is taken as 0");
+        say(&format!(
+            "{file}: {added} batch norms have no num_batches_tracked, which is taken as 0"
+        ));
     }
     Ok(names::in_single_precision(named))
 }

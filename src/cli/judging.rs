@@ -5,9 +5,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tch::Device;
 
 use super::model::Choice;
-use super::train::DATA;
+use super::own_data::{self, DATA};
+use super::progress::say;
+use super::results;
 use crate::config::Dataset;
-use crate::data::{self, DataSet, Images, SplitRecord};
+use crate::data::{DataSet, Images, SplitRecord, Wanted};
 use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
@@ -19,7 +21,7 @@ use crate::train::{RunDir, Trained};
 pub const BATCH: usize = 256;
 
 /// How many training images, at most, the mean of `typicality` is taken over.
-const TYPICAL: i64 = 5000;
+const TYPICAL: usize = 5000;
 
 /// How images are scored.
 #[derive(Args, Debug, Clone, Copy)]
@@ -65,19 +67,14 @@ impl Loaded {
         self.trained.experiment.data.dataset != Dataset::None
     }
 
-    /// The run's data; a warning says where they are no longer those that it was trained on.
+    /// The run's data, of which training or validation images are looked at, or test images alone.
     ///
     /// # Errors
-    /// The run has none, or they cannot be read.
-    pub fn data(&self) -> Result<DataSet> {
-        let e = &self.trained.experiment;
-        let data = data::open(&e.data, e.model.input, self.device)?;
-        let then: Option<SplitRecord> = self.run.read_json(DATA);
-        if then.is_some_and(|then| then != data.record) {
-            eprintln!(
-                "warning: {}: the data are not those that the run was trained on; images held out now may have been trained on",
-                self.run.path().join(DATA).display()
-            );
+    /// The run has none, they cannot be read, or are not those that it was trained on.
+    pub fn data(&self, training: bool) -> Result<DataSet> {
+        let data = own_data::open(&self.run, &self.trained.experiment, self.device)?;
+        if training {
+            own_data::ensure_same_limit(&self.run, &data.record)?;
         }
         Ok(data)
     }
@@ -90,10 +87,14 @@ impl Loaded {
         names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
     }
 
-    /// The images of another set than the run's, of the model's shape.
-    pub fn other(&self, dataset: &Dataset, limit: Option<usize>) -> Result<Images> {
-        let e = &self.trained.experiment;
-        data::test_images(dataset, &e.data.root, e.model.input, self.device, limit)
+    /// How other images than the run's are wanted: brought to the model's shape by the rule of the run's own data.
+    pub fn wanted(&self, limit: Option<usize>, seed: u64) -> Wanted<'_> {
+        results::wanted(&self.trained.experiment, self.device, limit, seed)
+    }
+
+    /// The rule by which images of a set are fitted, in words.
+    pub fn fit_words(&self, dataset: &Dataset) -> String {
+        results::fit_words(&self.trained.experiment, dataset)
     }
 
     /// Refuses scores or a temperature that need logits which the network does not give; asked before data are loaded.
@@ -115,13 +116,13 @@ impl Loaded {
         let Some(train) = train.filter(|_| scores.contains(&Score::Typicality)) else {
             return Ok(judge);
         };
-        let images = train.spread(TYPICAL);
+        let images = train.sampled(Some(TYPICAL), options.seed)?;
         let mean = judge.mean_log_px(&images.pixels, BATCH, &mut Stream::new(options.seed, "typical"))?;
-        eprintln!(
+        say(&format!(
             "typicality: log p(x) is {mean:.4} in the mean over {} of {} training images, up to a constant",
             images.len(),
             train.len()
-        );
+        ));
         Ok(judge.with_typical(mean))
     }
 

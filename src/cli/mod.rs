@@ -1,5 +1,8 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)] // both panic where the reader is gone; `outln!` and `say` do not
 
+mod budget;
+mod chains;
 mod check;
 mod classes;
 mod conditional;
@@ -8,15 +11,19 @@ mod device;
 mod environment;
 mod evaluate;
 mod export;
+mod foreign;
 mod form;
 mod import;
 mod judging;
+mod looks;
+mod memory;
 mod model;
 mod monitor;
 mod names;
 mod ood;
 mod ood_rows;
 mod outputs;
+mod own_data;
 mod progress;
 mod referee;
 mod results;
@@ -25,18 +32,22 @@ mod score;
 mod score_rows;
 mod sets;
 mod starts;
+mod stdout;
+mod strangest;
 mod synthesis;
 mod threshold;
 mod train;
 mod warnings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use self::progress::say;
+use crate::error::{Error, shown, shown_lines};
 
 /// How a command ended, as the shell sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,10 +107,13 @@ pub fn main() -> ExitCode {
     let Cli {
         command,
         max_picture_mib,
-    } = Cli::parse();
+    } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return not_a_command(&answer),
+    };
     warnings::listen();
     crate::data::bound_pictures(max_picture_mib.saturating_mul(1 << 20));
-    if !matches!(command, Command::Check(_) | Command::Export(_) | Command::Import(_)) {
+    if !matches!(command, Command::Export(_) | Command::Import(_)) {
         crate::process::tune();
     }
     set_signals(&command);
@@ -116,14 +130,49 @@ pub fn main() -> ExitCode {
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),
-        Ok(Err(error)) => {
-            eprintln!("error: {error}");
-            let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
-            ExitCode::from(if input { 2 } else { 1 })
-        }
+        Ok(Err(error)) => failed(&error),
         // The panic's own message is already on stderr.
         Err(_) => ExitCode::from(1),
     }
+}
+
+/// Help and versions go to stdout, faults of usage to stderr.
+fn not_a_command(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        return refused(answer);
+    }
+    let words = answer.render();
+    let written = match std::io::stdout().is_terminal() {
+        true => stdout::text(&words.ansi().to_string()),
+        false => stdout::text(&words.to_string()),
+    };
+    written.map_or_else(|error| failed(&error.into()), |()| ExitCode::SUCCESS)
+}
+
+/// What is wrong with a command line, with its own words made safe to show.
+fn refused(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(error.exit_code() as u8);
+    let odd = |word: &String| shown(word) != word.as_str();
+    let words: Vec<String> = std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
+    if !words.iter().any(odd) {
+        let _ = error.print();
+        return code;
+    }
+    let values = words
+        .iter()
+        .flat_map(|w| [w.as_str(), w.split_once('=').map_or("", |(_, value)| value)]);
+    let text = values
+        .filter(|v| !v.is_empty())
+        .fold(error.to_string(), |text, v| text.replace(v, &shown(v)));
+    say(text.trim_end());
+    code
+}
+
+/// Words an error; the user's fault is told from the machine's by the code.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("error: {error}"));
+    let input = error.downcast_ref::<Error>().is_some_and(Error::is_input);
+    ExitCode::from(if input { 2 } else { 1 })
 }
 
 fn code(status: Status) -> ExitCode {
@@ -163,9 +212,9 @@ fn word_panics() {
             .unwrap_or("unknown");
         // LibTorch's own account goes on with its stack.
         let message = message.split("\\nframe #").next().unwrap_or(message);
-        eprintln!("error: {message}");
-        eprintln!(
-            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where"
+        say(&format!("error: {}", shown_lines(message)));
+        say(
+            "  remedy: too large a network, batch or buffer for the memory is mended by smaller numbers; anything else is a fault of this program, and RUST_BACKTRACE=1 shows where",
         );
     }));
 }

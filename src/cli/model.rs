@@ -1,9 +1,12 @@
 //! The options by which commands choose a run's weights, and the network they load with them.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::device;
+use super::progress::say;
 use crate::error::Result;
 use crate::train::{self, RunDir, Trained, Which};
 
@@ -19,6 +22,9 @@ pub struct Choice {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,
+    /// The folder of the named data sets; data.root of the run unless given
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,9 +51,12 @@ impl Choice {
             Weights::Ema => train::Weights::Ema,
             Weights::Raw => train::Weights::Raw,
         };
-        let trained = train::load(run, self.checkpoint, weights, device)?;
+        let mut trained = train::load(run, self.checkpoint, weights, device)?;
+        if let Some(root) = &self.root {
+            trained.experiment.data.root.clone_from(root);
+        }
         for error in &trained.passed_over {
-            eprintln!("warning: passed over: {error}");
+            say(&format!("warning: passed over: {error}"));
         }
         Ok((trained, device))
     }

@@ -1,73 +1,117 @@
 //! The quality monitor: at intervals it measures, on validation images and on chains, how good the model is by now.
 
-use tch::{Kind, Tensor};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
 
 use super::results;
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, Measure, OodSet};
+use crate::config::{Chains, Experiment, Measure, OodSet};
 use crate::error::Result;
-use crate::eval::{self, Features};
+use crate::eval::{self, Features, RealImages};
 use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
 use crate::train::Trainer;
 
-/// Validation images that distances are measured from, at most.
-const MOST_REAL: i64 = 2000;
+/// Validation images that distances are measured from, at most; drawn by the run's seed.
+const MOST_REAL: usize = 2000;
 
 /// Images that pass through the network together.
 const BATCH: usize = 500;
 
+/// The AUROC of validation images against uniform noise: every look takes it, and its line is known by it.
+pub const ALWAYS: &str = "auroc_uniform";
+
 /// What was measured, by name.
 pub type Quality = Vec<(&'static str, f64)>;
 
-/// Measures a run with its averaged weights, on validation images.
-///
-/// # Errors
-/// When a measure cannot be taken, as where the model is not finite.
-pub fn quality(trainer: &Trainer) -> Result<Quality> {
-    let e = trainer.experiment();
-    let network = trainer.state().averaged(trainer.device())?;
-    let frozen = network.frozen(Kind::Float);
-    let mut found = Quality::new();
-    if e.objective.uses_chains() {
-        distances(trainer, &network, &frozen, &mut found)?;
+/// Measures a run again and again; what cannot change between two looks it measures once.
+#[derive(Default)]
+pub struct Monitor {
+    /// The distances of what stands beside the chains, where the features are always the same.
+    beside: Option<Quality>,
+}
+
+impl Monitor {
+    /// Measures a run with its averaged weights, on validation images.
+    ///
+    /// # Errors
+    /// When a measure cannot be taken, as where the model is not finite.
+    pub fn look(&mut self, trainer: &Trainer) -> Result<Quality> {
+        let e = trainer.experiment();
+        let network = trainer.state().averaged(trainer.device())?;
+        let frozen = network.frozen(Kind::Float);
+        let mut found = Quality::new();
+        if e.objective.uses_chains() {
+            self.distances(trainer, &network, &frozen, &mut found)?;
+        }
+        let validation = &trainer.data().validation;
+        if e.objective.uses_labels() {
+            let seen = results::classification(&network, validation)?;
+            found.extend(seen.map(|c| ("validation_accuracy", c.accuracy)));
+        }
+        let table = results::ood_table(&network, trainer, validation, &[OodSet::Uniform])?;
+        found.extend(table.mean_auroc().map(|value| (ALWAYS, value)));
+        if !only_uniform(e) {
+            let mean = results::ood_table(&network, trainer, validation, &e.evaluate.ood)?.mean_auroc();
+            found.extend(mean.map(|value| ("validation_auroc", value)));
+        }
+        Ok(found)
     }
-    if e.objective.uses_labels() {
-        let seen = results::classification(&network, &trainer.data().validation)?;
-        found.extend(seen.map(|c| ("validation_accuracy", c.accuracy)));
+
+    /// Fresh chains and chains of the buffer against validation images, beside what chains start from and training
+    /// images; and how the buffer's classes stand.
+    fn distances(&mut self, trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
+        let e = trainer.experiment();
+        let own = network.classes().is_some() && e.objective.uses_labels();
+        let features = match own {
+            true => Features::of_network(network, "the run's own classifier")?,
+            false => Features::random(e.model.input, trainer.device())?,
+        };
+        let real = RealImages::new(
+            &features,
+            &trainer.data().validation.sampled(Some(MOST_REAL), e.seed)?.pixels,
+        )?;
+        let n = e.evaluate.images as i64;
+        let fresh = results::from_noise(network, trainer, n, &mut |_| ())?;
+        found.push(("frechet_fresh", real.distance(&fresh.images)?));
+        let beside = match self.beside.take() {
+            Some(known) => known,
+            None => beside(trainer, network, &real)?,
+        };
+        found.extend_from_slice(&beside);
+        self.beside = (!own).then_some(beside);
+        let Some(buffer) = &trainer.state().buffer else {
+            return Ok(());
+        };
+        let mut rng = Stream::new(e.seed, "monitor").derive(trainer.state().step);
+        let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
+        found.push(("frechet_buffer", real.distance(&kept)?));
+        if e.objective.chains == Chains::ByClass {
+            balance(buffer, frozen, n, &mut rng, found)?;
+        }
+        Ok(())
     }
-    let table = results::ood_table(&network, trainer, &trainer.data().validation, &[OodSet::Uniform])?;
-    let uniform = table.mean_auroc().unwrap_or(f64::NAN);
-    found.push(("auroc_uniform", uniform));
-    let mean = match e.evaluate.ood.is_empty() {
-        true => Some(uniform),
-        false => results::ood_table(&network, trainer, &trainer.data().validation, &e.evaluate.ood)?.mean_auroc(),
-    };
-    found.extend(mean.map(|value| ("validation_auroc", value)));
+}
+
+/// What the distance of fresh chains is to be read against: that of as many starts of chains, and of as many training
+/// images.
+fn beside(trainer: &Trainer, network: &Network, real: &RealImages) -> Result<Quality> {
+    let n = trainer.experiment().evaluate.images as i64;
+    let start = real.distance(&results::starts(network, trainer, n))?;
+    let mut found = vec![("frechet_start", start)];
+    let train = &trainer.data().train;
+    if train.len() > 1 {
+        let rng = &mut Stream::new(trainer.experiment().seed, "monitor-train");
+        let order = rng.permutation(train.len(), Device::Cpu);
+        let some = train.select(&order.narrow(0, 0, n.min(train.len())));
+        found.push(("frechet_train", real.distance(&some.pixels)?));
+    }
     Ok(found)
 }
 
-/// Fresh chains and chains of the buffer against validation images, and how the buffer's classes stand.
-fn distances(trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
-    let e = trainer.experiment();
-    let features = match network.classes().filter(|_| e.objective.uses_labels()) {
-        Some(_) => Features::of_network(network, "the run's own classifier")?,
-        None => Features::random(e.model.input, trainer.device())?,
-    };
-    let real = trainer.data().validation.first(MOST_REAL).pixels;
-    let n = e.evaluate.images as i64;
-    let fresh = results::from_noise(network, trainer, n, &mut |_| ())?;
-    found.push(("frechet_fresh", eval::relative_frechet(&features, &real, &fresh)?));
-    let Some(buffer) = &trainer.state().buffer else {
-        return Ok(());
-    };
-    let mut rng = Stream::new(e.seed, "monitor").derive(trainer.state().step);
-    let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
-    found.push(("frechet_buffer", eval::relative_frechet(&features, &real, &kept)?));
-    if e.objective.chains == Chains::ByClass {
-        balance(buffer, frozen, n, &mut rng, found)?;
-    }
-    Ok(())
+/// Whether the sets of the run are uniform noise alone, which is always looked at.
+fn only_uniform(e: &Experiment) -> bool {
+    e.evaluate.ood.iter().all(|set| *set == OodSet::Uniform)
 }
 
 /// How often the model sees the class of its slot in a chain, over all classes and in the worst; how unequal ages are.
@@ -97,19 +141,43 @@ fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, fou
     Ok(())
 }
 
-/// The measure that decides which checkpoint is the best, by name; higher is better.
-pub fn best(trainer: &Trainer, quality: &Quality) -> Option<(String, f64)> {
-    let e = trainer.experiment();
-    let measure = e.evaluate.best.unwrap_or(match e.objective.uses_chains() {
-        true => Measure::Frechet,
-        false => Measure::Accuracy,
-    });
-    let (name, sign) = match measure {
-        Measure::Frechet => ("frechet_fresh", -1.0),
-        Measure::Accuracy => ("validation_accuracy", 1.0),
-        Measure::Auroc => ("validation_auroc", 1.0),
-    };
-    let (_, value) = quality.iter().find(|(n, _)| *n == name)?;
-    let minus = if sign < 0.0 { "-" } else { "" };
-    Some((format!("{minus}{name}"), sign * value))
+/// The measure that decides which checkpoint is the best.
+pub struct Decider {
+    key: &'static str,
+    /// -1 of a measure that is lower for what is better.
+    sign: f64,
+}
+
+impl Decider {
+    /// That of an experiment.
+    pub fn of(e: &Experiment) -> Self {
+        let measure = e.evaluate.best.unwrap_or(match e.objective.uses_chains() {
+            true => Measure::Frechet,
+            false => Measure::Accuracy,
+        });
+        let (key, sign) = match measure {
+            Measure::Frechet => ("frechet_fresh", -1.0),
+            Measure::Accuracy => ("validation_accuracy", 1.0),
+            Measure::Auroc if only_uniform(e) => (ALWAYS, 1.0),
+            Measure::Auroc => ("validation_auroc", 1.0),
+        };
+        Self { key, sign }
+    }
+
+    /// Its name, with a minus where the measure is turned round.
+    pub fn name(&self) -> String {
+        let minus = if self.sign < 0.0 { "-" } else { "" };
+        format!("{minus}{}", self.key)
+    }
+
+    /// Its value on a line of metrics, higher for what is better; none where it is no number.
+    pub fn value(&self, line: &Value) -> Option<f64> {
+        line[self.key].as_f64().map(|value| self.sign * value)
+    }
+
+    /// What was measured, by name and value.
+    pub fn pick(&self, quality: &Quality) -> Option<(String, f64)> {
+        let (_, value) = quality.iter().find(|(name, _)| *name == self.key)?;
+        Some((self.name(), self.sign * value))
+    }
 }

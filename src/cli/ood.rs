@@ -9,10 +9,12 @@ use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
+use super::progress::say;
 use super::sets;
+use super::stdout::{self, outln};
 use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Detection, Judge, Score};
 use crate::rng::Stream;
@@ -35,12 +37,12 @@ pub struct Args {
     /// Scores, separated by commas; all that the network has unless given
     #[arg(long, value_delimiter = ',', value_parser = score())]
     scores: Vec<Score>,
-    /// At most so many images of each set
+    /// At most so many images of each set, drawn by --seed, each class by its share
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Resamples for the intervals; 0 for no intervals
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    bootstrap: usize,
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    bootstrap: u32,
     /// Write all figures as JSON, a list of objects
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -71,23 +73,47 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let scores = scores(args, &loaded);
     loaded.ensure(&scores, &args.options)?;
-    let needs_own = !matches!(inside, Which::Other(_)) || scores.contains(&Score::Typicality);
-    let data = data(&loaded, needs_own)?;
+    let data = data(&loaded, &inside, scores.contains(&Score::Typicality))?;
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let inside = Inside::new(args, &loaded, inside, data)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
-    print(args, &inside, &scores, &compared);
-    write(args, &folder, &scores, &compared)?;
+    let written = write(args, &folder, &scores, &compared)?;
+    print(args, &inside, &scores, &compared)?;
+    written.iter().try_for_each(|path| outln!("{}", shown_path(path)))?;
     Ok(Status::Done)
 }
 
 /// The scores asked for, else all that the network and its data allow.
 fn scores(args: &Args, loaded: &Loaded) -> Vec<Score> {
     if !args.scores.is_empty() {
-        return args.scores.clone();
+        return once(&args.scores, args.options.temperature);
     }
     let mut scores = Score::distinct(loaded.has_classes(), args.options.temperature);
     scores.retain(|s| *s != Score::Typicality || loaded.has_data());
+    scores
+}
+
+/// Each score once, though two names of one number are asked for: at temperature 1 the energy is -log p(x).
+fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
+    let same = |a: Score, b: Score| {
+        let number = |s| match s {
+            Score::Energy if temperature == 1.0 => Score::LogPx,
+            other => other,
+        };
+        number(a) == number(b)
+    };
+    let mut scores: Vec<Score> = Vec::new();
+    for score in asked {
+        match scores.iter().find(|s| same(**s, *score)) {
+            None => scores.push(*score),
+            Some(known) if known != score => say(&format!(
+                "notice: {} is left out, for it is the same number as {}",
+                score.word(),
+                known.word()
+            )),
+            Some(_) => {}
+        }
+    }
     scores
 }
 
@@ -102,8 +128,10 @@ fn sets_of(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
 }
 
 /// The run's data, where they are needed and it has any.
-fn data(loaded: &Loaded, needed: bool) -> Result<Option<DataSet>> {
-    (needed && loaded.has_data()).then(|| loaded.data()).transpose()
+fn data(loaded: &Loaded, inside: &Which, typicality: bool) -> Result<Option<DataSet>> {
+    let needed = typicality || !matches!(inside, Which::Other(_));
+    let training = typicality || matches!(inside, Which::Validation);
+    (needed && loaded.has_data()).then(|| loaded.data(training)).transpose()
 }
 
 /// Which images are in distribution.
@@ -127,20 +155,26 @@ impl Which {
 struct Inside {
     name: String,
     images: Images,
+    /// How images of another size were fitted.
+    fit: String,
 }
 
 impl Inside {
     fn new(args: &Args, loaded: &Loaded, which: Which, data: Option<DataSet>) -> Result<Self> {
         let limit = args.limit.map(|n| n as usize);
         let own = &loaded.trained.experiment.data.dataset;
+        let seed = args.options.seed;
+        let fit = |dataset| loaded.fit_words(dataset);
         match (which, data) {
             (Which::Other(dataset), _) => Ok(Self {
-                images: loaded.other(&dataset, limit)?,
+                images: data::test_images(&dataset, &loaded.wanted(limit, seed))?,
                 name: data::name(&dataset),
+                fit: fit(&dataset),
             }),
             (Which::Test, Some(data)) => Ok(Self {
-                images: limited(&data.test, own, args.limit),
+                images: data.test.sampled(limit, seed)?,
                 name: data::name(own),
+                fit: fit(own),
             }),
             (Which::Validation, Some(data)) if data.validation.is_empty() => Err(Error::file(
                 &args.run,
@@ -148,8 +182,9 @@ impl Inside {
                 "leave --in out for its test images, or name a data set",
             )),
             (Which::Validation, Some(data)) => Ok(Self {
-                images: limited(&data.validation, own, args.limit),
+                images: data.validation.sampled(limit, seed)?,
                 name: format!("{}, validation", data::name(own)),
+                fit: fit(own),
             }),
             (_, None) => Err(Error::file(
                 &args.run,
@@ -160,20 +195,13 @@ impl Inside {
     }
 }
 
-/// The first of a stack, an even spread over a folder, whose files are sorted by class.
-fn limited(images: &Images, dataset: &Dataset, limit: Option<u64>) -> Images {
-    let limit = limit.map_or(i64::MAX, |n| n as i64);
-    match dataset {
-        Dataset::Folder(_) => images.spread(limit),
-        _ => images.first(limit),
-    }
-}
-
 /// All figures, and the scores that they were made of.
 struct Compared {
     rows: Vec<Row>,
     /// The scores of each set, the one in distribution first, in the order of the scores asked for.
     scored: Vec<(String, Vec<Tensor>)>,
+    /// How other data were fitted, a line a set.
+    fits: Vec<String>,
 }
 
 fn compare(
@@ -188,23 +216,25 @@ fn compare(
     // Noise on one set must not be that on another.
     let judged = |images: &Tensor, number: u64| -> Result<Vec<Tensor>> {
         let noise = &mut Stream::new(args.options.seed, "ood-noise").derive(number);
-        let found = judge.judge(scores, images, BATCH, noise)?.scores;
+        let found = judge.judge_all(scores, images, BATCH, noise)?.scores;
         Ok(found.iter().map(|s| s.to_device(Device::Cpu)).collect())
     };
     let source = OutlierSource {
         inside: &inside.images,
-        root: &loaded.trained.experiment.data.root,
-        limit: args.limit.map(|n| n as usize),
-        device: loaded.device,
+        other: loaded.wanted(args.limit.map(|n| n as usize), args.options.seed),
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut fits) = (Vec::new(), Vec::new());
     let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
     for (number, set) in (1..).zip(sets) {
-        eprintln!("scoring {} ...", outliers::set_name(set));
+        say(&format!("scoring {} ...", shown(&outliers::set_name(set))));
         let outside = judged(&source.images(set, &rng)?, number)?;
+        fits.extend(
+            set.data()
+                .map(|d| format!("{}: {}", shown(&data::name(d)), loaded.fit_words(d))),
+        );
         let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
         for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
-            let figures = figures(own, other, args.bootstrap, resample.clone())?;
+            let figures = figures(own, other, args.bootstrap as usize, resample.clone())?;
             rows.push(Row {
                 set: outliers::set_word(set),
                 score: *score,
@@ -219,7 +249,7 @@ fn compare(
         }
         scored.push((outliers::set_name(set), outside));
     }
-    Ok(Compared { rows, scored })
+    Ok(Compared { rows, scored, fits })
 }
 
 /// All scores are resampled alike, so that they can be compared.
@@ -229,47 +259,50 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 }
 
 /// The table, and what it says, on stdout.
-fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) {
-    println!("in distribution: {}, {} images", inside.name, inside.images.len());
+fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) -> Result<()> {
+    let name = shown(&inside.name);
+    outln!("in distribution: {name}, {} images", inside.images.len())?;
+    outln!("{name}: {}", inside.fit)?;
+    compared.fits.iter().try_for_each(|line| outln!("{line}"))?;
     match args.options.noise {
-        0.0 => println!("noise added to the images: none"),
-        std => println!("noise added to every image of both sides: N(0, {std}^2)"),
-    }
-    println!("scores, each higher for what is further out:");
+        0.0 => outln!("noise added to the images: none"),
+        std => outln!("noise added to every image of both sides: N(0, {std}^2)"),
+    }?;
+    outln!("scores, each higher for what is further out:")?;
     for score in scores {
         match score {
-            Score::Energy => println!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
-            _ => println!("  {score:<15} {}", score.meaning()),
-        }
+            Score::Energy => outln!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
+            _ => outln!("  {score:<15} {}", score.meaning()),
+        }?;
     }
-    println!("\n{}", ood_rows::table(&compared.rows));
+    outln!("\n{}", ood_rows::table(&compared.rows))?;
     if compared.scored.len() > 2 {
-        println!(
+        outln!(
             "over all of these sets\n\n{}",
             ood_rows::summary(&compared.rows, scores)
-        );
+        )?;
     }
-    print!("{}", ood_rows::legend(args.bootstrap));
+    stdout::text(&ood_rows::legend(args.bootstrap as usize).to_string())
 }
 
-/// The files, and their names on stdout.
-fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<()> {
+/// Writes the files; returns their paths.
+fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&compared.rows).expect("records always serialise");
         files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+        paths.push(path.clone());
     }
     if let Some(path) = &args.csv {
         files::write_atomic(path, csv(&compared.rows).as_bytes())?;
-        println!("{}", path.display());
+        paths.push(path.clone());
     }
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for (at, score) in scores.iter().enumerate() {
         let path = folder.join(format!("{}.png", score.word()));
         let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
         let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
         report::histogram(&series, score.meaning(), score.name(), &path)?;
-        println!("{}", path.display());
+        paths.push(path);
     }
-    Ok(())
+    Ok(paths)
 }

@@ -42,11 +42,21 @@ pub fn table(rows: &[Row]) -> String {
             auroc,
             format!("{:.4}", f.aupr_in),
             format!("{:.4}", f.aupr_out),
-            format!("{:.4}", f.fpr95),
+            format!("{:.4}", f.fpr95_in),
+            format!("{:.4}", f.fpr95_out),
         ]
     };
     let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let header = ["against", "score", "images", "AUROC", "AUPR in", "AUPR out", "FPR95"];
+    let header = [
+        "against",
+        "score",
+        "images",
+        "AUROC",
+        "AUPR in",
+        "AUPR out",
+        "FPR95 in",
+        "FPR95 out",
+    ];
     report::table(&header, &rows)
 }
 
@@ -74,7 +84,9 @@ pub fn legend(bootstrap: usize) -> String {
 AUROC: the chance that an image of the set scores higher than one in distribution; 1 is perfect, 0.5 is chance.
 AUPR in, out: average precision with the images in distribution, or those of the set, as the positive side; it depends
 on how many images either side has.
-FPR95: the share of the set that is accepted where at least 95 % of the images in distribution are; 0 is perfect.
+FPR95 in: the images in distribution are the positive side: the share of the set that is accepted where at least 95 % of
+them are. FPR95 out: the set is the positive side: the share of the images in distribution that is rejected where at
+least 95 % of the set are. Papers use either; 0 is perfect.
 "
     .to_owned();
     if bootstrap > 0 {
@@ -86,7 +98,7 @@ FPR95: the share of the set that is accepted where at least 95 % of the images i
 /// The figures as CSV with a header; ends of intervals are empty where there are none.
 pub fn csv(rows: &[Row]) -> String {
     let mut out =
-        "set,score,in,images_in,images_out,auroc,auroc_low,auroc_high,aupr_in,aupr_out,fpr95,noise,temperature,step\n"
+        "set,score,in,images_in,images_out,auroc,auroc_low,auroc_high,aupr_in,aupr_out,fpr95_in,fpr95_out,noise,temperature,step\n"
             .to_owned();
     for row in rows {
         let f = &row.figures;
@@ -105,7 +117,8 @@ pub fn csv(rows: &[Row]) -> String {
             high,
             f.aupr_in.to_string(),
             f.aupr_out.to_string(),
-            f.fpr95.to_string(),
+            f.fpr95_in.to_string(),
+            f.fpr95_out.to_string(),
             row.noise.to_string(),
             row.temperature.to_string(),
             row.step.to_string(),

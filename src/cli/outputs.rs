@@ -1,6 +1,6 @@
 //! What commands that write files share: a look beforehand at whether they can be written, and CSV's quotes.
 
-use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -15,17 +15,11 @@ pub fn ensure_writable(path: &Path) -> Result<()> {
             "give the path of a file that can",
         )
     };
-    if path.is_dir() {
-        return Err(refused("it is a folder".into()));
-    }
     files::create_parent(path).map_err(|e| refused(e.to_string()))?;
-    let existed = path.exists();
-    let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|e| refused(e.to_string()))?;
-    if !existed {
-        let _ = fs::remove_file(path);
-    }
-    Ok(())
+    files::probe(path).map_err(|e| match e.kind() {
+        ErrorKind::IsADirectory => refused("it is a folder".into()),
+        _ => refused(e.to_string()),
+    })
 }
 
 /// A field of a CSV file, quoted where RFC 4180 asks for it.

@@ -1,9 +1,11 @@
 //! Progress on stderr: a bar with the quantities that matter on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, Write};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::error::shown;
 use crate::train::LogLine;
 
 /// What matters on a line: the metric, what stands before its value, decimals, what stands after.
@@ -24,6 +26,8 @@ const SHOWN: [(&str, &str, usize, &str); 10] = [
 pub struct Progress {
     bar: Option<ProgressBar>,
     total: u64,
+    done: u64,
+    begun: Instant,
 }
 
 impl Progress {
@@ -36,7 +40,12 @@ impl Progress {
             bar.reset_eta();
             bar
         });
-        Self { bar, total }
+        Self {
+            bar,
+            total,
+            done,
+            begun: Instant::now(),
+        }
     }
 
     /// The task is at `step`.
@@ -55,8 +64,23 @@ impl Progress {
         let text = SHOWN.iter().filter_map(shown).collect::<Vec<_>>().join(" ");
         match &self.bar {
             Some(bar) => bar.set_message(text),
-            None => say(&format!("step {}/{}  {text}", line.step, self.total)),
+            None => say(&format!(
+                "step {}/{}  {}  {text}",
+                line.step,
+                self.total,
+                self.times(line.step)
+            )),
         }
+    }
+
+    /// How long the task has gone on, and how long it still will at this sitting's speed.
+    fn times(&self, step: u64) -> String {
+        let gone = self.begun.elapsed().as_secs_f64();
+        let to_go = match step.saturating_sub(self.done) {
+            0 => return duration(gone),
+            made => gone / made as f64 * self.total.saturating_sub(step) as f64,
+        };
+        format!("{}, {} to go", duration(gone), duration(to_go))
     }
 
     /// What the quality monitor found at a step.
@@ -84,7 +108,23 @@ impl Progress {
     }
 }
 
-/// A line on stderr; a reader that has gone away does not matter.
+/// A time in the two units that matter, as `1 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) if seconds < 10.0 => format!("{seconds:.1} s"),
+        (0, 0, 0) => format!("{whole} s"),
+        (0, 0, _) => format!("{minutes} min {:02} s", whole % 60),
+        (0, ..) => format!("{hours} h {minutes:02} min"),
+        _ => format!("{days} d {hours:02} h"),
+    }
+}
+
+/// Lines on stderr, nothing in them that steers a terminal; a reader that has gone away does not matter.
+///
+/// A name from outside must not make a line of its own: it goes through [`shown`] before it is put into the text.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let lines: Vec<_> = text.split('\n').map(shown).collect();
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }

@@ -12,6 +12,9 @@ use crate::nn::Frozen;
 use crate::report;
 use crate::train::{self, RunDir, Trained, Weights, Which};
 
+/// Who judges images where no other classifier does.
+const ITSELF: &str = "the network that drew the images, whose chains sought just this: no measure of them";
+
 /// Images that are classified together.
 const BATCH: usize = 500;
 
@@ -90,10 +93,14 @@ impl Views {
     /// The figures by name.
     pub fn json(&self) -> Map<String, Value> {
         let mut map = Map::new();
-        map.insert("own".into(), json!(self.own));
+        let mut own = json!(self.own);
+        own["judged_by"] = json!(ITSELF);
+        own["independent"] = json!(false);
+        map.insert("own".into(), own);
         if let Some((run, agreement)) = &self.judge {
             let mut value = json!(agreement);
             value["run"] = json!(run);
+            value["independent"] = json!(true);
             map.insert("judge".into(), value);
         }
         map
@@ -119,10 +126,17 @@ impl std::fmt::Display for Views {
         let mut header = vec![
             "asked class".to_owned(),
             "images".into(),
-            "seen by the model itself".into(),
+            "seen by the network that drew them".into(),
         ];
         header.extend(self.judge.as_ref().map(|(run, _)| format!("seen by {run}")));
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        f.write_str(&report::table(&header, &rows))
+        f.write_str(&report::table(&header, &rows))?;
+        match self.judge {
+            Some(_) => Ok(()),
+            None => write!(
+                f,
+                "\nThe chains went where this very network sees the class that was asked for: its share says nothing of the images.\nName the run of an independent classifier by --judge RUN.\n"
+            ),
+        }
     }
 }

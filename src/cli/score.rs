@@ -8,9 +8,12 @@ use tch::Device;
 use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::outputs::ensure_writable;
+use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
+use super::stdout;
+use super::strangest::{Strangest, ensure_png};
 use super::threshold::Threshold;
-use crate::config::{Dataset, FitRule};
 use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
@@ -24,7 +27,7 @@ pub struct Args {
     /// Pictures, folders of pictures, and idx or .npy stacks
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Further scores, separated by commas, a column each; higher = more out of distribution
+    /// Further scores, separated by commas, a column each; higher = more out of distribution. log_px is the column energy
     #[arg(long, value_delimiter = ',', value_parser = score())]
     scores: Vec<Score>,
     /// A column for the probability of each class
@@ -33,6 +36,13 @@ pub struct Args {
     /// Judge each image by the threshold that `ebm threshold` fitted, with its noise; exit code 4 where one is out
     #[arg(long, conflicts_with_all = ["noise", "temperature", "seed"])]
     threshold: bool,
+    /// Only so many images, those with the highest of the first of --scores (else of the threshold's score, else of the
+    /// energy), the highest first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    top: Option<u64>,
+    /// Draw these images in their order as a PNG, each with its rank and score beneath
+    #[arg(long, value_name = "FILE", requires = "top")]
+    sheet: Option<PathBuf>,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -44,6 +54,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let run = RunDir::open(&args.run)?;
+    if let Some(sheet) = &args.sheet {
+        ensure_png(sheet)?;
+        ensure_writable(sheet)?;
+    }
     let loaded = Loaded::new(&run, &args.choice)?;
     let threshold = match args.threshold {
         true => Some(Threshold::of(&run, &loaded, &args.choice)?),
@@ -57,9 +71,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     }
     let judge = judge(&loaded, &columns)?;
     let counts = score_all(args, &loaded, &judge, &columns)?;
-    eprintln!("{} images scored, {} could not be", counts.scored, counts.failed);
+    say(&format!(
+        "{} images scored, {} could not be",
+        counts.scored, counts.failed
+    ));
     if args.threshold {
-        eprintln!("{} of them out of distribution", counts.out);
+        say(&format!("{} of them out of distribution", counts.out));
     }
     Ok(match counts {
         Counts { failed: 1.., .. } => Status::Failed,
@@ -76,7 +93,7 @@ fn judge<'a>(loaded: &'a Loaded, columns: &Columns) -> Result<Judge<'a>> {
         return Ok(loaded.judge(options).with_typical(mean));
     }
     let data = match scores.contains(&Score::Typicality) && loaded.has_data() {
-        true => Some(loaded.data()?),
+        true => Some(loaded.data(true)?),
         false => None,
     };
     loaded.judge_by(scores, options, data.as_ref().map(|d| &d.train))
@@ -90,7 +107,7 @@ fn no_classes() -> Error {
     )
 }
 
-/// How many images were scored, could not be read, and are out of distribution.
+/// How many images were scored, could not be read or have no finite score, and are out of distribution.
 #[derive(Default)]
 struct Counts {
     scored: u64,
@@ -100,39 +117,60 @@ struct Counts {
 
 fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> anyhow::Result<Counts> {
     let experiment = &loaded.trained.experiment;
-    let mut input = ScoreInput::new(&args.images, experiment.model.input, fit_rule(&experiment.data.dataset));
+    // A verdict is of images that are fitted as those that the threshold was fitted on.
+    let own = experiment.data.dataset.rule();
+    let rule = columns.threshold.as_ref().and_then(|t| t.fit).unwrap_or(own);
+    let whose = if rule == own {
+        "the run's own"
+    } else {
+        "the threshold's"
+    };
+    say(&format!("images of another size: fitted by the rule `{rule}`, {whose}"));
+    let mut input = ScoreInput::new(&args.images, experiment.model.input, rule);
     let mut rng = Stream::new(columns.options.seed, "score");
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    columns.write_header(&mut out, args.format)?;
+    let mut out = BufWriter::new(stdout::file()?);
+    columns.write_header(&mut out, args.format).map_err(stdout::error)?;
+    let mut strangest = args.top.map(|n| Strangest::new(n as usize, columns.first));
     let mut counts = Counts::default();
     while let Some(batch) = input.next_batch(BATCH) {
         let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
-        let mut next = found.into_iter();
+        let mut next = found.into_iter().zip(0..);
         for (path, index, outcome) in batch.items {
             match outcome {
                 Ok(()) => {
-                    let found = next.next().expect("scores for every image");
-                    columns.write_row(&mut out, args.format, (&path, index), &found)?;
+                    let (found, at) = next.next().expect("scores for every image");
+                    if let Err(error) = columns.ensure_finite(&path, index, &found) {
+                        say(&format!("error: {error}"));
+                        counts.failed += 1;
+                        continue;
+                    }
                     counts.scored += 1;
                     counts.out += u64::from(columns.accepts(&found) == Some(false));
+                    match &mut strangest {
+                        Some(strangest) => strangest.offer((path, index), found, &batch.images.get(at)),
+                        None => {
+                            let written = columns.write_row(&mut out, args.format, (&path, index), &found);
+                            written.map_err(stdout::error)?;
+                        }
+                    }
                 }
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    say(&format!("error: {error}"));
                     counts.failed += 1;
                 }
             }
         }
     }
-    out.flush()?;
-    Ok(counts)
-}
-
-/// A run on a folder fits pictures as it did in training; any other run by the default rule.
-fn fit_rule(dataset: &Dataset) -> FitRule {
-    match dataset {
-        Dataset::Folder(folder) => folder.fit,
-        _ => FitRule::default(),
+    if let Some(strangest) = &strangest {
+        // The picture first: what stdout cannot take does not lose it.
+        args.sheet.iter().try_for_each(|path| strangest.draw(path))?;
+        for kept in strangest.kept() {
+            let written = columns.write_row(&mut out, args.format, (&kept.path, kept.index), &kept.found);
+            written.map_err(stdout::error)?;
+        }
     }
+    out.flush().map_err(stdout::error)?;
+    Ok(counts)
 }
 
 /// What is found of each image of a batch.

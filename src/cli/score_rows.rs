@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::judging::Options;
 use super::outputs::quoted;
 use super::threshold::Threshold;
+use crate::error::{Error, Result};
 use crate::eval::Score;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -27,6 +28,8 @@ pub struct Columns {
     pub options: Options,
     /// What decides whether an image is in distribution.
     pub threshold: Option<Threshold>,
+    /// Which score images are ordered by: the first that was asked for, else the one of the threshold, else E(x).
+    pub first: usize,
     /// The columns behind the energy: a header, and which of the scores.
     shown: Vec<(String, usize)>,
     classes: Vec<String>,
@@ -48,6 +51,7 @@ impl Columns {
         let mut columns = Self {
             scores: vec![Score::LogPx],
             options: threshold.as_ref().map_or(*options, Threshold::options),
+            first: 0,
             shown: Vec::new(),
             classes: Vec::new(),
             probabilities: false,
@@ -57,6 +61,8 @@ impl Columns {
         for score in wanted.iter().copied().chain(deciding) {
             columns.show(score);
         }
+        let first = wanted.first().copied().or(deciding);
+        columns.first = first.map_or(0, |score| columns.at(score));
         columns
     }
 
@@ -68,8 +74,8 @@ impl Columns {
 
     fn show(&mut self, score: Score) {
         let header = match (score, self.options.temperature) {
-            // The column that is always there.
-            (Score::Energy, 1.0) => return,
+            // The column that is always there: a number stands under one name.
+            (Score::LogPx, _) | (Score::Energy, 1.0) => return,
             (Score::Energy, temperature) => format!("energy(T={temperature})"),
             _ => score.word().to_owned(),
         };
@@ -84,6 +90,25 @@ impl Columns {
     /// Which of the scores it is; `energy` at temperature 1 is the first.
     fn at(&self, score: Score) -> usize {
         self.scores.iter().position(|s| *s == score).unwrap_or(0)
+    }
+
+    /// Refuses what was found of an image where a number of it is not finite: nobody can compare with that.
+    ///
+    /// # Errors
+    /// Names the file, the image's number within it, and the score.
+    pub fn ensure_finite(&self, path: &Path, index: usize, found: &Found) -> Result<()> {
+        let scores = self.scores.iter().zip(&found.scores);
+        let mut bad = scores.filter(|(_, value)| !value.is_finite());
+        let what = match bad.next() {
+            Some((score, value)) => format!("the score `{}` is {value}", score.word()),
+            None if found.probabilities.iter().all(|p| p.is_finite()) => return Ok(()),
+            None => "a class probability is not finite".into(),
+        };
+        Err(Error::failure(
+            format!("{}, image {index}", path.display()),
+            what,
+            "use another checkpoint, one of before the model diverged",
+        ))
     }
 
     /// Whether the image is in distribution, where there is a threshold.

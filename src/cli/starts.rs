@@ -3,9 +3,10 @@
 use clap::ValueEnum;
 use tch::{Device, Kind, Tensor};
 
+use super::{memory, own_data};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, InitialDistribution};
-use crate::data;
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::rng::Stream;
@@ -59,10 +60,36 @@ pub fn starts(
         }
     };
     let images = match init.needs_data() {
-        true => Some(data::open(&e.data, shape, device)?.train),
+        true => Some(training_images(run, trained)?),
         false => None,
     };
     Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(n, classes, rng))
+}
+
+/// The images that the run was trained on.
+fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
+    let data = own_data::open(run, &trained.experiment, trained.network.device())?;
+    own_data::ensure_same_limit(run, &data.record)?;
+    Ok(data.train)
+}
+
+/// What chains start from, in words; `classes` says whether they are of classes from the start.
+pub fn words(from: From, init: &InitialDistribution, classes: bool) -> String {
+    let init = match from {
+        From::Noise => *init,
+        From::Data => InitialDistribution::Data,
+        From::Buffer => return "persistent chains of the checkpoint's buffer".into(),
+    };
+    match init {
+        InitialDistribution::Uniform(low, high) => format!("noise, every pixel uniform in [{low}, {high}]"),
+        InitialDistribution::Gaussian { mean, std } => format!("noise, every pixel N({mean}, {std}^2)"),
+        InitialDistribution::Data => "training images".into(),
+        InitialDistribution::NoisyData { std } => format!("training images with noise N(0, {std}^2)"),
+        InitialDistribution::ClassGaussians { jitter } => {
+            let whose = if classes { "the chain's class" } else { "a random class" };
+            format!("a Gaussian fitted to the training images of {whose} (jitter {jitter})")
+        }
+    }
 }
 
 /// The checkpoint's buffer.
@@ -76,6 +103,7 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
         )
     })?;
     let e = &trained.experiment;
+    memory::ensure_buffer(e, &run.resolved(), trained.network.device())?;
     let [c, h, w] = e.model.input;
     let empty = Tensor::zeros([e.buffer.size as i64, c, h, w], (Kind::Float, trained.network.device()));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);

@@ -1,10 +1,13 @@
 //! Synthesis of images by long chains on a trained network, in batches that fit a device.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
+use super::chains::Length;
 use super::progress::say;
 use crate::config::Experiment;
 use crate::energy::{Energy, FrozenEnergy};
+use crate::error::Result;
+use crate::eval;
 use crate::nn::Network;
 use crate::rng::Stream;
 use crate::sampling::{self, ChainOutput, ChainRunner, Langevin};
@@ -36,6 +39,14 @@ impl Target {
         }
     }
 
+    /// What chains move by once their weights have come to the end.
+    fn last(&self) -> Self {
+        match self {
+            Self::Any => Self::Any,
+            Self::Classes(classes) | Self::Between { to: classes, .. } => Self::Classes(classes.shallow_clone()),
+        }
+    }
+
     /// The target of the chains from number `first` on, `n` of them.
     fn part(&self, first: i64, n: i64) -> Self {
         match self {
@@ -49,6 +60,22 @@ impl Target {
     }
 }
 
+/// The names of the classes that chains end in, one an image; none where they have no class, and numbers where the
+/// names are not known.
+pub fn captions(target: &Target, names: &[String]) -> Vec<String> {
+    match target {
+        Target::Any => Vec::new(),
+        Target::Classes(classes) | Target::Between { to: classes, .. } => captions_of(classes, names),
+    }
+}
+
+/// The names of `classes`, i64 `[N]`; numbers where they are not known.
+pub fn captions_of(classes: &Tensor, names: &[String]) -> Vec<String> {
+    let classes = Vec::<i64>::try_from(classes.to_device(Device::Cpu)).expect("a vector of classes");
+    let name = |class: i64| names.get(class as usize).cloned().unwrap_or_else(|| class.to_string());
+    classes.into_iter().map(name).collect()
+}
+
 /// The last step, counted from 1, of a chain of `steps` that moves by E(x,a) alone: the half of them, rounded down.
 pub fn halfway(steps: usize) -> usize {
     steps / 2
@@ -60,20 +87,21 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
     k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
 }
 
-/// Runs a chain of `steps` from each start, by the energy that `target` names; `watch` is called before each batch's first
-/// step and after every step with the number of the batch's first image, the step, and the states. Returns images of the
-/// same shape.
+/// Runs a chain of this length from each start, by the energy that `target` names; `watch` is called before each batch's
+/// first step and after every step with the number of the batch's first image, the step, and the states. Returns images of
+/// the same shape.
 pub fn synthesize(
     network: &Network,
     experiment: &Experiment,
     target: &Target,
     starts: &Tensor,
-    steps: usize,
+    length: Length,
     rng: &mut Stream,
     watch: &mut dyn FnMut(i64, usize, &Tensor),
-) -> Tensor {
-    let sampler = &experiment.sampler;
+) -> Result<Tensor> {
+    let (sampler, Length { steps, quiet }) = (&experiment.sampler, length);
     let kernel = Langevin::new(sampler, steps);
+    let still = kernel.without_noise();
     let mut runner = ChainRunner::new(experiment.train.cuda_graph);
     let mut resolved = sampler.clone();
     sampling::resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
@@ -85,15 +113,26 @@ pub fn synthesize(
         let part = target.part(first, count);
         let mut watch = |k: usize, x: &Tensor| watch(first, k, x);
         let run = |energy: &dyn Energy, watch: Watch| runner.run(&kernel, energy, start, steps, rng, watch);
-        let chain = one_batch(&energy, &part, steps, run, &mut watch);
-        ends.push(chain.x);
+        let mut x = one_batch(&energy, &part, steps, run, &mut watch).x;
+        if quiet > 0 {
+            let mut watch = |k: usize, x: &Tensor| {
+                if k > 0 {
+                    watch(steps + k, x)
+                }
+            };
+            let run = |energy: &dyn Energy, watch: Watch| runner.run(&still, energy, x, quiet, rng, watch);
+            x = one_batch(&energy, &part.last(), quiet, run, &mut watch).x;
+        }
+        ends.push(x);
         first += count;
     }
     runner
         .take_notice()
         .iter()
         .for_each(|notice| say(&format!("notice: {notice}")));
-    Tensor::cat(&ends, 0)
+    let x = Tensor::cat(&ends, 0);
+    eval::ensure_finite(&x, "chains", "end in pixels that are not finite")?;
+    Ok(x)
 }
 
 /// What sees the number of steps made and the states.

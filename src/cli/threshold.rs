@@ -1,15 +1,18 @@
 //! `ebm threshold RUN --score S`: from what score on an image is out of distribution.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Status;
 use super::judging::{BATCH, Loaded, Options, number, score};
 use super::model::Choice;
+use super::progress::say;
 use super::sets;
-use crate::data::Images;
-use crate::error::{Error, Result};
+use super::stdout::outln;
+use crate::config::FitRule;
+use crate::data::{self, DataSet, Images};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{self, Score};
 use crate::files;
 use crate::rng::Stream;
@@ -52,6 +55,9 @@ pub struct Threshold {
     pub on: String,
     /// How many.
     pub images: i64,
+    /// The rule by which images of another size were brought to the model's; none in old files.
+    #[serde(default)]
+    pub fit: Option<FitRule>,
     /// The step of the checkpoint.
     pub step: u64,
     /// Its weights: `ema` or `raw`.
@@ -73,11 +79,16 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let loaded = Loaded::new(&run, &args.choice)?;
     let fitted = fit(args, &loaded)?;
     run.write_json(FILE, &fitted)?;
-    println!(
+    outln!(
         "{} <= {} accepts {:.4} of {} images ({}; at least {} was asked for)",
-        fitted.score, fitted.threshold, fitted.accepted, fitted.images, fitted.on, fitted.tpr
-    );
-    println!("{}", run.path().join(FILE).display());
+        fitted.score,
+        fitted.threshold,
+        fitted.accepted,
+        fitted.images,
+        shown(&fitted.on),
+        fitted.tpr
+    )?;
+    outln!("{}", shown_path(&run.path().join(FILE)))?;
     Ok(Status::Done)
 }
 
@@ -86,20 +97,32 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     loaded.ensure(&scores, &args.options)?;
     let from_run = ["validation", "test"].contains(&args.on.as_str());
     if from_run && !loaded.has_data() {
-        return Err(without(args, "the run has no data of its own (data.dataset: none)"));
+        return Err(Error::file(
+            &args.run,
+            "the run has no data of its own (data.dataset: none)",
+            "name images that are in distribution and were not trained on, by --on SET",
+        ));
     }
     let data = match from_run || (args.score == Score::Typicality && loaded.has_data()) {
-        true => Some(loaded.data()?),
+        true => Some(loaded.data(args.on != "test" || args.score == Score::Typicality)?),
         false => None,
     };
-    let images = match (&data, args.on.as_str()) {
-        (Some(data), "validation") => validation(&data.validation, args)?,
-        (Some(data), "test") => data.test.shallow_clone(),
-        _ => loaded.other(&sets::dataset(&args.on)?, None)?,
+    let named = match from_run {
+        true => loaded.trained.experiment.data.dataset.clone(),
+        false => sets::dataset(&args.on)?,
     };
+    let images = match (&data, args.on.as_str()) {
+        (Some(data), "validation") => validation(data, args)?,
+        (Some(data), "test") => data.test.shallow_clone(),
+        _ => data::test_images(&named, &loaded.wanted(None, args.options.seed))?,
+    };
+    say(&format!("images of {}: {}", shown(&args.on), loaded.fit_words(&named)));
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
     let mut rng = Stream::new(args.options.seed, "threshold");
-    let found = judge.judge(&scores, &images.pixels, BATCH, &mut rng)?.scores.remove(0);
+    let found = judge
+        .judge_all(&scores, &images.pixels, BATCH, &mut rng)?
+        .scores
+        .remove(0);
     let threshold = eval::threshold(&found, args.tpr)?;
     let accepted = found.le(threshold).mean(tch::Kind::Double).f_double_value(&[])?;
     Ok(Threshold {
@@ -109,6 +132,11 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
         accepted,
         on: args.on.clone(),
         images: images.len(),
+        fit: Some(
+            named
+                .own_rule()
+                .unwrap_or_else(|| loaded.trained.experiment.data.dataset.rule()),
+        ),
         step: loaded.trained.step,
         weights: args.choice.weights_word().into(),
         weights_sha256: fingerprint(loaded)?,
@@ -119,19 +147,20 @@ fn fit(args: &Args, loaded: &Loaded) -> Result<Threshold> {
     })
 }
 
-fn validation(held_out: &Images, args: &Args) -> Result<Images> {
-    if !held_out.is_empty() {
-        return Ok(held_out.shallow_clone());
+fn validation(data: &DataSet, args: &Args) -> Result<Images> {
+    if !data.validation.is_empty() {
+        return Ok(data.validation.shallow_clone());
     }
-    Err(without(
-        args,
+    Err(Error::file(
+        &args.run,
         "the run held no validation images out (data.validation: 0)",
+        format!(
+            "fit it on the run's {} test images, which were not trained on either: `ebm threshold {} --score {} --on test` (figures on test images then say too much: to keep them apart, train with data.validation above 0), or name other images by --on SET",
+            data.test.len(),
+            args.run.display(),
+            args.score.word()
+        ),
     ))
-}
-
-fn without(args: &Args, what: &str) -> Error {
-    let remedy = "name images that are in distribution and were not trained on, by --on SET (test: the run's own, where it has data)";
-    Error::file(&args.run, what, remedy)
 }
 
 /// The SHA-256 of the weights that score.
@@ -152,6 +181,7 @@ impl Threshold {
         let found: Self = run
             .read_json(FILE)
             .ok_or_else(|| Error::file(&path, "there is no threshold, or none that can be read", fit))?;
+        found.ensure_fit(&path, loaded.trained.experiment.data.dataset.rule(), fit)?;
         if found.weights_sha256 == fingerprint(loaded)? {
             return Ok(found);
         }
@@ -168,6 +198,22 @@ impl Threshold {
                 "{fit}, or score with those (--checkpoint {} --weights {})",
                 found.step, found.weights
             ),
+        ))
+    }
+
+    /// Refuses a file of a version that fitted the pictures of --on by a rule that it did not keep.
+    fn ensure_fit(&self, path: &Path, rule: FitRule, remedy: &str) -> Result<()> {
+        let from_run = ["validation", "test"].contains(&self.on.as_str());
+        if self.fit.is_some() || from_run || rule == FitRule::default() {
+            return Ok(());
+        }
+        Err(Error::file(
+            path,
+            format!(
+                "does not say by which rule the images of {} were fitted; those that are scored are by `{rule}`",
+                self.on
+            ),
+            remedy,
         ))
     }
 

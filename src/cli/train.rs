@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
+use super::budget;
 use super::check::{consistent, say_notices};
 use super::console::Console;
+use super::own_data::{self, DATA};
 use super::progress::say;
 use super::results::{self, Results};
+use super::stdout::outln;
 use super::{Status, device, environment, form};
 use crate::config::{Experiment, TrainPrecision, yaml};
 use crate::data::{self, ClassShares, DataSet};
-use crate::error::{Error, Result};
-use crate::ffi;
+use crate::error::{Error, Result, shown_path};
 use crate::sampling::Starter;
 use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
-
-/// The record of the data and its split, in the run's folder.
-pub(super) const DATA: &str = "data.json";
+use crate::{ffi, process};
 
 /// What the guard saw, in the folder of a run that gave up.
 const DIVERGENCE: &str = "divergence.json";
@@ -40,6 +40,9 @@ pub struct Args {
     /// Decides every random number of the run
     #[arg(long)]
     seed: Option<u64>,
+    /// The folder of the named data sets: data.root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// The run's folder; runs/NAME unless given
     #[arg(long)]
     out: Option<PathBuf>,
@@ -59,6 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if let Some(run) = &existing {
         let stored = run.experiment()?;
         experiment.adopt(&stored);
+        budget::adopt(&mut experiment, &stored, run, &args.experiment)?;
         experiment.check_resume(&stored, &args.experiment)?;
         ensure_not_given_up(run)?;
     }
@@ -72,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .transpose()?
         .flatten()
     {
-        show_finished(&done, existing.as_ref().expect("finished runs exist"));
+        show_finished(&done, existing.as_ref().expect("finished runs exist"))?;
         return Ok(Status::Done);
     }
     let mut trainer = prepare(args, experiment, existing, &out, device)?;
@@ -84,17 +88,21 @@ fn sets(args: &Args) -> Vec<String> {
     let mut sets = args.sets.clone();
     sets.extend(args.device.iter().map(|d| format!("device={d}")));
     sets.extend(args.seed.iter().map(|s| format!("seed={s}")));
+    sets.extend(args.root.iter().map(|root| own_data::root_key(root)));
     sets
 }
 
 /// Checks what needs no data, and writes this machine's choices into the configuration.
-fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
+pub(super) fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
+    let device = device::parse(&experiment.device)?;
     if experiment.deterministic {
+        if device.is_cuda() {
+            process::repeat_products();
+        }
         ffi::set_deterministic(true);
     }
     ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
-    let device = device::parse(&experiment.device)?;
     experiment.device = device::name(device);
     let threads = experiment
         .threads
@@ -123,19 +131,24 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
         return Ok(None);
     }
     let last = checkpoint::steps(run)?.last().copied();
-    Ok(last
-        .filter(|step| *step >= experiment.train.steps && checkpoint::is_whole(run, *step))
-        .and_then(|step| Results::of(run, step)))
+    let Some(step) = last.filter(|step| *step >= experiment.train.steps) else {
+        return Ok(None);
+    };
+    let Some(sealed) = checkpoint::sealed(run, step) else {
+        return Ok(None);
+    };
+    checkpoint::ensure_agrees(run, &stored, step, &sealed)?;
+    Ok(Results::of(run, step))
 }
 
-fn show_finished(results: &Results, run: &RunDir) {
-    results.print(run);
-    let (resolved, folder) = (run.resolved().display().to_string(), run.path().display());
-    println!(
+fn show_finished(results: &Results, run: &RunDir) -> Result<()> {
+    results.print(run)?;
+    let (resolved, folder) = (shown_path(&run.resolved()), shown_path(run.path()));
+    outln!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
         results.step * 2
-    );
-    println!("To train anew: remove {folder}, or give another folder by --out.");
+    )?;
+    outln!("To train anew: remove {folder}, or give another folder by --out.")
 }
 
 /// Opens the data and builds the network; only then is the run's folder made, or gone on with.
@@ -147,7 +160,10 @@ fn prepare(
     device: Device,
 ) -> Result<Trainer> {
     let source = args.init_from.as_deref().map(RunDir::open).transpose()?;
-    let data = data::open(&experiment.data, experiment.model.input, device)?;
+    let data = match &existing {
+        Some(run) => own_data::open(run, &experiment, device)?,
+        None => data::open(&experiment.data, experiment.model.input, device)?,
+    };
     say(&format!(
         "data: {} training, {} validation, {} test images on {}",
         data.train.len(),
@@ -157,7 +173,7 @@ fn prepare(
     ));
     results::ensure_outside(&experiment, device)?;
     if let Some(run) = &existing {
-        ensure_same_data(run, &data)?;
+        own_data::ensure_same_limit(run, &data.record)?;
     }
     let starter = Starter::new(
         &experiment.sampler.init,
@@ -165,6 +181,7 @@ fn prepare(
         Some(&data.train),
         device,
     )?;
+    let (budget, data, starter) = budget::settle(&mut experiment, data, starter, device, &args.experiment)?;
     let mut state = State::new(&experiment, &data, &starter, device)?;
     say_absent_classes(&state, &data);
     if let Some(source) = &source {
@@ -177,6 +194,7 @@ fn prepare(
         Some(run) => run,
         None => RunDir::create(out, &yaml::read(&args.experiment)?, &experiment, |staged| {
             staged.write_json(DATA, &data.record)?;
+            budget.iter().try_for_each(|b| staged.write_json(budget::FILE, b))?;
             // A run that stops, or diverges, before its first checkpoint must find the weights that it was given.
             match &source {
                 Some(_) => checkpoint::write(staged, &yaml::to_text(&experiment), &state.contents(), 1).map(drop),
@@ -204,20 +222,6 @@ fn say_absent_classes(state: &State, data: &DataSet) {
     }
 }
 
-/// Refuses to go on with other images than the run was started with.
-fn ensure_same_data(run: &RunDir, data: &DataSet) -> Result<()> {
-    let stored: Option<serde_json::Value> = run.read_json(DATA);
-    let present = serde_json::to_value(&data.record).expect("records always serialise");
-    if stored.is_none_or(|s| s == present) {
-        return Ok(());
-    }
-    Err(Error::file(
-        &run.path().join(DATA),
-        "the data are not those that the run was started with",
-        "put the images back as they were, or start another run with --out (and --init-from this one)",
-    ))
-}
-
 /// Goes to the last checkpoint; what may change on resume is written down once the run is found to be usable.
 fn go_on(trainer: &mut Trainer) -> Result<()> {
     let (found, passed_over) = trainer.restore()?;
@@ -242,10 +246,10 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     // The resolved file holds what --set, --seed and --device gave.
     let again = format!(
         "ebm train {} --out {} --resume",
-        run.resolved().display(),
-        run.path().display()
+        shown_path(&run.resolved()),
+        shown_path(run.path())
     );
-    if outcome.is_err() {
+    if outcome.is_err() && run.ensure_own().is_ok() {
         say(&format!(
             "stopped at step {}; once that is mended, go on with:\n  {again}",
             trainer.state().step
@@ -254,8 +258,8 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     match outcome? {
         Outcome::Finished => {
             // All is saved: from here on Ctrl-C ends at once, and --resume makes the results again.
-            stop.at_once.store(true, Ordering::SeqCst);
-            Results::make(trainer)?.print(&run);
+            stop.end_at_once();
+            Results::make(trainer)?.print(&run)?;
             Ok(Status::Done)
         }
         Outcome::Interrupted { saved } => {
@@ -278,24 +282,44 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
     }
 }
 
-/// What Ctrl-C and a polite kill set.
+/// What Ctrl-C, a polite kill and a terminal that closes set.
 struct Interrupts {
     /// Set by the first one: finish the step, save, end.
     after_step: Arc<AtomicBool>,
-    /// Where it is set, the next one ends the process at once.
+    /// Where it is set, the next Ctrl-C or kill ends the process at once.
     at_once: Arc<AtomicBool>,
+    /// The same for a terminal that closes: it tells its programs twice, and the second time must not cost the save.
+    hang_up_at_once: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// From here on nothing needs saving.
+    fn end_at_once(&self) {
+        self.at_once.store(true, Ordering::SeqCst);
+        self.hang_up_at_once.store(true, Ordering::SeqCst);
+    }
 }
 
 fn interrupts() -> std::io::Result<Interrupts> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let flag = || Arc::new(AtomicBool::new(false));
-    let (after_step, at_once) = (flag(), flag());
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    let (after_step, at_once, hang_up_at_once) = (flag(), flag(), flag());
+    for signal in [SIGINT, SIGTERM] {
         // They run in this order, so the first signal only sets the flags.
         signal_hook::flag::register_conditional_shutdown(signal, 130, at_once.clone())?;
         signal_hook::flag::register(signal, after_step.clone())?;
         signal_hook::flag::register(signal, at_once.clone())?;
     }
-    Ok(Interrupts { after_step, at_once })
+    // A run under nohup outlives its terminal.
+    if !ffi::ignores(SIGHUP) {
+        signal_hook::flag::register_conditional_shutdown(SIGHUP, 130, hang_up_at_once.clone())?;
+        signal_hook::flag::register(SIGHUP, after_step.clone())?;
+    }
+    Ok(Interrupts {
+        after_step,
+        at_once,
+        hang_up_at_once,
+    })
 }
 
 fn report_divergence(trainer: &Trainer) {
@@ -313,6 +337,6 @@ fn report_divergence(trainer: &Trainer) {
     );
     say(&format!(
         "  divergence.json, and the last good checkpoint where one was written, are in {}",
-        trainer.run_dir().path().display()
+        shown_path(trainer.run_dir().path())
     ));
 }

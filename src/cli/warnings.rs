@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use super::progress::say;
 use log::{LevelFilter, Log, Metadata, Record};
 
 /// Says each warning of this library once, however often the same data are opened.
@@ -26,7 +27,7 @@ impl Log for Warnings {
         let text = record.args().to_string();
         let mut said = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if self.enabled(record.metadata()) && said.insert(text.clone()) {
-            eprintln!("warning: {text}");
+            say(&format!("warning: {text}"));
         }
     }
 

@@ -4,10 +4,13 @@
 use std::path::Path;
 
 use super::{Dataset, Experiment, Measure, OodSet, Output, yaml};
-use crate::error::Result;
+use crate::error::{Result, shown};
 
 /// More threads than any machine that this runs on has cores.
 const MOST_THREADS: u32 = 1024;
+
+/// More of anything than a run can go through: 2^40.
+const MOST: u64 = 1 << 40;
 
 /// Collects what a check needs to word its error.
 pub(super) struct Checker<'a> {
@@ -57,7 +60,14 @@ impl Checker<'_> {
     }
 
     pub fn at_least_one(&self, key: &str, value: u64) -> Result<()> {
-        self.ensure(value >= 1, key, value, "a whole number of 1 or more")
+        self.ensure(value >= 1, key, value, "a whole number of 1 or more")?;
+        self.countable(key, value)
+    }
+
+    /// Refuses a count that sums of counts could overflow with.
+    pub fn countable(&self, key: &str, value: u64) -> Result<()> {
+        let expected = format!("a whole number of at most {MOST}");
+        self.ensure(value <= MOST, key, value, &expected)
     }
 
     pub fn conflict(&self, key: &str, what: &str, remedy: &str) -> Result<()> {
@@ -85,7 +95,14 @@ impl Experiment {
 
     fn check_run(&self, c: &Checker) -> Result<()> {
         let plain = !self.name.is_empty() && !self.name.starts_with('.') && !self.name.contains(['/', '\\']);
-        c.ensure(plain, "name", format!("`{}`", self.name), "a plain folder name")?;
+        // A name that is shown as it is holds nothing that steers a terminal.
+        let plain = plain && shown(&self.name) == self.name.as_str();
+        c.ensure(
+            plain,
+            "name",
+            format!("`{}`", self.name),
+            "a plain folder name, without control characters",
+        )?;
         let device = self.device.as_str();
         let known = ["auto", "cpu", "cuda"].contains(&device)
             || device.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok());
@@ -113,7 +130,12 @@ impl Experiment {
                 s.size,
                 "a whole number of 4 or more",
             )?;
+            c.countable("data.dataset.strokes.size", s.size as u64)?;
         }
+        c.countable("data.validation", self.data.validation as u64)?;
+        c.countable("data.limit", self.data.limit.unwrap_or(0) as u64)?;
+        c.countable("data.labels_per_class", self.data.labels_per_class.unwrap_or(0) as u64)?;
+        c.countable("data.augment.pad_crop", self.data.augment.pad_crop as u64)?;
         let smallest = self.model.input[1].min(self.model.input[2]);
         c.ensure(
             (self.data.augment.pad_crop as i64) < smallest,
@@ -122,6 +144,7 @@ impl Experiment {
             "less than the side of an image",
         )?;
         let labelled = self.data.labelled_augment.as_ref().map_or(0, |a| a.pad_crop);
+        c.countable("data.labelled_augment.pad_crop", labelled as u64)?;
         c.ensure(
             (labelled as i64) < smallest,
             "data.labelled_augment.pad_crop",
@@ -138,7 +161,7 @@ impl Experiment {
 
     fn check_train(&self, c: &Checker) -> Result<()> {
         let (t, g) = (&self.train, &self.guard);
-        c.at_least_one("train.steps", t.steps)?;
+        self.check_length(c)?;
         c.at_least_one("train.batch_size", t.batch_size as u64)?;
         c.at_least_one("train.labelled_batch_size", t.labelled_batch_size.unwrap_or(1) as u64)?;
         c.at_least_one("train.log_every", t.log_every)?;
@@ -160,6 +183,9 @@ impl Experiment {
             "a number above 0, at most 1",
         )?;
         c.at_least_one("report.images", self.report.images as u64)?;
+        c.countable("report.sample_steps", self.report.sample_steps.unwrap_or(0) as u64)?;
+        c.countable("evaluate.images", self.evaluate.images as u64)?;
+        c.countable("evaluate.limit", self.evaluate.limit.unwrap_or(0) as u64)?;
         c.ensure(
             self.evaluate.limit != Some(0),
             "evaluate.limit",
@@ -186,6 +212,24 @@ impl Experiment {
             self.evaluate.every,
             "data.validation above 0 with it: training must not be steered by test images",
         )
+    }
+
+    /// Exactly one of two keys says how long the run is.
+    fn check_length(&self, c: &Checker) -> Result<()> {
+        match (self.train.steps, self.train.minutes) {
+            (0, None) => c.conflict(
+                "train.steps",
+                "no number of steps of 1 or more is given (0 counts as none)",
+                "give train.steps, or train.minutes in its place",
+            ),
+            (0, Some(minutes)) => c.positive("train.minutes", minutes),
+            (_, None) => Ok(()),
+            (steps, Some(minutes)) => c.conflict(
+                "train.minutes",
+                &format!("{minutes} minutes and {steps} steps are given, and either says how long the run is"),
+                "take one of the two out, as by --set train.steps=null or --set train.minutes=null",
+            ),
+        }
     }
 
     /// The measure by which the best checkpoint is kept must be one that is taken.

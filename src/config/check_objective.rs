@@ -34,7 +34,9 @@ impl Experiment {
                 "give one of them a weight above 0",
             );
         }
-        let starts_alone = o.p_x_from == 0 || (o.p_y_given_x_weight > 0.0 && o.p_x_from < self.train.steps);
+        // Steps that are yet to be found from minutes are checked then.
+        let early = o.p_x_from < self.train.steps || self.train.minutes.is_some();
+        let starts_alone = o.p_x_from == 0 || (o.p_y_given_x_weight > 0.0 && early);
         c.ensure(
             starts_alone,
             "objective.p_x_from",

@@ -116,6 +116,7 @@ impl Experiment {
     pub(super) fn check_buffer(&self, c: &Checker) -> Result<()> {
         c.share("buffer.reinit_prob", self.buffer.reinit_prob)?;
         self.check_replay(c)?;
+        c.countable("buffer.size", self.buffer.size as u64)?;
         if self.objective.uses_buffer() {
             c.ensure(
                 self.buffer.size >= self.train.batch_size,

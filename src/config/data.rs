@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct DataConfig {
     /// Which images.
     pub dataset: Dataset,
-    /// The folder that holds the named data sets (`data/mnist`, ...).
+    /// The folder that holds the named data sets (`data/mnist`, ...). A relative one that does not hold the set is looked
+    /// for beside the experiment file and beside the program, and in the folders above these.
     #[serde(default = "default_root")]
     pub root: PathBuf,
     /// How many of the training images are held out for validation, drawn by `split_seed`.
@@ -19,8 +20,7 @@ pub struct DataConfig {
     /// Decides which images are held out.
     #[serde(default)]
     pub split_seed: u64,
-    /// Uses only so many training images, before any is held out: the first of a stack; of a folder an even spread
-    /// over the sorted files, so that every class is among them.
+    /// Uses only so many training images, before any is held out: drawn by `split_seed`, each class by its share.
     #[serde(default)]
     pub limit: Option<usize>,
     /// Uses only so many labels of each class, drawn by `split_seed`; the other images count as unlabelled. null: all.
@@ -60,6 +60,33 @@ pub enum Dataset {
     Idx(StackConfig),
 }
 
+impl Dataset {
+    /// The rule by which pictures of another size are brought to the shape of a run that is trained on this data.
+    pub fn rule(&self) -> FitRule {
+        self.own_rule().unwrap_or_default()
+    }
+
+    /// The rule that the set itself names.
+    pub fn own_rule(&self) -> Option<FitRule> {
+        match self {
+            Self::Folder(folder) => folder.fit,
+            _ => None,
+        }
+    }
+
+    /// The folder of a named set below `data.root`.
+    pub fn folder(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Svhn => "svhn",
+            _ => return None,
+        })
+    }
+}
+
 /// Images drawn by code: label 0 is a stroke, label 1 a disc.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,9 +111,10 @@ pub struct FolderConfig {
     /// A second folder with the test images; without it, a tenth of `path`, drawn by `split_seed`, is the test set.
     #[serde(default)]
     pub test: Option<PathBuf>,
-    /// How a picture of another size is brought to the model's.
+    /// How a picture of another size is brought to the model's. null means `crop` for the data of a run, and the rule of
+    /// the run for a set that its images are told apart from.
     #[serde(default)]
-    pub fit: FitRule,
+    pub fit: Option<FitRule>,
 }
 
 /// How a picture of another size is brought to the model's; colours are always converted
@@ -104,6 +132,17 @@ pub enum FitRule {
     Pad,
     /// Do nothing; another size is an error.
     Exact,
+}
+
+impl std::fmt::Display for FitRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Crop => "crop",
+            Self::Stretch => "stretch",
+            Self::Pad => "pad",
+            Self::Exact => "exact",
+        })
+    }
 }
 
 /// A stack of u8 images in one file: `.npy` of `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`, or idx of `[N,H,W]`.

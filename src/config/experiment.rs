@@ -83,12 +83,16 @@ impl Experiment {
             experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         experiment.check(path)?;
+        experiment.data.settle_fit();
+        experiment.locate_data(path);
         Ok(experiment)
     }
 
     /// Steps of a chain that draws a picture from noise.
     pub fn sample_steps(&self) -> usize {
-        self.report.sample_steps.unwrap_or(4 * self.sampler.n_steps)
+        self.report
+            .sample_steps
+            .unwrap_or(self.sampler.n_steps.saturating_mul(4))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a user writes: experiment and architecture files as plain types, and the checks that need no tensor.
 
+mod bounds;
 mod check;
 mod check_objective;
 mod check_optimizer;
@@ -10,6 +11,7 @@ mod legacy;
 mod model;
 mod objective;
 mod optimizer;
+mod places;
 mod resume;
 mod sampler;
 mod train;

@@ -120,6 +120,11 @@ impl ObjectiveConfig {
         self.uses_chains() && self.chains == Chains::ByClass
     }
 
+    /// Whether the loss is the cross entropy itself, and no other number.
+    pub fn is_cross_entropy(&self) -> bool {
+        !self.uses_chains() && self.p_y_given_x_weight == 1.0
+    }
+
     /// Whether a term reaches the parameters through the last step of the chains.
     pub fn differentiates_chains(&self) -> bool {
         self.kl_weight > 0.0 || self.entropy_weight > 0.0

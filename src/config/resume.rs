@@ -8,7 +8,7 @@ use super::{Experiment, Layout, Precision, yaml};
 use crate::error::Result;
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
-pub const MAY_CHANGE: [&str; 9] = [
+pub const MAY_CHANGE: [&str; 14] = [
     "name",
     "device",
     "threads",
@@ -18,6 +18,12 @@ pub const MAY_CHANGE: [&str; 9] = [
     "train.keep",
     "report",
     "evaluate",
+    // Where images lie. What they are is recorded with the run, and held against it.
+    "data.root",
+    "data.dataset.folder.path",
+    "data.dataset.folder.test",
+    "data.dataset.npy",
+    "data.dataset.idx",
 ];
 
 impl Experiment {
@@ -40,14 +46,7 @@ impl Experiment {
     /// # Errors
     /// Names every such key with both values, and the keys that may change.
     pub fn check_resume(&self, stored: &Experiment, file: &Path) -> Result<()> {
-        let mut changes = Vec::new();
-        differences(
-            &yaml::to_value(stored),
-            &yaml::to_value(self),
-            String::new(),
-            &mut changes,
-        );
-        let refused: Vec<_> = changes.iter().filter(|c| !may_change(&c.key)).collect();
+        let refused = self.refused(stored);
         let Some(first) = refused.first() else { return Ok(()) };
         let others = refused
             .iter()
@@ -66,6 +65,23 @@ impl Experiment {
                 MAY_CHANGE.join(", ")
             ),
         ))
+    }
+}
+
+impl Experiment {
+    /// How the experiment differs from `stored` in what must not change, in words; nothing where it does not.
+    pub fn contradicts(&self, stored: &Experiment) -> Option<String> {
+        let words = |c: Change| format!("{} is {} there, {} here", c.key, c.old, c.new);
+        let refused: Vec<String> = self.refused(stored).into_iter().map(words).collect();
+        (!refused.is_empty()).then(|| refused.join("; "))
+    }
+
+    fn refused(&self, stored: &Experiment) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let (old, new) = (yaml::to_value(stored), yaml::to_value(self));
+        differences(&old, &new, String::new(), &mut changes);
+        changes.retain(|c| !may_change(&c.key));
+        changes
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `train`, `guard`, `report` and `evaluate` sections: how long, how often, and what ends a run.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Dataset;
 
@@ -8,8 +8,13 @@ use super::Dataset;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Updates of the parameters in all.
+    /// Updates of the parameters in all; 0 where `minutes` stand in its place, until steps were timed.
+    #[serde(default, deserialize_with = "zero_of_null")]
     pub steps: u64,
+    /// What the run may take, in minutes: its steps, pictures and looks of the quality monitor; the steps that fit are found
+    /// when it begins. Null where `steps` says how many.
+    #[serde(default)]
+    pub minutes: Option<f64>,
     /// Images of data, and chains, a step.
     pub batch_size: usize,
     /// Labelled images a step, drawn apart from the others, where the objective uses labels; null means `batch_size`.
@@ -100,7 +105,7 @@ pub struct Evaluate {
     pub images: usize,
     /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised, else accuracy.
     pub best: Option<Measure>,
-    /// At most so many images of each set; null means all.
+    /// At most so many images of each set, drawn by `seed`, each class by its share; null means all.
     pub limit: Option<usize>,
 }
 
@@ -109,7 +114,7 @@ pub struct Evaluate {
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
     /// The test images of another data set, brought to the model's shape: grey and colour are converted, then another
-    /// size is fitted by the rule `crop` (a folder's by its own).
+    /// size is fitted by the rule of the run's own data, unless a folder names another rule by `fit`.
     Data(Dataset),
     /// Pixels uniform in [-1, 1].
     Uniform,
@@ -130,6 +135,16 @@ pub enum OodSet {
     Blurred,
     /// Waves, stripes, checkers and smooth noise, each in two random colours.
     Textures,
+}
+
+impl OodSet {
+    /// The data set, where it is one.
+    pub fn data(&self) -> Option<&Dataset> {
+        match self {
+            Self::Data(dataset) => Some(dataset),
+            _ => None,
+        }
+    }
 }
 
 /// What the quality monitor measures.
@@ -178,6 +193,10 @@ impl Default for ReportConfig {
             tensorboard: true,
         }
     }
+}
+
+fn zero_of_null<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 fn default_log_every() -> u64 {

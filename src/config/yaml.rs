@@ -1,15 +1,22 @@
 //! Reads and writes YAML as typed values; the one place that calls `serde_yaml`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_yaml::Value;
 use serde_yaml::with::singleton_map_recursive;
 
+use super::bounds;
 use crate::error::{Error, Result};
 
 /// Parses the text of a file into a tree, before any type is imposed on it.
+///
+/// # Errors
+/// The text is no YAML, nests too deeply, or grows beyond bounds by its aliases.
 pub fn parse(text: &str, file: &Path) -> Result<Value> {
+    bounds::check(text).map_err(|(what, remedy)| config(file, "", what, remedy))?;
     let value = serde_yaml::from_str(text)
         .map_err(|e| config(file, "", format!("not valid YAML: {e}"), "mend the syntax at that line"))?;
     Ok(value)
@@ -33,9 +40,26 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T> {
     typed(parse(&read(path)?, path)?, path)
 }
 
-/// The text of a file that the user named.
+/// The text of a file that the user named, without a byte-order mark.
+///
+/// # Errors
+/// There is no such file, or it is no text, or too long for one.
 pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| match e.kind() {
+    let mut text = String::new();
+    // A device such as /dev/zero has no end.
+    let read = File::open(path).and_then(|f| f.take(bounds::MOST_BYTES + 1).read_to_string(&mut text));
+    if text.len() as u64 > bounds::MOST_BYTES {
+        let what = format!("is longer than {} MiB", bounds::MOST_BYTES >> 20);
+        return Err(Error::file(path, what, "name a YAML file"));
+    }
+    match read {
+        Ok(_) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Err(e) => Err(unreadable(path, e)),
+    }
+}
+
+fn unreadable(path: &Path, e: std::io::Error) -> Error {
+    match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(
             path,
             "no such file",
@@ -47,7 +71,7 @@ pub fn read(path: &Path) -> Result<String> {
             path: path.into(),
             source: e,
         },
-    })
+    }
 }
 
 /// A typed value as YAML text.
@@ -70,8 +94,10 @@ pub fn set(root: &mut Value, assignment: &str) -> Result<()> {
     let (path, text) = assignment
         .split_once('=')
         .ok_or_else(|| Error::input(&place, "expected KEY=VALUE", "write it as --set train.steps=100"))?;
+    bounds::check(text).map_err(|(what, remedy)| Error::input(&place, what, remedy))?;
     let value: Value = serde_yaml::from_str(text)
         .map_err(|e| Error::input(&place, format!("the value is not valid YAML: {e}"), "quote it"))?;
+    bounds::check_depth(path.split('.').count()).map_err(|(what, remedy)| Error::input(&place, what, remedy))?;
     let mut at = root;
     for key in path.split('.') {
         if at.is_null() {

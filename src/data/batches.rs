@@ -28,6 +28,19 @@ pub struct BatchesState {
     position: i64,
 }
 
+impl BatchesState {
+    /// Whether batches can have come to it.
+    ///
+    /// # Errors
+    /// Says what they never hold.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        match self.images >= 1 && (0..=self.images).contains(&self.position) {
+            true => Ok(()),
+            false => Err(format!("batches are at image {} of {}", self.position, self.images)),
+        }
+    }
+}
+
 impl Batches {
     /// Batches of `batch_size` of `images` images; the indices are made on `device`.
     ///

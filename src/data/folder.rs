@@ -9,7 +9,7 @@ use std::thread;
 use tch::{Device, Kind, Tensor};
 
 use super::walk::{Kinds, Walk};
-use super::{Images, memory, picture};
+use super::{Images, draw, memory, picture};
 use crate::config::{Dataset, FitRule};
 use crate::error::{Error, Result};
 
@@ -32,6 +32,7 @@ pub fn look_through(dataset: &Dataset) -> Result<()> {
 }
 
 /// The picture files below a folder, sorted by path, with what their sub-folders say.
+#[derive(Clone)]
 pub(super) struct Listing {
     pub root: PathBuf,
     pub files: Vec<PathBuf>,
@@ -43,7 +44,8 @@ impl Listing {
     /// Looks through `root` and all folders below, and tells by a warning what was passed over.
     ///
     /// # Errors
-    /// The folder is missing, cannot be read, or holds no picture; a class has only files of other kinds.
+    /// The folder is missing, cannot be read, or holds no picture; a class has only files of other
+    /// kinds.
     pub fn new(root: &Path) -> Result<Self> {
         let walk = Walk::through(root)?;
         let listing = Self::of(root, &walk)?;
@@ -104,16 +106,14 @@ impl Listing {
         }
     }
 
-    /// At most `limit` of the files, spread evenly over the sorted list, so that every class is among them.
-    pub fn thinned(self, limit: Option<usize>) -> Self {
-        let n = self.files.len();
-        match limit {
-            Some(limit) if limit < n => {
-                let at: Vec<i64> = (0..limit).map(|i| (i * n / limit) as i64).collect();
-                self.select(&at)
-            }
-            _ => self,
-        }
+    /// The sorted indices of `limit` of the files, drawn by `seed`, each class by its share; none where no limit applies.
+    pub fn drawn(&self, limit: Option<usize>, seed: u64) -> Result<Option<Vec<i64>>> {
+        let Some(count) = limit.filter(|n| *n < self.files.len()) else {
+            return Ok(None);
+        };
+        let labels = self.labels(&self.classes)?;
+        let labels = labels.unwrap_or_else(|| vec![0; self.files.len()]);
+        Ok(Some(draw::indices(&labels, count, seed)))
     }
 
     /// Decodes all files on every core, in order, and brings them to the shape `input`; labels are numbers of `classes`.
@@ -172,7 +172,8 @@ fn class_of(root: &Path, file: &Path) -> Option<String> {
 
 /// A folder's name as text, different for different folders.
 ///
-/// A byte that is no part of UTF-8 becomes `\xNN`. Where a name has such bytes, or seems to, a backslash is doubled.
+/// A byte that is no part of UTF-8 becomes `\xNN`. Where a name has such bytes, or seems to, a
+/// backslash is doubled.
 fn class_name(name: &OsStr) -> String {
     match name.to_str() {
         Some(text) if !text.contains("\\x") => return text.into(),

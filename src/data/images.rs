@@ -2,8 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{augment, to_unit};
+use super::{augment, draw, to_unit};
 use crate::config::Augment;
+use crate::error::Result;
 use crate::rng::Stream;
 
 /// Images of one shape on one device, with class numbers where there are any.
@@ -64,21 +65,27 @@ impl Images {
         self.map(|t| t.index_select(0, &at))
     }
 
-    /// The first `n` images, or all where there are fewer; the rest is freed with `self`.
-    pub fn first(&self, n: i64) -> Self {
-        if n >= self.len() {
-            return self.shallow_clone();
-        }
-        self.map(|t| t.narrow(0, 0, n).copy())
+    /// At most `limit` images, drawn by `seed`, each class by its share; all of them where no limit applies.
+    ///
+    /// # Errors
+    /// When LibTorch cannot copy the labels to the host.
+    pub fn sampled(&self, limit: Option<usize>, seed: u64) -> Result<Self> {
+        Ok(match self.drawn(limit, seed)? {
+            Some(at) => self.select(&Tensor::from_slice(&at)),
+            None => self.shallow_clone(),
+        })
     }
 
-    /// At most `n` images, spread evenly over all.
-    pub fn spread(&self, n: i64) -> Self {
-        let count = self.len();
-        if n >= count {
-            return self.shallow_clone();
-        }
-        self.select(&Tensor::from_slice(&(0..n).map(|i| i * count / n).collect::<Vec<_>>()))
+    /// The sorted indices that [`sampled`](Self::sampled) takes; none where no limit applies.
+    pub(super) fn drawn(&self, limit: Option<usize>, seed: u64) -> Result<Option<Vec<i64>>> {
+        let Some(count) = limit.filter(|n| (*n as i64) < self.len()) else {
+            return Ok(None);
+        };
+        let labels = match &self.labels {
+            Some(labels) => Vec::<i64>::try_from(labels.to_device(Device::Cpu))?,
+            None => vec![0; self.len() as usize],
+        };
+        Ok(Some(draw::indices(&labels, count, seed)))
     }
 
     /// f32 `[n,C,H,W]` in [-1, 1] of the images at the indices `at` (i64 `[n]`, on the images' device).

@@ -116,7 +116,8 @@ pub(super) fn arrays(path: &Path, visit: Visit) -> Result<()> {
     Ok(())
 }
 
-/// The one matrix that a compressed element of so many bytes holds; its checksum is looked at as well.
+/// The one matrix that a compressed element of so many bytes holds; its checksum is looked at as
+/// well.
 fn compressed(path: &Path, mut body: impl Read, bytes: u64, visit: Visit) -> Result<()> {
     let [element, _] = words(&mut body).map_err(|e| damaged(path, &e))?;
     if element == MATRIX {

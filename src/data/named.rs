@@ -66,7 +66,14 @@ impl Named {
     /// The hash of a file that is there and, where one is pinned, has it.
     fn verified(&self, path: &Path, pinned: Option<&str>) -> Result<String> {
         if !path.is_file() {
-            return Err(Error::file(path, "no such file", self.remedy));
+            return Err(Error::file(
+                path,
+                "no such file",
+                format!(
+                    "{}, or name the folder that holds `{}` by --root",
+                    self.remedy, self.folder
+                ),
+            ));
         }
         let found = hash::file(path)?;
         match pinned {

@@ -1,14 +1,12 @@
 //! From the `data` section of an experiment to training, validation and test images on the device.
 
-use std::path::Path;
-
 use tch::{Device, Tensor};
 
 use super::folder::Listing;
-use super::source::{Source, name, no_images};
+use super::source::{Source, no_images};
 use super::split::{SourceRecord, Split, SplitRecord};
-use super::{Images, picture, strokes};
-use crate::config::{DataConfig, Dataset, FitRule, FolderConfig};
+use super::{Images, hash, picture, strokes};
+use crate::config::{DataConfig, FitRule, FolderConfig};
 use crate::error::{Error, Result};
 
 /// A data set in its three parts.
@@ -58,7 +56,7 @@ pub fn check_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<()> {
 
 /// Loads a data set onto `device` for a model of the shape `input`.
 ///
-/// `limit` is applied to the training images first, then `validation` of these are held out.
+/// `limit` draws from the training images first, then `validation` of these are held out.
 ///
 /// # Errors
 /// Anything missing, truncated, of a wrong kind, hash or size, or too few images for what is held out.
@@ -90,6 +88,7 @@ pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet
         split_seed: cfg.split_seed,
         validation_sha256: split.sha256(),
         test_sha256: loaded.test_sha256,
+        limit_sha256: loaded.limit_sha256,
     };
     Ok(DataSet {
         train,
@@ -99,48 +98,13 @@ pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet
     })
 }
 
-/// The test images of another set for out-of-distribution tests, at most `limit`.
-///
-/// Grey and colour are converted, then another size is fitted to `input`: of a folder by its own rule, of any other
-/// set by [`FitRule::Crop`]. A folder or stack without test images of its own gives all it has.
-///
-/// # Errors
-/// Those of [`open`], and channels that no rule leads to the model's.
-pub fn test_images(
-    dataset: &Dataset,
-    root: &Path,
-    input: [i64; 3],
-    device: Device,
-    limit: Option<usize>,
-) -> Result<Images> {
-    let images = match Source::of(dataset) {
-        Source::Named(set) => set.test(root, device)?.0,
-        Source::Stack(files) => files.read_last(input, device)?,
-        Source::Strokes(s) => strokes::test(s, device),
-        Source::None => return Err(no_images()),
-        Source::Folder(f) => {
-            let listing = Listing::new(f.test.as_ref().unwrap_or(&f.path))?;
-            let classes = listing.classes.clone();
-            listing.thinned(limit).read(input, f.fit, &classes, device)?
-        }
-    };
-    let images = limited(images, limit);
-    let pixels = picture::fit_stack(&images.pixels, input, FitRule::Crop).map_err(|what| {
-        Error::input(
-            format!("out-of-distribution set {}", name(dataset)),
-            what,
-            "choose images with the model's channels, or grey or colour ones for a grey or colour model",
-        )
-    })?;
-    Ok(Images { pixels, ..images })
-}
-
 /// Images before validation images are held out.
 struct Loaded {
     train: Images,
     test: Images,
     sources: Vec<SourceRecord>,
     test_sha256: Option<String>,
+    limit_sha256: Option<String>,
 }
 
 fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
@@ -171,46 +135,61 @@ fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
             (kept, held, Some(split.sha256()))
         }
     };
+    let drawn = train.drawn(cfg.limit, cfg.split_seed)?;
     Ok(Loaded {
-        train: limited(train, cfg.limit),
+        train: drawn
+            .as_deref()
+            .map_or_else(|| train.shallow_clone(), |at| pick(&train, at)),
         test,
         sources,
         test_sha256,
+        limit_sha256: drawn.as_deref().map(hash::indices),
     })
 }
 
 fn load_folder(f: &FolderConfig, cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
     let all = Listing::new(&f.path)?;
-    let mut sources = vec![SourceRecord::listing(&f.path, &all.files)];
     let (train, test, test_sha256) = match &f.test {
-        Some(path) => {
-            let test = Listing::new(path)?;
-            sources.push(SourceRecord::listing(path, &test.files));
-            (all, test, None)
-        }
+        Some(path) => (all.clone(), Listing::new(path)?, None),
         None => {
             let split = Split::tenth(all.files.len() as i64, cfg.split_seed);
             (all.select(&split.kept), all.select(&split.held), Some(split.sha256()))
         }
     };
-    let train = train.thinned(cfg.limit);
-    let classes = train.classes.clone();
-    let test = if test.files.is_empty() {
-        Images::none(input, device)
-    } else {
-        test.read(input, f.fit, &classes, device)?
+    let drawn = train.drawn(cfg.limit, cfg.split_seed)?;
+    let train = drawn.as_deref().map_or_else(|| train.clone(), |at| train.select(at));
+    let (rule, classes) = (f.fit.unwrap_or_default(), train.classes.clone());
+    let read_test = match test.files.is_empty() {
+        true => Images::none(input, device),
+        false => test.read(input, rule, &classes, device)?,
     };
     Ok(Loaded {
-        train: train.read(input, f.fit, &classes, device)?,
-        test,
-        sources,
+        train: train.read(input, rule, &classes, device)?,
+        test: read_test,
+        sources: folder_records(f, &all, &train, &test)?,
         test_sha256,
+        limit_sha256: drawn.as_deref().map(hash::indices),
     })
+}
+
+/// The records of a folder and of its test folder; a picture that is not in use is not read for them.
+fn folder_records(f: &FolderConfig, all: &Listing, train: &Listing, test: &Listing) -> Result<Vec<SourceRecord>> {
+    match &f.test {
+        Some(path) => Ok(vec![
+            SourceRecord::listing(&f.path, &all.files, &train.files)?,
+            SourceRecord::listing(path, &test.files, &test.files)?,
+        ]),
+        None => {
+            let mut used = [&train.files[..], &test.files].concat();
+            used.sort();
+            Ok(vec![SourceRecord::listing(&f.path, &all.files, &used)?])
+        }
+    }
 }
 
 fn folder_shape(f: &FolderConfig, input: [i64; 3]) -> Result<[i64; 3]> {
     picture::check_channels(&f.path, input)?;
-    if f.fit != FitRule::Exact {
+    if f.fit.unwrap_or_default() != FitRule::Exact {
         return Ok(input);
     }
     let listing = Listing::new(&f.path)?;
@@ -242,8 +221,4 @@ fn aligned(test: Images, train: &Images) -> Result<Images> {
 
 fn pick(images: &Images, at: &[i64]) -> Images {
     images.select(&Tensor::from_slice(at))
-}
-
-fn limited(images: Images, limit: Option<usize>) -> Images {
-    limit.map_or_else(|| images.shallow_clone(), |n| images.first(n as i64))
 }

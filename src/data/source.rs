@@ -8,7 +8,7 @@ use super::named::{self, Named};
 use super::split::SourceRecord;
 use super::stack::{self, Stack, labelled};
 use super::{Images, hash, idx, npy};
-use crate::config::{Dataset, FitRule, FolderConfig, StackConfig, StrokesConfig};
+use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
 use crate::error::{Error, Result};
 
 /// A data set by the way it is read.
@@ -58,7 +58,7 @@ pub fn dataset_at(path: &Path) -> Result<Dataset> {
         return Ok(Dataset::Folder(FolderConfig {
             path: path.into(),
             test: None,
-            fit: FitRule::default(),
+            fit: None,
         }));
     }
     let files = StackConfig {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 use crate::config::Dataset;
+use crate::error::Result;
 use crate::rng::Stream;
 
 /// What a run was trained on: enough to see whether another run saw the same images.
@@ -33,6 +34,10 @@ pub struct SplitRecord {
     pub validation_sha256: String,
     /// The same of the test images among all images, where they were drawn and have no files of their own.
     pub test_sha256: Option<String>,
+    /// The same of the images that `data.limit` drew among the training images, where it applies. Records without it are
+    /// of a version that took the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_sha256: Option<String>,
 }
 
 /// A file or folder that was read.
@@ -60,6 +65,9 @@ pub enum Digest {
         files: usize,
         /// SHA-256 of the sorted lines `PATH BYTES`, the paths relative to the folder.
         sha256: String,
+        /// SHA-256 of the lines `PATH SHA256` of the pictures in use, by their bytes. Old records do not have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contents: Option<String>,
     },
 }
 
@@ -71,18 +79,29 @@ impl SourceRecord {
         }
     }
 
-    pub(super) fn listing(root: &Path, files: &[PathBuf]) -> Self {
-        let lines = files.iter().map(|file| {
+    /// A folder with the pictures `files`, of which those `used` are read and hashed.
+    ///
+    /// # Errors
+    /// A picture that cannot be read.
+    pub(super) fn listing(root: &Path, files: &[PathBuf], used: &[PathBuf]) -> Result<Self> {
+        let name = |file: &PathBuf| file.strip_prefix(root).unwrap_or(file).display().to_string();
+        let sizes = files.iter().map(|file| {
             let bytes = std::fs::metadata(file).map_or(0, |m| m.len());
-            format!("{} {bytes}", file.strip_prefix(root).unwrap_or(file).display())
+            format!("{} {bytes}", name(file))
         });
-        Self {
+        let hashes = hash::files(used)?;
+        let contents = used
+            .iter()
+            .zip(hashes)
+            .map(|(file, hash)| format!("{} {hash}", name(file)));
+        Ok(Self {
             path: root.into(),
             digest: Digest::Listing {
                 files: files.len(),
-                sha256: hash::lines(lines),
+                sha256: hash::lines(sizes),
+                contents: Some(hash::lines(contents)),
             },
-        }
+        })
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// The same stack, once it is known to hold images and to be exactly as long as its header says.
+    /// The same stack, once it is known to hold images and to be exactly as long as its header
+    /// says.
     pub fn checked(self) -> Result<Self> {
         if self.count == 0 || self.shape.contains(&0) {
             let [c, h, w] = self.shape;
@@ -77,7 +78,8 @@ impl Stack {
         Ok(out)
     }
 
-    /// Warns where no level is above 1: the images were of 0 to 1 before they became bytes, or are masks.
+    /// Warns where no level is above 1: the images were of 0 to 1 before they became bytes, or are
+    /// masks.
     ///
     /// Reading ends at the first level above 1.
     pub fn warn_if_nearly_black(&self) -> Result<()> {
@@ -184,7 +186,8 @@ pub(super) fn check_length(path: &Path, expected: u128) -> Result<()> {
     ))
 }
 
-/// The first bytes of a file, at most `n`; what is no regular file is not opened, since that might never end.
+/// The first bytes of a file, at most `n`; what is no regular file is not opened, since that might
+/// never end.
 pub(super) fn head(path: &Path, n: u64) -> Result<Vec<u8>> {
     let kind = std::fs::metadata(path).map_err(|e| missing(path, e))?.file_type();
     if !kind.is_file() {
@@ -268,7 +271,8 @@ pub(super) fn labelled(
 /// Beyond so many classes a label is taken for an error.
 const MOST_CLASSES: i64 = 1 << 16;
 
-/// Names for the numbers up to the largest label; where that is none, for as many as there could be.
+/// Names for the numbers up to the largest label; where that is none, for as many as there could
+/// be.
 fn numbered(labels: &[i64]) -> Vec<String> {
     let largest = labels.iter().max().copied().unwrap_or(0);
     let count = match largest {

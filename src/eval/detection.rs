@@ -1,4 +1,4 @@
-//! Out-of-distribution detection by a score: AUROC, AUPR and FPR95, with bootstrap intervals.
+//! Out-of-distribution detection by a score: AUROC, AUPR and FPR95 of either side, with bootstrap intervals.
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use super::auroc::scores;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
-/// The share of the in-distribution set that FPR95 accepts at least.
-const ACCEPTED: f64 = 0.95;
+/// The share of the positive side that FPR95 finds at least.
+const FOUND: f64 = 0.95;
 /// The level of the intervals.
 const LEVEL: f64 = 0.95;
 
@@ -23,8 +23,12 @@ pub struct Detection {
     pub aupr_in: f64,
     /// Average precision with the outliers as the positive side, the highest scores first.
     pub aupr_out: f64,
-    /// The share of outliers accepted at the threshold that accepts at least 95 % of the data.
-    pub fpr95: f64,
+    /// FPR95 with the data as the positive side: the share of outliers that is accepted where at least 95 % of the data
+    /// are.
+    pub fpr95_in: f64,
+    /// FPR95 with the outliers as the positive side: the share of the data that is rejected where at least 95 % of the
+    /// outliers are.
+    pub fpr95_out: f64,
     /// How far resampling moves each of them; none unless asked for.
     pub intervals: Option<Intervals>,
 }
@@ -43,8 +47,10 @@ pub struct Intervals {
     pub aupr_in: [f64; 2],
     /// Of [`Detection::aupr_out`].
     pub aupr_out: [f64; 2],
-    /// Of [`Detection::fpr95`].
-    pub fpr95: [f64; 2],
+    /// Of [`Detection::fpr95_in`].
+    pub fpr95_in: [f64; 2],
+    /// Of [`Detection::fpr95_out`].
+    pub fpr95_out: [f64; 2],
 }
 
 /// Detection of the outliers `[M]` among the data `[N]`, by scores of any float kind, higher = more out of distribution.
@@ -64,13 +70,14 @@ pub fn detection(
     let inside = sorted(in_scores, "in-distribution scores")?;
     let outside = sorted(out_scores, "out-of-distribution scores")?;
     let ranked = Ranked::new(&inside, &outside);
-    let [auroc, aupr_in, aupr_out, fpr95] = figures(&ranked.inside.counts, &ranked.outside.counts);
+    let [auroc, aupr_in, aupr_out, fpr95_in, fpr95_out] = figures(&ranked.inside.counts, &ranked.outside.counts);
     let intervals = bootstrap.map(|(resamples, rng)| ranked.intervals(resamples, rng));
     Ok(Detection {
         auroc,
         aupr_in,
         aupr_out,
-        fpr95,
+        fpr95_in,
+        fpr95_out,
         intervals: intervals.transpose()?,
     })
 }
@@ -140,7 +147,7 @@ impl Ranked {
         }
         let mut host = rng.host();
         let (mut inside, mut outside) = (self.inside.counts.clone(), self.outside.counts.clone());
-        let mut drawn: [Vec<f64>; 4] = Default::default();
+        let mut drawn: [Vec<f64>; 5] = Default::default();
         for _ in 0..resamples {
             self.inside.resample(&mut inside, &mut host);
             self.outside.resample(&mut outside, &mut host);
@@ -148,14 +155,15 @@ impl Ranked {
                 values.push(value);
             }
         }
-        let [auroc, aupr_in, aupr_out, fpr95] = drawn.map(ends);
+        let [auroc, aupr_in, aupr_out, fpr95_in, fpr95_out] = drawn.map(ends);
         Ok(Intervals {
             level: LEVEL,
             resamples,
             auroc,
             aupr_in,
             aupr_out,
-            fpr95,
+            fpr95_in,
+            fpr95_out,
         })
     }
 }
@@ -186,24 +194,41 @@ impl Side {
     }
 }
 
-/// AUROC, AUPR of the data, AUPR of the outliers and FPR95, from the counts of each distinct score, ascending.
-fn figures(inside: &[u64], outside: &[u64]) -> [f64; 4] {
+/// AUROC, AUPR and FPR95 with the data and with the outliers as the positive side, from the counts of each distinct
+/// score, ascending.
+fn figures(inside: &[u64], outside: &[u64]) -> [f64; 5] {
     let both = || inside.iter().copied().zip(outside.iter().copied());
     let (n, m): (u64, u64) = (inside.iter().sum(), outside.iter().sum());
-    let accepted = needed(n as usize, ACCEPTED) as u64;
-    let (mut below, mut won, mut won_or_tied, mut passed) = (0, 0, 0, 0);
+    let (mut below, mut won, mut won_or_tied) = (0, 0, 0);
     for (i, o) in both() {
-        if below < accepted {
-            passed += o;
-        }
         won += o * below;
         below += i;
         won_or_tied += o * below;
     }
     let auroc = (won + won_or_tied) as f64 / 2.0 / (n as f64 * m as f64);
-    let aupr_in = average_precision(both());
-    let aupr_out = average_precision(both().rev().map(|(i, o)| (o, i)));
-    [auroc, aupr_in, aupr_out, passed as f64 / m as f64]
+    let outliers_first = || both().rev().map(|(i, o)| (o, i));
+    [
+        auroc,
+        average_precision(both()),
+        average_precision(outliers_first()),
+        false_positives(both(), n),
+        false_positives(outliers_first(), m),
+    ]
+}
+
+/// The share of the negatives that is taken along until 95 % of the positives, `n` in all, are found; over (positives,
+/// negatives) of each distinct score, the likeliest positives first.
+fn false_positives(steps: impl Iterator<Item = (u64, u64)>, n: u64) -> f64 {
+    let wanted = needed(n as usize, FOUND) as u64;
+    let (mut found, mut taken, mut all) = (0, 0, 0);
+    for (positives, negatives) in steps {
+        if found < wanted {
+            taken += negatives;
+        }
+        found += positives;
+        all += negatives;
+    }
+    taken as f64 / all as f64
 }
 
 /// Over (positives, negatives) of each distinct score, the likeliest positives first.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tch::{CModule, Device, Kind, Tensor};
 
-use super::outputs;
+use super::{outputs, script_file};
 use crate::config::{ModelConfig, yaml};
 use crate::error::{Error, Result};
 use crate::files;
@@ -88,20 +88,25 @@ impl Features {
 
     /// What a TorchScript file gives for each image, `[B,D]` or flattened to it.
     ///
+    /// Such a file is a program. Unless it is trusted, its code is looked through before any of it runs, and refused where
+    /// it calls what reads or writes files, prints, or talks to other processes. That is no sandbox: what computes with
+    /// tensors runs, and may take memory and time at will.
+    ///
     /// # Errors
-    /// When the file is not TorchScript.
-    pub fn script(path: &Path, input: ScriptInput, device: Device) -> Result<Self> {
+    /// When the file is not TorchScript, or reaches beyond tensors and is not trusted.
+    pub fn script(path: &Path, input: ScriptInput, trusted: bool, device: Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::file(path, "no such file", "give a run or a TorchScript file"),
             _ => Error::io(path)(e),
         })?;
-        let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|e| {
-            Error::file(
-                path,
-                format!("cannot be read as TorchScript: {}", first_line(&e)),
-                "save the network by torch.jit.trace(...).save(FILE) or torch.jit.script(...).save(FILE)",
-            )
-        })?;
+        // What was looked through is what is loaded, whatever else another reader might see in the file.
+        let looked_through = match trusted {
+            true => None,
+            false => Some(script_file::looked_through(&bytes, path)?),
+        };
+        let program = looked_through.as_ref().unwrap_or(&bytes);
+        let mut module = CModule::load_data_on_device(&mut program.as_slice(), device)
+            .map_err(|e| script_file::unreadable(path, &first_line(&e)))?;
         module.f_set_eval()?;
         Ok(Self {
             net: Net::Script(module, input, path.display().to_string()),

@@ -135,6 +135,14 @@ pub fn frechet_distance(a: &Moments, b: &Moments) -> Result<f64> {
     let shared = product.f_linalg_norm_ord_str("nuc", [-2i64, -1].as_slice(), false, Kind::Double)?;
     let apart = (&a.mean - b.mean.to_device(device)).square().sum(Kind::Double);
     let distance = apart.f_double_value(&[])? + trace_a + trace_b - 2.0 * shared.f_double_value(&[])?;
+    if !distance.is_finite() {
+        let what = format!("have a Frechet distance of {distance}, which is no finite number");
+        return Err(Error::failure(
+            "features",
+            what,
+            "take a network whose features are of moderate size",
+        ));
+    }
     // Below zero by rounding only.
     Ok(distance.max(0.0))
 }

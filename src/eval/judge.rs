@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor, no_grad_guard};
 
-use super::Score;
+use super::{Score, ensure_finite};
 use crate::data;
 use crate::energy::{Energy, FrozenEnergy, energy_and_grad};
 use crate::error::{Error, Result};
@@ -101,12 +101,28 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// The same of images whose scores are to be summed up: every one of them must be finite.
+    ///
+    /// # Errors
+    /// Those of [`judge`](Self::judge), and a score that is not finite.
+    pub fn judge_all(&self, scores: &[Score], images: &Tensor, batch: usize, rng: &mut Stream) -> Result<Judged> {
+        let judged = self.judge(scores, images, batch, rng)?;
+        for (score, column) in scores.iter().zip(&judged.scores) {
+            ensure_finite(
+                column,
+                &format!("score `{}`", score.word()),
+                "is not finite of some images",
+            )?;
+        }
+        Ok(judged)
+    }
+
     /// The mean of log p(x) = -E(x) over `images` (as for [`judge`](Self::judge)), without its constant.
     ///
     /// # Errors
-    /// LibTorch's.
+    /// LibTorch's, and a score that is not finite.
     pub fn mean_log_px(&self, images: &Tensor, batch: usize, rng: &mut Stream) -> Result<f64> {
-        let judged = self.judge(&[Score::LogPx], images, batch, rng)?;
+        let judged = self.judge_all(&[Score::LogPx], images, batch, rng)?;
         Ok(-judged.scores[0].mean(Kind::Double).f_double_value(&[])?)
     }
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Attack, Attacked, Defence, Norm, attack};
+use super::{Attack, Attacked, Defence, Norm, attack, ensure_finite};
 use crate::data::Images;
+use crate::error::{Error, Result};
 use crate::rng::Stream;
 
 /// Accuracy over the radius of the ball that the attack may search.
@@ -36,6 +37,9 @@ impl RobustCurve {
     /// What was found in a smaller ball is a candidate in the larger ones, so that without noise the curve never rises.
     /// The defence judges what was kept by draws that no attack has seen, the same at every radius.
     ///
+    /// # Errors
+    /// A logit that is not finite.
+    ///
     /// # Panics
     /// If the images have no labels.
     pub fn new(
@@ -46,7 +50,7 @@ impl RobustCurve {
         batch: i64,
         rng: &Stream,
         progress: &mut dyn FnMut(),
-    ) -> Self {
+    ) -> Result<Self> {
         let labels = images.labels.as_ref().expect("an attack needs the true classes");
         let mut right = vec![0i64; epsilons.len() + 1];
         for (i, from) in (0..images.len()).step_by(batch.max(1) as usize).enumerate() {
@@ -54,10 +58,12 @@ impl RobustCurve {
             let labels = labels.narrow(0, from, x.size()[0]);
             let rng = rng.derive(i as u64);
             let judged = |x: &Tensor| {
-                let predicted = defence.logits(x, &mut rng.derive(u64::MAX - 1)).argmax(1, false);
-                predicted.eq_tensor(&labels).sum(Kind::Int64).int64_value(&[])
+                let logits = defence.logits(x, &mut rng.derive(u64::MAX - 1));
+                ensure_finite(&logits, "classifier", "gives logits that are not finite")?;
+                let right = logits.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64);
+                Ok::<i64, Error>(right.f_int64_value(&[])?)
             };
-            right[0] += judged(&x);
+            right[0] += judged(&x)?;
             let mut known: Option<Attacked> = None;
             for (e, epsilon) in epsilons.iter().enumerate() {
                 let at = Attack {
@@ -65,7 +71,7 @@ impl RobustCurve {
                     ..settings.clone()
                 };
                 let found = attack(&at, defence, &x, &labels, known.as_ref(), &rng.derive(e as u64));
-                right[e + 1] += judged(&found.images);
+                right[e + 1] += judged(&found.images)?;
                 known = Some(found);
                 progress();
             }
@@ -74,10 +80,10 @@ impl RobustCurve {
             epsilon: *epsilon,
             accuracy: right as f64 / images.len().max(1) as f64,
         };
-        Self {
+        Ok(Self {
             norm: settings.norm,
             images: images.len() as usize,
             points: [0.0].iter().chain(epsilons).zip(right).map(point).collect(),
-        }
+        })
     }
 }

@@ -19,6 +19,10 @@ at::Tensor* guarded(char* error, size_t size, Work work) {
     std::strncpy(error, fault.what(), size - 1);
     error[size - 1] = 0;
     return nullptr;
+  } catch (...) {
+    std::strncpy(error, "an exception of unknown type", size - 1);
+    error[size - 1] = 0;
+    return nullptr;
   }
 }
 
@@ -54,6 +58,11 @@ void add_patches(const T* patch, float* image, const Window& w) {
 
 at::Tensor image_gradient(
     const at::Tensor& grad, const at::Tensor& weight, int64_t height, int64_t width, int64_t stride, int64_t padding) {
+  // What follows reads and writes memory by these numbers.
+  const auto plain = [](const at::Tensor& t) { return t.dim() == 4 && t.device().is_cpu(); };
+  TORCH_CHECK(plain(grad) && plain(weight), "expected two tensors of four dimensions on a CPU");
+  TORCH_CHECK(weight.size(2) == weight.size(3), "expected a square kernel");
+  TORCH_CHECK(height > 0 && width > 0 && stride > 0 && padding >= 0, "expected sides and a stride above 0");
   const Window w{weight.size(1), height, width, grad.size(2), grad.size(3), weight.size(2), stride, padding};
   const int64_t images = grad.size(0), outputs = grad.size(1);
   const at::Tensor rows = grad.permute({0, 2, 3, 1}).reshape({-1, outputs});

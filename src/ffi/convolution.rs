@@ -62,7 +62,8 @@ pub(crate) fn convolution_backward_image(
 ) -> Tensor {
     let [g, w] = [grad, weight].map(|t| t.as_ptr().cast());
     taken(|error, size| {
-        // SAFETY: as above; the shim reads and writes inside the tensors that it makes, by the shapes of the two.
+        // SAFETY: as above; the shim checks that both lie on a CPU and have four dimensions, and reads and writes inside
+        // the tensors that it makes of them.
         unsafe { ebm_convolution_backward_image(g, w, height, width, stride, padding, error, size) }
     })
 }

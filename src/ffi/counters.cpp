@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <mutex>
 #include <unordered_map>
 
@@ -98,22 +97,33 @@ extern "C" bool ebm_count_cpu_bytes() {
     // Above every priority that another setting may have.
     c10::SetCPUAllocator(new CountingAllocator, /*priority=*/255);
     return true;
-  } catch (const std::exception&) {
+  } catch (...) {
     return false;
   }
 }
 
-extern "C" void ebm_cpu_bytes(uint64_t* now, uint64_t* peak) {
-  auto& all = ledger();
-  std::lock_guard<std::mutex> lock(all.mutex);
-  *now = all.now;
-  *peak = all.peak;
+// False where the lock cannot be had; nothing is written then.
+extern "C" bool ebm_cpu_bytes(uint64_t* now, uint64_t* peak) {
+  try {
+    auto& all = ledger();
+    std::lock_guard<std::mutex> lock(all.mutex);
+    *now = all.now;
+    *peak = all.peak;
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
-extern "C" void ebm_restart_cpu_peak() {
-  auto& all = ledger();
-  std::lock_guard<std::mutex> lock(all.mutex);
-  all.peak = all.now;
+extern "C" bool ebm_restart_cpu_peak() {
+  try {
+    auto& all = ledger();
+    std::lock_guard<std::mutex> lock(all.mutex);
+    all.peak = all.now;
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
 // Counts the operators from now on.
@@ -122,7 +132,7 @@ extern "C" bool ebm_count_reads() {
     static const auto handle = at::addGlobalCallback(
         at::RecordFunctionCallback(&observe).scopes({at::RecordScope::FUNCTION}));
     return handle != at::INVALID_CALLBACK_HANDLE;
-  } catch (const std::exception&) {
+  } catch (...) {
     return false;
   }
 }

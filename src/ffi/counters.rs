@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 
 unsafe extern "C" {
     fn ebm_count_cpu_bytes() -> bool;
-    fn ebm_cpu_bytes(now: *mut u64, peak: *mut u64);
-    fn ebm_restart_cpu_peak();
+    fn ebm_cpu_bytes(now: *mut u64, peak: *mut u64) -> bool;
+    fn ebm_restart_cpu_peak() -> bool;
     fn ebm_count_reads() -> bool;
     fn ebm_reads() -> u64;
 }
@@ -22,29 +22,40 @@ pub struct CpuBytes {
 /// Counts the bytes of tensors on the CPU from now on, for the whole process; what is there already is not counted.
 ///
 /// LibTorch's CPU allocator is wrapped, so that every tensor and every buffer of an operator is seen, those of oneDNN
-/// among them. To be called while no operation runs; another call changes nothing.
+/// among them. Another call changes nothing.
 ///
 /// # Errors
 /// When the allocator in use cannot be wrapped.
-pub fn count_cpu_bytes() -> Result<()> {
+///
+/// # Safety
+/// No other thread runs an operation of LibTorch meanwhile: it would read the allocator while that is replaced.
+pub unsafe fn count_cpu_bytes() -> Result<()> {
     // SAFETY: replaces LibTorch's CPU allocator by one that frees every block, older ones too, as the old one would;
-    // exceptions end inside.
+    // nobody reads it meanwhile, as the caller promises, and exceptions end inside.
     let counted = unsafe { ebm_count_cpu_bytes() };
     done(counted, "LibTorch's CPU allocator cannot be wrapped to count bytes")
 }
 
 /// The bytes counted; all 0 before [`count_cpu_bytes`].
+///
+/// # Panics
+/// If the system gives no lock.
 pub fn cpu_bytes() -> CpuBytes {
     let (mut now, mut peak) = (0, 0);
     // SAFETY: writes two numbers to where the pointers lead, which is on this stack.
-    unsafe { ebm_cpu_bytes(&mut now, &mut peak) };
+    let read = unsafe { ebm_cpu_bytes(&mut now, &mut peak) };
+    assert!(read, "the count of bytes cannot be locked");
     CpuBytes { now, peak }
 }
 
 /// Lets the peak begin anew from the bytes of now.
+///
+/// # Panics
+/// If the system gives no lock.
 pub fn restart_cpu_peak() {
     // SAFETY: sets a number behind a lock.
-    unsafe { ebm_restart_cpu_peak() }
+    let set = unsafe { ebm_restart_cpu_peak() };
+    assert!(set, "the count of bytes cannot be locked");
 }
 
 /// Counts from now on how often the host reads a value, or a shape that depends on values, of a tensor.
@@ -55,7 +66,7 @@ pub fn restart_cpu_peak() {
 /// # Errors
 /// When LibTorch takes no observer.
 pub fn count_reads() -> Result<()> {
-    // SAFETY: registers an observer that increments a number; exceptions end inside.
+    // SAFETY: registers, behind a lock of LibTorch's, an observer that increments a number; exceptions end inside.
     let counted = unsafe { ebm_count_reads() };
     done(counted, "LibTorch takes no observer that counts reads")
 }

@@ -23,17 +23,24 @@ namespace {
 
 using c10::cuda::CUDAStream;
 
+// A text that Rust frees; null means success, so a text that there is no memory for ends the program.
+char* told(const char* text) {
+  char* copy = strdup(text);
+  if (copy == nullptr) std::abort();
+  return copy;
+}
+
 template <class Work>
 char* caught(Work&& work) {
   try {
     work();
     return nullptr;
   } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
+    return told(e.what_without_backtrace());
   } catch (const std::exception& e) {
-    return strdup(e.what());
+    return told(e.what());
   } catch (...) {
-    return strdup("an exception of unknown type");
+    return told("an exception of unknown type");
   }
 }
 
@@ -103,7 +110,7 @@ void ebm_cuda_side_free(void* side) {
     std::lock_guard<std::mutex> lock(idle_lock);
     idle.push_back(s->own);
   }));
-  delete s;
+  free(caught([&] { delete s; }));
 }
 
 char* ebm_cuda_side_enter(void* side) {
@@ -136,7 +143,7 @@ char* ebm_cuda_graph_new(int device, void** out) {
 }
 
 void ebm_cuda_graph_free(void* graph) {
-  delete static_cast<Graph*>(graph);
+  free(caught([&] { delete static_cast<Graph*>(graph); }));
 }
 
 char* ebm_cuda_graph_begin(void* graph, int device) {

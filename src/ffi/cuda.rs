@@ -141,9 +141,20 @@ impl Graph {
     ///
     /// # Errors
     /// Those of CUDA.
-    pub fn replay(&self) -> Result<()> {
+    ///
+    /// # Safety
+    /// Every tensor of outside that the recorded work reads or writes is alive, at the place where it was.
+    pub unsafe fn replay(&self) -> Result<()> {
         // SAFETY: the capture has ended well, or there would be no `Graph`; its tensors are kept by the recorder.
         call(|| unsafe { ebm_cuda_graph_replay(self.handle) })
+    }
+}
+
+impl Graph {
+    /// The same for a recorder of this crate, which keeps the tensors that it recorded with beside the graph.
+    pub(crate) fn replay_kept(&self) -> Result<()> {
+        // SAFETY: the two recorders hold those tensors for as long as they hold the graph.
+        unsafe { self.replay() }
     }
 }
 

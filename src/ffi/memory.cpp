@@ -16,6 +16,11 @@ extern "C" void ebm_keep_freed_memory() {
 #endif
 }
 
+// False where the processor cannot.
 extern "C" bool ebm_flush_denormals(bool on) {
-  return at::globalContext().setFlushDenormal(on);
+  try {
+    return at::globalContext().setFlushDenormal(on);
+  } catch (...) {
+    return false;
+  }
 }

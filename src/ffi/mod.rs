@@ -1,53 +1,78 @@
 //! The C++ shim: what of LibTorch `tch` does not reach, and the only unsafe code.
 
+use std::ffi::c_int;
+
 mod convolution;
 pub mod cuda;
 
 pub(crate) use convolution::{convolution_backward_image, convolution_backward_input};
 
 mod counters;
+mod descriptors;
+
+pub(crate) use descriptors::{descriptor, ignores, may_write};
 
 pub use counters::{CpuBytes, count_cpu_bytes, count_reads, cpu_bytes, reads, restart_cpu_peak};
 
 unsafe extern "C" {
-    fn ebm_set_deterministic(on: bool);
-    fn ebm_is_deterministic() -> bool;
-    fn ebm_set_tf32(on: bool);
-    fn ebm_matmul_tf32() -> bool;
-    fn ebm_conv_tf32() -> bool;
+    fn ebm_set_deterministic(on: bool) -> c_int;
+    fn ebm_is_deterministic() -> c_int;
+    fn ebm_set_tf32(on: bool) -> c_int;
+    fn ebm_matmul_tf32() -> c_int;
+    fn ebm_conv_tf32() -> c_int;
     fn ebm_keep_freed_memory();
     fn ebm_flush_denormals(on: bool) -> bool;
 }
 
-/// Lets LibTorch use only algorithms that repeat bit for bit, on the whole process.
+/// Lets LibTorch use only algorithms that repeat bit for bit, on the whole process, from the next operation on.
 ///
-/// To be called before the first tensor on a CUDA device is made. An operation that has no such algorithm then ends
-/// the program with its name. A CPU repeats without it.
+/// An operation that has no such algorithm then ends the program with its name. A CPU repeats without it. On CUDA the
+/// environment must hold `CUBLAS_WORKSPACE_CONFIG=:4096:8` from the start of the process; LibTorch refuses products
+/// otherwise.
+///
+/// # Panics
+/// If LibTorch refuses.
 pub fn set_deterministic(on: bool) {
-    // SAFETY: takes a plain value, sets process-wide flags; called from the main thread before any work starts.
-    unsafe { ebm_set_deterministic(on) }
+    // SAFETY: takes a plain value, sets process-wide flags that operations read as they start; exceptions end inside.
+    answer(unsafe { ebm_set_deterministic(on) }, "the deterministic mode");
 }
 
 /// Whether only such algorithms are used.
+///
+/// # Panics
+/// If LibTorch does not tell.
 pub fn is_deterministic() -> bool {
-    // SAFETY: reads a flag.
-    unsafe { ebm_is_deterministic() }
+    // SAFETY: reads a flag; exceptions end inside.
+    answer(unsafe { ebm_is_deterministic() }, "the deterministic mode")
 }
 
 /// Whether CUDA computes f32 matrix products and convolutions in TF32: 10 bits of mantissa, several times faster.
 ///
 /// For the whole process, from the next operation on. LibTorch itself starts with it off for products and on for
 /// convolutions. A CPU computes as before, and the flag may be set where there is no CUDA.
+///
+/// # Panics
+/// If LibTorch refuses.
 pub fn set_tf32(on: bool) {
-    // SAFETY: takes a plain value and sets process-wide flags that exist in every flavour of LibTorch; throws nothing,
-    // and is called from the main thread while no operation runs.
-    unsafe { ebm_set_tf32(on) }
+    // SAFETY: takes a plain value and sets process-wide flags that exist in every flavour of LibTorch; exceptions end
+    // inside.
+    answer(unsafe { ebm_set_tf32(on) }, "TF32");
 }
 
 /// Whether TF32 is on, for matrix products and for convolutions.
+///
+/// # Panics
+/// If LibTorch does not tell, as where its older and newer flags were set apart.
 pub fn tf32() -> [bool; 2] {
-    // SAFETY: reads flags; both kinds of them agree, since `set_tf32` alone changes them, so neither reader throws.
-    unsafe { [ebm_matmul_tf32(), ebm_conv_tf32()] }
+    // SAFETY: reads flags; exceptions end inside.
+    let found = unsafe { [ebm_matmul_tf32(), ebm_conv_tf32()] };
+    found.map(|flag| answer(flag, "TF32"))
+}
+
+/// What the shim found: 1, 0, or -1 where LibTorch threw.
+fn answer(found: c_int, what: &str) -> bool {
+    assert!(found >= 0, "LibTorch refuses to set or tell {what}");
+    found == 1
 }
 
 /// Keeps the memory that tensors give back for the next ones, instead of having it mapped and zeroed anew each time.

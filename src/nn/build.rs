@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::plan::{Activation, Node, Op, Plan, PoolBy, Slot};
 use super::repeat::Written;
+use super::size;
 use crate::config::{Init, Layer, ModelConfig, Output, yaml};
 use crate::error::{Error, Result};
 
@@ -17,6 +18,8 @@ impl Plan {
             file,
             init: model.init,
             slots: Vec::new(),
+            layers: 0,
+            bytes: 0,
         };
         builder.check_model(model)?;
         let layers = builder.written_out(&model.layers, "layers")?;
@@ -53,7 +56,7 @@ pub(super) struct Found {
     pub op: Op,
     pub what: String,
     pub output: Vec<i64>,
-    pub macs: i64,
+    pub macs: u64,
 }
 
 pub(super) struct Builder<'a> {
@@ -61,6 +64,10 @@ pub(super) struct Builder<'a> {
     /// The rule for weights whose layer has none.
     pub init: Init,
     pub slots: Vec<Slot>,
+    /// Layers so far, those inside of others too.
+    pub layers: usize,
+    /// Bytes of the tensors so far.
+    pub bytes: u64,
 }
 
 impl Builder<'_> {
@@ -93,6 +100,7 @@ impl Builder<'_> {
             format!("{:?}", model.input),
             "channels, height and width, each 1 or more",
         )?;
+        self.check_image("input", &model.input)?;
         if let Some(std) = model.reference_std {
             self.ensure(
                 std > 0.0 && std.is_finite(),
@@ -121,7 +129,7 @@ impl Builder<'_> {
                 "end with `linear: {out: CLASSES}`",
             ),
             Output::Energy | Output::NegativeEnergy => (
-                shape.iter().product::<i64>() == 1,
+                shape.iter().all(|n| *n == 1),
                 "a single number",
                 "end with `linear: {out: 1}`, a convolution that leaves one number, or `sum_features`; a classifier has `output: logits`",
             ),
@@ -174,7 +182,9 @@ impl Builder<'_> {
         let own_from = self.slots.len();
         let key = format!("{}.{}", written.key, word(written.layer));
         let place = Place { key, name };
+        self.count_layer(&place.key)?;
         let found = self.layer(written.layer, &place, input)?;
+        self.check_image(&place.key, &found.output)?;
         let own = match found.op {
             Op::Residual { .. } => &[],
             _ => &self.slots[own_from..],
@@ -185,7 +195,7 @@ impl Builder<'_> {
             what: found.what,
             op: found.op,
             output: found.output,
-            macs: found.macs as u64,
+            macs: found.macs,
             params,
             owns_input,
         })
@@ -225,6 +235,7 @@ impl Builder<'_> {
             Layer::GlobalAvgPool => self.global(Op::GlobalAvgPool, "average over all positions", at, input)?,
             Layer::GlobalSumPool => self.global(Op::GlobalSumPool, "sum over all positions", at, input)?,
             Layer::Flatten => Found {
+                // Fits, as every shape that a layer was found to give.
                 output: vec![input.iter().product()],
                 ..same(Op::Flatten, "flatten")
             },
@@ -253,7 +264,7 @@ impl Builder<'_> {
 impl Slot {
     /// How many numbers the tensor holds.
     pub fn count(&self) -> u64 {
-        self.shape.iter().product::<i64>() as u64
+        size::count(&self.shape)
     }
 }
 

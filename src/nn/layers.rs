@@ -4,6 +4,7 @@ use tch::Kind;
 
 use super::build::{Builder, Found, Place, shape_text};
 use super::plan::{Op, PoolBy, Slot, Spectral, Start, Weight};
+use super::size;
 use crate::config::{Conv, Init, Linear, Norm, Pool, SpectralNorm};
 use crate::error::Result;
 
@@ -35,7 +36,7 @@ impl Builder<'_> {
             },
             what,
             output: vec![conv.out, positions[0], positions[1]],
-            macs: conv.out * channels * kernel * kernel * positions[0] * positions[1],
+            macs: size::count(&[conv.out, channels, kernel, kernel, positions[0], positions[1]]),
         })
     }
 
@@ -62,7 +63,7 @@ impl Builder<'_> {
             op: Op::Linear { weight, bias },
             what: what.into(),
             output: vec![linear.out],
-            macs: linear.out * features,
+            macs: size::count(&[linear.out, *features]),
         })
     }
 
@@ -167,6 +168,7 @@ impl Builder<'_> {
     ) -> Result<(Weight, Option<usize>)> {
         let rule = init.unwrap_or(self.init);
         self.check_rule(rule, &format!("{}.init", at.key))?;
+        self.reserve(&at.key, &shape)?;
         let (out, fan_in) = (shape[0], shape[1..].iter().product());
         let start = Start::Bias(rule, fan_in);
         let Some(config) = norm else {
@@ -240,7 +242,8 @@ impl Builder<'_> {
         self.at_least(1, &key(size_key), size)?;
         self.at_least(1, &key("stride"), stride)?;
         self.at_least(0, &key("padding"), padding)?;
-        if sides.iter().any(|side| side + 2 * padding < size) {
+        let padded = self.padded(&key("padding"), sides, padding)?;
+        if padded.iter().any(|side| *side < size) {
             return Err(self.fault(
                 &key(size_key),
                 format!(
@@ -250,6 +253,6 @@ impl Builder<'_> {
                 "give a smaller window, more padding, or fewer strides before it",
             ));
         }
-        Ok(sides.map(|side| (side + 2 * padding - size) / stride + 1))
+        Ok(padded.map(|side| (side - size) / stride + 1))
     }
 }

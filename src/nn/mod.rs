@@ -17,6 +17,7 @@ mod normalize;
 mod plan;
 mod repeat;
 mod residual;
+mod size;
 mod spectral;
 mod strict;
 mod summary;

@@ -147,7 +147,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) that lists every tensor that is missing, unknown, or of another shape or
-    /// kind; then nothing was copied.
+    /// kind, or not finite; then nothing was copied.
     pub fn load(&self, named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
         strict::check(&self.plan.slots, named, place)?;
         let _guard = tch::no_grad_guard();

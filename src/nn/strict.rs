@@ -6,11 +6,12 @@ use tch::Tensor;
 
 use super::plan::Slot;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// At most so many names are listed of each fault.
 const LISTED: usize = 5;
 
-/// Compares what is given with what the slots expect.
+/// Compares what is given with what the slots expect; numbers must be finite.
 pub(super) fn check(slots: &[Slot], named: &BTreeMap<String, Tensor>, place: &str) -> Result<()> {
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
@@ -39,7 +40,7 @@ pub(super) fn check(slots: &[Slot], named: &BTreeMap<String, Tensor>, place: &st
         .map(|(fault, names)| listed(fault, names))
         .collect();
     if faults.is_empty() {
-        return Ok(());
+        return files::ensure_finite(named, place);
     }
     Err(Error::input(
         place,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::build::shape_text;
 use super::plan::{Node, Op, Plan};
+use super::size;
 use crate::config::ModelConfig;
 use crate::error::Result;
 
@@ -21,6 +22,8 @@ pub struct Summary {
     pub macs: u64,
     /// Shape of what comes out, without the batch: one number, or one a class.
     pub output: Vec<i64>,
+    /// Numbers an image at the layer where it has most.
+    pub widest: u64,
 }
 
 /// One layer.
@@ -50,8 +53,9 @@ pub fn describe(model: &ModelConfig, file: &Path) -> Result<Summary> {
     Ok(Summary {
         input: plan.input,
         params: rows.iter().map(|r| r.params).sum(),
-        macs: rows.iter().map(|r| r.macs).sum(),
+        macs: rows.iter().fold(0, |sum, r| r.macs.saturating_add(sum)),
         output: plan.nodes.last().map(|n| n.output.clone()).unwrap_or_default(),
+        widest: rows.iter().map(|r| size::count(&r.output)).max().unwrap_or(0),
         rows,
     })
 }

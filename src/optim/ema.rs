@@ -88,9 +88,11 @@ impl Ema {
     /// Copies a state that [`state`](Self::state) gave; `place` names its origin in an error.
     ///
     /// # Errors
-    /// Where a name is missing or not expected, or a shape or kind differs; then nothing is changed.
+    /// Where a name is missing or not expected, a shape or kind differs, or a number is not finite; then nothing
+    /// is changed.
     pub fn load_state(&mut self, given: &Named, place: &str) -> Result<()> {
         files::check_same(&self.state(), given, place)?;
+        files::ensure_finite(given, place)?;
         let _guard = no_grad_guard();
         self.weights.iter_mut().for_each(|(name, t)| t.copy_(&given[name]));
         self.updates = given[UPDATES].int64_value(&[]) as u64;

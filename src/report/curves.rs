@@ -39,7 +39,7 @@ const PANELS: [Panel; 6] = [
     },
     Panel {
         title: "Loss",
-        series: &[("loss", "loss", BLUE)],
+        series: &[("loss", "loss", BLUE), ("cross_entropy", "cross entropy", ORANGE)],
         scale: Scale::Linear,
     },
     Panel {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 use super::metrics::now;
-use super::pictures;
+use super::sheet;
 use crate::error::{Error, Result};
 
 /// The version of the format that every event file names first.
@@ -66,12 +66,12 @@ impl Events {
         self.record(step, &bytes_field(5, &summary))
     }
 
-    /// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one grid after `step` updates.
+    /// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one grid after `step` updates, with `captions` as [`sheet`] has them.
     ///
     /// # Errors
     /// Where the tensor is of another form or the file cannot be written.
-    pub fn images(&mut self, step: u64, tag: &str, images: &Tensor, columns: usize) -> Result<()> {
-        let canvas = pictures::canvas(images, columns)?;
+    pub fn images(&mut self, step: u64, tag: &str, images: &Tensor, captions: &[String], columns: usize) -> Result<()> {
+        let canvas = sheet::canvas(images, captions, columns, &self.path)?;
         let mut image = varint_field(1, canvas.height.into());
         image.extend(varint_field(2, canvas.width.into()));
         image.extend(varint_field(3, canvas.channels as u64));

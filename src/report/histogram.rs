@@ -5,19 +5,24 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::axis::{Axis, number, roomy};
-use super::plot::{self, Chart, Drawn, FINE, Words, colour};
+use super::plot::{self, Chart, Drawn, Entry, FINE, Words, colour};
 use crate::error::{Error, Result};
 
 const SIZE: (u32, u32) = (1000, 480);
 /// The share of a set at each end that need not be in sight.
-const RARE: f64 = 0.005;
+const RARE: f64 = 0.02;
+/// How far beyond these shares the axis still goes, in widths of what lies between them. Of normal scores nothing is cut.
+const SLACK: f64 = 1.0;
+/// A set of fewer scores is shown whole.
+const FEW: usize = 8;
 /// Data narrower than this share of the axis ask for a scale that grows.
 const NARROW: f64 = 0.04;
 
 /// Draws the shares of each set (a name and its scores) over common bins as the PNG `path`; the first set, the data, is
 /// filled.
 ///
-/// The axis spans all but the rarest scores of each set; how many lie beyond is written on it. Where the data would be
+/// The axis spans all but the rarest scores of each set, which may lie far out; the legend says of each set how many lie
+/// beyond. Where the data would be
 /// a sliver of a linear axis, the scale is the inverse hyperbolic sine about their median: linear near it, logarithmic
 /// far from it.
 ///
@@ -35,30 +40,44 @@ pub fn histogram(series: &[(String, Vec<f64>)], title: &str, label: &str, path: 
     let view = View::of(&sets);
     let shares: Vec<Vec<f64>> = sets.iter().map(|s| view.shares(s)).collect();
     let top = top(&shares);
-    let named = series.iter().map(|s| &s.0).zip(&shares);
-    let names: Vec<String> = named.map(|(name, shares)| legend(name, shares, top)).collect();
-    let label = label.to_string() + &view.notes(&sets);
+    let mut entries = Vec::new();
+    for (i, (name, _)) in series.iter().enumerate() {
+        entries.extend(legend((i, name), &shares[i], top, view.beyond(&sets[i])));
+    }
+    let label = label.to_string() + view.note();
     let words = Words {
         title,
         x: &label,
         y: "share of the set in a bin",
     };
-    plot::write((SIZE.0, plot::height(SIZE.1, names.len())), path, |area| {
-        let (left, right) = plot::beside(area, &names)?;
+    plot::write((SIZE.0, plot::height(SIZE.1, entries.len())), path, |area| {
+        let (left, right) = plot::beside(area, &entries)?;
         let mut chart = plot::chart(&left, &words, (view.axis(), Axis::between(0.0, top, 8)))?;
         for (i, shares) in shares.iter().enumerate() {
             outline(&mut chart, &view, shares, (colour(i), i == 0), top)?;
         }
-        plot::legend(&right, &names)
+        plot::legend(&right, &entries)
     })
 }
 
-/// The name of a set, with its peak where the axis cuts that.
-fn legend(name: &str, shares: &[f64], top: f64) -> String {
-    match peak(shares) {
-        peak if peak > top => format!("{name} (peak {})", number(peak)),
-        _ => name.to_string(),
-    }
+/// The name of a set, its peak where the axis cuts that, and how many of its scores lie beneath and above the axis.
+fn legend((series, name): (usize, &str), shares: &[f64], top: f64, [beneath, above]: [usize; 2]) -> Vec<Entry> {
+    let peak = peak(shares);
+    let beyond = match (beneath, above) {
+        (0, 0) => None,
+        (beneath, 0) => Some(format!("beyond: {beneath} left")),
+        (0, above) => Some(format!("beyond: {above} right")),
+        (beneath, above) => Some(format!("beyond: {beneath} left, {above} right")),
+    };
+    let notes = [beyond, (peak > top).then(|| format!("peak {}", number(peak)))];
+    let note = |words| Entry { words, series: None };
+    let name = Entry {
+        words: name.to_owned(),
+        series: Some(series),
+    };
+    std::iter::once(name)
+        .chain(notes.into_iter().flatten().map(note))
+        .collect()
 }
 
 fn sorted(scores: &[f64]) -> Vec<f64> {
@@ -188,29 +207,31 @@ impl View {
         shares
     }
 
+    /// How many scores of a set lie beneath the axis, and above it.
+    fn beyond(&self, scores: &[f64]) -> [usize; 2] {
+        let count = |outside: &dyn Fn(f64) -> bool| scores.iter().filter(|s| outside(self.scale.place(**s))).count();
+        [count(&|place| place < self.low), count(&|place| place >= self.high)]
+    }
+
     /// What the reader of the axis must know.
-    fn notes(&self, sets: &[Vec<f64>]) -> String {
-        let outside = |score: &&f64| !(self.low..self.high).contains(&self.scale.place(**score));
-        let beyond = sets.iter().flatten().filter(outside).count();
-        let mut notes = Vec::new();
-        if matches!(self.scale, Scale::Growing { .. }) {
-            notes.push("asinh scale".to_string());
-        }
-        if beyond > 0 {
-            let all: usize = sets.iter().map(Vec::len).sum();
-            notes.push(format!("{beyond} of {all} lie beyond"));
-        }
-        match notes[..] {
-            [] => String::new(),
-            _ => format!(" ({})", notes.join("; ")),
+    fn note(&self) -> &'static str {
+        match self.scale {
+            Scale::Linear => "",
+            Scale::Growing { .. } => " (asinh scale)",
         }
     }
 }
 
 /// What of a set is to be in sight: all but rare scores that are far from the rest.
 fn ends(sorted: &[f64]) -> [f64; 2] {
-    let (few, many) = (quantile(sorted, RARE), quantile(sorted, 1.0 - RARE));
-    let slack = 0.5 * (many - few);
+    let last = sorted.len() - 1;
+    // Of a score that is alone far out, the share is rare however few scores there are.
+    let rare = match sorted.len() < FEW {
+        true => 0,
+        false => (RARE * last as f64).ceil() as usize,
+    };
+    let (few, many) = (sorted[rare], sorted[last - rare]);
+    let slack = SLACK * (many - few);
     let beneath = sorted.partition_point(|s| *s < few - slack);
     let within = sorted.partition_point(|s| *s <= many + slack);
     [sorted[beneath], sorted[within - 1]]

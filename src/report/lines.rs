@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::axis::{Axis, roomy};
-use super::plot::{self, Drawn, FINE, Words, colour};
+use super::plot::{self, Drawn, Entry, FINE, Words, colour};
 use crate::error::{Error, Result};
 
 const SIZE: (u32, u32) = (900, 480);
@@ -23,6 +23,7 @@ pub fn lines(series: &[(String, Vec<(f64, f64)>)], x_label: &str, y_label: &str,
         plot::finite(name, points.iter().flat_map(|(x, y)| [x, y]))?;
     }
     let names: Vec<String> = series.iter().map(|s| s.0.clone()).collect();
+    let entries = Entry::each(&names);
     let all = || series.iter().flat_map(|s| &s.1);
     let (x, y) = (axis(all().map(|p| p.0)), axis(all().map(|p| p.1)));
     let words = Words {
@@ -30,13 +31,13 @@ pub fn lines(series: &[(String, Vec<(f64, f64)>)], x_label: &str, y_label: &str,
         x: x_label,
         y: y_label,
     };
-    plot::write((SIZE.0, plot::height(SIZE.1, names.len())), path, |area| {
-        let (left, right) = plot::beside(area, &names)?;
+    plot::write((SIZE.0, plot::height(SIZE.1, entries.len())), path, |area| {
+        let (left, right) = plot::beside(area, &entries)?;
         let mut chart = plot::chart(&left, &words, (x, y))?;
         for (i, (_, points)) in series.iter().enumerate() {
             line(&mut chart, points, colour(i))?;
         }
-        plot::legend(&right, &names)
+        plot::legend(&right, &entries)
     })
 }
 

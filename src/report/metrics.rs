@@ -84,8 +84,11 @@ impl MetricsLog {
     }
 }
 
-/// The whole lines of a log, in order; none where there is no file. A torn line is passed over.
-pub(super) fn read(path: &Path) -> Result<Vec<Value>> {
+/// The whole lines of the log at `path`, in order; none where there is no file. A torn line is passed over.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<Value>> {
     let bytes = match std::fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(Error::io(path))?,

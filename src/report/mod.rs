@@ -11,6 +11,7 @@ mod metrics;
 mod pictures;
 mod plot;
 mod reliability;
+mod sheet;
 mod table;
 
 pub use confusion::confusion;
@@ -19,7 +20,8 @@ pub use events::Events;
 pub use film::film;
 pub use histogram::histogram;
 pub use lines::lines;
-pub use metrics::MetricsLog;
+pub use metrics::{MetricsLog, read as read_metrics};
 pub use pictures::{grid, images_to_folder, npy, strip};
 pub use reliability::{Bin, reliability};
+pub use sheet::sheet;
 pub use table::table;

@@ -6,15 +6,16 @@ use std::path::Path;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use tch::{Device, Kind, Tensor};
 
+use super::sheet::sheet;
 use crate::error::{Error, Result};
 use crate::files;
 
 /// Small images are enlarged by a whole number to about so many pixels.
 const CELL: i64 = 96;
 /// Pixels between two images, and around all.
-const GAP: i64 = 4;
+pub(super) const GAP: i64 = 4;
 /// Brightness of the gaps.
-const GROUND: i64 = 255;
+pub(super) const GROUND: i64 = 255;
 
 /// Pixels in rows, grey or RGB.
 pub(super) struct Canvas {
@@ -25,7 +26,8 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    fn of(chw: &Tensor) -> Result<Self> {
+    /// Of u8 `[C,H,W]`.
+    pub fn of(chw: &Tensor) -> Result<Self> {
         let (c, h, w) = chw.size3()?;
         let hwc = chw.permute([1, 2, 0]).contiguous();
         Ok(Self {
@@ -59,8 +61,13 @@ impl Canvas {
 /// The images side by side, enlarged, `columns` in a row.
 pub(super) fn canvas(images: &Tensor, columns: usize) -> Result<Canvas> {
     let images = checked(images)?;
+    Canvas::of(&tiled(&images, columns, scale(&images), GAP))
+}
+
+/// How many times images are enlarged in a grid.
+pub(super) fn scale(images: &Tensor) -> i64 {
     let side = images.size()[2].max(images.size()[3]);
-    Canvas::of(&tiled(&images, columns, (CELL / side).max(1), GAP))
+    (CELL / side).max(1)
 }
 
 /// `images` u8 `[N,C,H,W]` as one [C,H',W'], each pixel `scale` wide, `gap` between images.
@@ -105,19 +112,20 @@ pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
     files::write_atomic(path, &canvas(images, columns)?.png(path)?)
 }
 
-/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 `[N,C,H,W]`).
-///
-/// Of more than `columns` frames, that many are taken at even distances, the first and last among them.
+/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 `[N,C,H,W]`), with its
+/// caption beneath the last chain, if there are `captions`.
 ///
 /// # Errors
 /// Where the frames are of another form, or not all of the same, or the file cannot be written.
-pub fn strip(frames: &[Tensor], columns: usize, path: &Path) -> Result<()> {
-    let frames = stacked(frames, columns)?;
+pub fn strip(frames: &[Tensor], captions: &[String], path: &Path) -> Result<()> {
+    let frames = stacked(frames, frames.len())?;
     let [steps, chains, c, h, w] = frames.size()[..] else {
         unreachable!("a stack of images has five dimensions")
     };
     let rows = frames.transpose(0, 1).contiguous().view([chains * steps, c, h, w]);
-    grid(&rows, steps as usize, path)
+    let mut under = vec![String::new(); ((chains - 1) * steps) as usize];
+    under.extend_from_slice(captions);
+    sheet(&rows, &under, steps as usize, path)
 }
 
 /// At most `most` of the frames, evenly, as [S,N,C,H,W] on the CPU.

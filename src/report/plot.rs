@@ -62,7 +62,8 @@ pub(super) fn write(size: (u32, u32), path: &Path, draw: impl FnOnce(&Area) -> D
     files::write_atomic(path, &canvas.png(path)?)
 }
 
-fn picture((width, height): (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Drawn<Canvas> {
+/// What is drawn on a white area of so many pixels.
+pub(super) fn picture((width, height): (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Drawn<Canvas> {
     let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
     {
         let area = BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area();
@@ -135,35 +136,55 @@ pub(super) fn chart<'a, 'b>(area: &'a Area<'b>, words: &Words, (x, y): (Axis, Ax
     Ok(chart)
 }
 
-/// The height of a chart that is `least` high without its legend of so many names.
-pub(super) fn height(least: u32, names: usize) -> u32 {
-    least.max(LEGEND_TOP + LINE * names as u32)
+/// The height of a chart that is `least` high without its legend of so many lines.
+pub(super) fn height(least: u32, lines: usize) -> u32 {
+    least.max(LEGEND_TOP + LINE * lines as u32)
 }
 
-/// Cuts the area in two, the right part just wide enough for a legend of these names.
-pub(super) fn beside<'a>(area: &Area<'a>, names: &[String]) -> Drawn<(Area<'a>, Area<'a>)> {
+/// A line of a legend: words, and the series whose colour stands before them.
+pub(super) struct Entry {
+    pub words: String,
+    /// None for a note to the line above.
+    pub series: Option<usize>,
+}
+
+impl Entry {
+    /// A line a series, in their order.
+    pub fn each(names: &[String]) -> Vec<Self> {
+        let entry = |(i, name): (usize, &String)| Self {
+            words: name.clone(),
+            series: Some(i),
+        };
+        names.iter().enumerate().map(entry).collect()
+    }
+}
+
+/// Cuts the area in two, the right part just wide enough for a legend of these lines.
+pub(super) fn beside<'a>(area: &Area<'a>, entries: &[Entry]) -> Drawn<(Area<'a>, Area<'a>)> {
     let mut widest = 0;
-    for name in names {
-        widest = widest.max(width(name, &font(13))?);
+    for entry in entries {
+        widest = widest.max(width(&entry.words, &font(13))?);
     }
     let legend = (widest + 42).min(LEGEND) * FINE;
     let (width, _) = area.dim_in_pixel();
     Ok(area.split_horizontally(width as i32 - legend as i32))
 }
 
-/// The names with the colours of their series, from the top.
-pub(super) fn legend(area: &Area, names: &[String]) -> Drawn {
+/// The lines with the colours of their series, from the top.
+pub(super) fn legend(area: &Area, entries: &[Entry]) -> Drawn {
     let fine = FINE as i32;
     let room = LEGEND - 38;
     let left = font(13).pos(text_anchor::Pos::new(
         text_anchor::HPos::Left,
         text_anchor::VPos::Center,
     ));
-    for (i, name) in names.iter().enumerate() {
+    for (i, entry) in entries.iter().enumerate() {
         let y = (LEGEND_TOP + LINE * i as u32) as i32 * fine;
-        let line = [(0, y), (22 * fine, y)];
-        area.draw(&PathElement::new(line, colour(i).stroke_width(3 * FINE)))?;
-        area.draw_text(&fitted(name, &font(13), room)?, &left, (30 * fine, y))?;
+        if let Some(series) = entry.series {
+            let line = [(0, y), (22 * fine, y)];
+            area.draw(&PathElement::new(line, colour(series).stroke_width(3 * FINE)))?;
+        }
+        area.draw_text(&fitted(&entry.words, &font(13), room)?, &left, (30 * fine, y))?;
     }
     Ok(())
 }

@@ -63,6 +63,22 @@ impl Langevin {
         }
     }
 
+    /// The same chain after its last step, without noise: every step is of the last one's size.
+    pub fn without_noise(&self) -> Self {
+        let factor = self.step_schedule.factor(self.n_steps, self.n_steps);
+        Self {
+            step_size: self.step_size * factor,
+            inner: self.inner.map(|i| InnerConfig {
+                step_size: i.step_size * factor,
+                ..i
+            }),
+            noise: Noise::Scale(0.0),
+            step_schedule: ChainSchedule::Constant,
+            noise_schedule: ChainSchedule::Constant,
+            ..self.clone()
+        }
+    }
+
     /// The standard deviation of the first step's noise.
     pub fn noise_scale(&self) -> f64 {
         self.noise_scale_at(0)

@@ -193,7 +193,7 @@ impl Recorded {
         watch(0, &self.state.x);
         for k in 1..=n_steps {
             rng.arm_replay(self.draws);
-            let replayed = self.graph.replay();
+            let replayed = self.graph.replay_kept();
             replayed.unwrap_or_else(|e| panic!("a recorded step of the chain cannot be replayed: {e}"));
             watch(k, &self.state.x);
         }

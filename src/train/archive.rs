@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::state::Record;
+use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
 
@@ -24,6 +26,14 @@ pub struct Contents<R> {
     pub tensors: BTreeMap<String, Named>,
     /// What is not a tensor: streams, counters, histories.
     pub record: R,
+}
+
+/// A checkpoint that was read, with the configuration that was sealed into it.
+pub struct Sealed<R> {
+    /// The configuration that the contents were made with.
+    pub experiment: Experiment,
+    /// What it holds.
+    pub contents: Contents<R>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +62,8 @@ struct Entry {
 
 /// Writes and syncs every file of a checkpoint, the manifest last.
 pub(super) fn fill<R: Serialize>(folder: &Path, config: &str, contents: &Contents<R>) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    // Not its parents: a run whose folder is gone is not made again.
+    fs::create_dir(folder).map_err(Error::io(folder))?;
     let mut entries = BTreeMap::new();
     let mut put = |name: String, bytes: &[u8]| {
         entries.insert(
@@ -99,11 +110,77 @@ pub fn versions() -> BTreeMap<String, String> {
     pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
-/// Reads a checkpoint's folder, every file against its checksum.
+/// Reads the folder of the checkpoint of a step, every file against its checksum.
 ///
 /// # Errors
-/// Names the file that is missing, of another length, or altered.
-pub(super) fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Contents<R>> {
+/// Names the file that is missing, of another length, or altered, that the configuration does not ask for, or that
+/// belongs to another step; or the number that no run writes.
+pub(super) fn read<R: serde::de::DeserializeOwned>(folder: &Path, step: u64) -> Result<Sealed<R>> {
+    let manifest = manifest(folder, step)?;
+    let text = checked(folder, CONFIG, &manifest)?;
+    let path = folder.join(CONFIG);
+    let experiment = Experiment::from_text(&String::from_utf8_lossy(&text), &path, &[])?;
+    let path = folder.join(RECORD);
+    let record: serde_json::Value = parse(&checked(folder, RECORD, &manifest)?, &path)?;
+    let imported = record.get("imported_from").is_some();
+    ensure_implied(folder, &manifest, &experiment, imported)?;
+    if !imported {
+        let record =
+            Record::deserialize(&record).map_err(|e| damaged(&path, format!("is not what was written: {e}")))?;
+        record.check(&experiment, step).map_err(|what| damaged(&path, what))?;
+    }
+    let mut contents = Contents {
+        step,
+        tensors: BTreeMap::new(),
+        record: serde_json::from_value(record).map_err(|e| damaged(&path, format!("is not what was written: {e}")))?,
+    };
+    for name in manifest.files.keys() {
+        if let Some(stem) = name.strip_suffix(".safetensors") {
+            let tensors = files::decode(
+                &checked(folder, name, &manifest)?,
+                &folder.join(name).display().to_string(),
+            )?;
+            contents.tensors.insert(stem.into(), tensors);
+        }
+    }
+    Ok(Sealed { experiment, contents })
+}
+
+/// The files of a checkpoint of this configuration; of weights that were trained elsewhere there are no others.
+fn implied(experiment: &Experiment, imported: bool) -> Vec<String> {
+    let stems = [
+        ("weights", true),
+        ("optimizer", !imported),
+        ("meters", !imported),
+        ("ema", !imported && experiment.optimizer.ema.is_some()),
+        ("buffer", !imported && experiment.objective.uses_buffer()),
+    ];
+    let stems = stems.iter().filter(|(_, holds)| *holds);
+    let mut names: Vec<String> = stems.map(|(stem, _)| format!("{stem}.safetensors")).collect();
+    names.extend([RECORD.to_owned(), CONFIG.to_owned()]);
+    names
+}
+
+/// Refuses a manifest that names other files than the configuration implies, before any of them is opened.
+fn ensure_implied(folder: &Path, manifest: &Manifest, experiment: &Experiment, imported: bool) -> Result<()> {
+    let expected = implied(experiment, imported);
+    let missing = expected.iter().find(|name| !manifest.files.contains_key(*name));
+    let extra = manifest.files.keys().find(|name| !expected.contains(name));
+    match (missing, extra) {
+        (None, None) => Ok(()),
+        (Some(name), _) => Err(damaged(
+            &folder.join(MANIFEST),
+            format!("does not name {name}, which its configuration asks for"),
+        )),
+        (_, Some(name)) => Err(damaged(
+            &folder.join(MANIFEST),
+            format!("names `{name}`, which its configuration does not ask for"),
+        )),
+    }
+}
+
+/// The manifest of a folder, which must be that of a step.
+fn manifest(folder: &Path, step: u64) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let manifest: Manifest = parse(&read_file(&path)?, &path)?;
     if manifest.format != FORMAT {
@@ -119,21 +196,14 @@ pub(super) fn read<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Cont
     if manifest.seal != seal {
         return Err(damaged(&path, "was altered: it does not fit its own checksum".into()));
     }
-    let mut contents = Contents {
-        step: manifest.step,
-        tensors: BTreeMap::new(),
-        record: parse(&checked(folder, RECORD, &manifest)?, &folder.join(RECORD))?,
-    };
-    for name in manifest.files.keys() {
-        let bytes = checked(folder, name, &manifest)?;
-        if let Some(stem) = name.strip_suffix(".safetensors") {
-            contents.tensors.insert(
-                stem.into(),
-                files::decode(&bytes, &folder.join(name).display().to_string())?,
-            );
-        }
+    if manifest.step != step {
+        let what = format!(
+            "is of step {}, and the folder is called after step {step}",
+            manifest.step
+        );
+        return Err(damaged(&path, what));
     }
-    Ok(contents)
+    Ok(manifest)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

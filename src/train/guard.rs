@@ -92,6 +92,27 @@ pub struct GuardState {
     suspicious: u32,
 }
 
+impl GuardState {
+    /// Whether a guard of this patience can have come to it.
+    ///
+    /// # Errors
+    /// Says what it can never hold.
+    pub(super) fn check(&self, patience: u32) -> Result<(), String> {
+        if self.norms.len() > WINDOW || self.norms.iter().any(|n| !n.is_finite() || *n < 0.0) {
+            return Err(format!(
+                "guard.norms holds other than at most {WINDOW} norms of 0 or more"
+            ));
+        }
+        match self.suspicious > patience {
+            true => Err(format!(
+                "guard.suspicious is {}, the patience {patience}",
+                self.suspicious
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The guard itself: three numbers on the device and a short history on the host.
 pub struct Guard {
     config: GuardConfig,

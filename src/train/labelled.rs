@@ -24,6 +24,16 @@ pub struct LabelledState {
     stream: Stream,
 }
 
+impl LabelledState {
+    /// Whether labelled batches can have come to it.
+    ///
+    /// # Errors
+    /// Says what they never hold.
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        self.batches.check().map_err(|what| format!("labelled {what}"))
+    }
+}
+
 impl Labelled {
     /// Those of an experiment, for a network of so many classes.
     ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use tch::Device;
 
-use super::checkpoint::{self, Contents, Which};
+use super::checkpoint::{self, Contents, Sealed, Which};
 use super::run::RunDir;
 use crate::config::{Experiment, yaml};
 use crate::error::{Error, Result};
@@ -40,10 +40,14 @@ pub struct Trained {
 /// Loads the network of a run.
 ///
 /// # Errors
-/// When the run has no such checkpoint, or it is damaged or of another architecture.
+/// When the run has no such checkpoint, or it is damaged, or of another architecture or configuration than the run.
 pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Result<Trained> {
     let experiment = run.experiment()?;
-    let (mut contents, passed_over) = checkpoint::pick::<serde_json::Value>(run, which)?;
+    let (sealed, passed_over) = checkpoint::pick::<serde_json::Value>(run, which)?;
+    let Sealed {
+        experiment: made_with,
+        mut contents,
+    } = sealed;
     let network = Network::new(&experiment.model, device, &mut Stream::new(experiment.seed, "init"))?;
     let place = format!("{}, checkpoint of step {}", run.path().display(), contents.step);
     let missing = || Error::input(&place, "has no weights.safetensors", "use another checkpoint");
@@ -52,6 +56,7 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
         (Weights::Ema, Some(ema)) => network.load_averaged(raw, ema, &place)?,
         _ => network.load(&raw, &place)?,
     }
+    checkpoint::ensure_agrees(run, &experiment, contents.step, &made_with)?;
     Ok(Trained {
         experiment,
         network,

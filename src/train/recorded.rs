@@ -115,7 +115,7 @@ impl StepRecorder {
 
 impl Recorded {
     fn replay(&self) {
-        let replayed = self.graph.replay();
+        let replayed = self.graph.replay_kept();
         replayed.unwrap_or_else(|e| panic!("a recorded training step cannot be replayed: {e}"));
     }
 }

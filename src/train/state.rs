@@ -37,18 +37,18 @@ pub struct Streams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    streams: Streams,
-    batches: BatchesState,
+    pub(super) streams: Streams,
+    pub(super) batches: BatchesState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    labelled: Option<LabelledState>,
-    meters: u64,
+    pub(super) labelled: Option<LabelledState>,
+    pub(super) meters: u64,
     /// Of these the steps with chains; all unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    chain_meters: Option<u64>,
-    guard: GuardState,
-    lr_scale: f64,
-    divergences: Vec<Divergence>,
-    seconds: f64,
+    pub(super) chain_meters: Option<u64>,
+    pub(super) guard: GuardState,
+    pub(super) lr_scale: f64,
+    pub(super) divergences: Vec<Divergence>,
+    pub(super) seconds: f64,
 }
 
 /// The state of a run.

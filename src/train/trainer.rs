@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::checkpoint::{self, Best, Contents};
+use super::checkpoint::{self, Best, Sealed};
 use super::guard::Divergence;
 use super::observer::{Event, LogLine, Observer, Outcome};
 use super::recorded::StepRecorder;
-use super::run::{Lock, RunDir};
+use super::run::RunDir;
 use super::state::{Record, State};
 use crate::config::{Experiment, yaml};
 use crate::data::DataSet;
@@ -25,7 +25,6 @@ pub struct Trainer {
     pub(super) data: DataSet,
     pub(super) starter: Starter,
     run: RunDir,
-    _lock: Lock,
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) kernel: Langevin,
@@ -55,8 +54,21 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Result<Self> {
+        let run = run.claim()?;
+        Ok(Self::assemble(experiment, data, starter, run, device, state))
+    }
+
+    /// A trainer of what it is made of; of a run that is not claimed it is a trial that makes steps and writes nothing.
+    pub(super) fn assemble(
+        experiment: Experiment,
+        data: DataSet,
+        starter: Starter,
+        run: RunDir,
+        device: Device,
+        state: State,
+    ) -> Self {
         let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
-        Ok(Self {
+        Self {
             frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
@@ -67,7 +79,6 @@ impl Trainer {
             log_seconds: 0.0,
             went_back_to: None,
             log_step: 0,
-            _lock: run.lock()?,
             experiment,
             data,
             starter,
@@ -75,7 +86,7 @@ impl Trainer {
             device,
             state,
             kernel,
-        })
+        }
     }
 
     /// The configuration.
@@ -117,15 +128,18 @@ impl Trainer {
     }
 
     /// Takes over a checkpoint, or the first step where there is none; returns whether there was one.
-    fn take(&mut self, found: Option<Contents<Record>>) -> Result<bool> {
+    fn take(&mut self, found: Option<Sealed<Record>>) -> Result<bool> {
         match &found {
-            Some(contents) => self.state.restore(contents)?,
+            Some(Sealed { experiment, contents }) => {
+                self.state.restore(contents)?;
+                checkpoint::ensure_agrees(&self.run, &self.experiment, contents.step, experiment)?;
+            }
             None => self.state = State::new(&self.experiment, &self.data, &self.starter, self.device)?,
         }
         self.frozen.refresh(&self.state.network);
         // A new state lies in other memory than what was recorded.
         self.recorder.forget();
-        self.saved_at = found.as_ref().map(|c| c.step);
+        self.saved_at = found.as_ref().map(|c| c.contents.step);
         self.restart_clock();
         Ok(found.is_some())
     }
@@ -133,6 +147,10 @@ impl Trainer {
     /// Trains to the last step, or until `stop` is set.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome> {
         self.restart_clock();
+        if self.saved_at == Some(self.state.step) && self.state.step > 0 {
+            // A kill may have come between this checkpoint and what follows it.
+            self.inspect(observer)?;
+        }
         while self.state.step < self.experiment.train.steps {
             if stop.load(Ordering::SeqCst) {
                 return self.interrupted(observer);
@@ -181,10 +199,14 @@ impl Trainer {
         if last && !log {
             self.log(observer)?;
         }
-        if let Some((metric, value)) = observer.inspect(self)? {
-            self.keep_if_best(observer, metric, value)?;
+        self.inspect(observer)
+    }
+
+    fn inspect(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        match observer.inspect(self)? {
+            Some((metric, value)) => self.keep_if_best(observer, metric, value),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
@@ -192,7 +214,7 @@ impl Trainer {
         observer.logged(&line)
     }
 
-    /// Reads the guard's flags when they are due; before something is kept they are judged, but left as they are.
+    /// Reads the guard's flags when they are due; before something is kept or shown they are judged, but left as they are.
     fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let parameters = self.state.network.parameters();
@@ -200,7 +222,8 @@ impl Trainer {
             return self.state.guard.look(step, parameters);
         }
         let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
-        if kept {
+        let shown = [self.experiment.report.every, self.experiment.evaluate.every];
+        if kept || shown.iter().any(|n| *n > 0 && step.is_multiple_of(*n)) {
             self.state.guard.judge_now(step, parameters)
         } else {
             None
@@ -272,7 +295,8 @@ impl Trainer {
     }
 
     fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
-        let better = !value.is_nan() && checkpoint::best(&self.run).is_none_or(|b| value > b.value);
+        let better =
+            value.is_finite() && checkpoint::best(&self.run)?.is_none_or(|b| b.metric != metric || value > b.value);
         // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
         if !better || !self.is_good() {
             return Ok(());
@@ -294,6 +318,9 @@ impl Trainer {
         let clock = Instant::now();
         let mut values = self.state.meters.read();
         self.state.seconds += clock.elapsed().as_secs_f64();
+        if self.experiment.objective.is_cross_entropy() {
+            values.retain(|(name, _)| *name != "loss");
+        }
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
             values.insert(2, ("energy_gap", neg - pos));
         }

@@ -177,7 +177,7 @@ fn no_images_at_all() {
         [3, 8, 8]
     );
     refused(&config(Dataset::None), [3, 8, 8], &["data.dataset", "`none`"]);
-    assert!(data::test_images(&Dataset::None, Path::new(""), [3, 8, 8], CPU, None).is_err());
+    assert!(data::test_images(&Dataset::None, &wanted(Path::new(""), [3, 8, 8], None)).is_err());
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_named_set_that_is_missing_says_how_to_fetch_it() {
         let mut cfg = config(dataset);
         cfg.root = dir.path().into();
         refused(&cfg, input, &["no such file", &format!("./download_data.sh {word}")]);
-        let e = data::test_images(&cfg.dataset, dir.path(), input, CPU, None).unwrap_err();
+        let e = data::test_images(&cfg.dataset, &wanted(dir.path(), input, None)).unwrap_err();
         assert_words(&e, &[&format!("./download_data.sh {word}")]);
     }
     let mut cfg = config(Dataset::Cifar100);

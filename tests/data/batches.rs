@@ -52,7 +52,8 @@ fn the_limit_comes_before_the_split_and_leaves_given_test_images_alone() {
     assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (20, 10, 100));
     let mut used = [which(&set.train), which(&set.validation)].concat();
     used.sort_unstable();
-    assert_eq!(used, (0..30).collect::<Vec<u8>>());
+    used.dedup();
+    assert!(used.len() == 30 && used[29] >= 30, "drawn, not the first: {used:?}");
     assert!(set.record.test_sha256.is_none());
     cfg.validation = 30;
     let e = data::open(&cfg, [1, 2, 2], CPU).unwrap_err();

@@ -135,7 +135,8 @@ fn kinds_of_one_picture_look_alike() {
     let (_, exact) = pixels.iter().find(|(name, _)| name == "raw.tif").unwrap();
     for (name, found) in &pixels {
         let off: f64 = found.iter().zip(exact).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
-        // Lossy kinds and 256 colours lose some levels in the mean over a shrunken picture; grey would lose 50.
+        // Lossy kinds and 256 colours lose some levels in the mean over a shrunken picture; grey
+        // would lose 50.
         assert!(off / exact.len() as f64 <= 8.0, "{name}: {}", off / exact.len() as f64);
         if name == "lossless.webp" || name.starts_with("tiff_") || name == "packbits.tif" {
             assert_eq!(found, exact, "{name}");

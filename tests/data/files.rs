@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ebm::config::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig};
+use ebm::data::Wanted;
 use image::{Rgb, RgbImage};
+use tch::Device;
 use tch::Tensor;
 
 /// Torch's generator belongs to the process: tests that draw take turns where they are threads of one.
@@ -31,8 +33,20 @@ pub fn folder(path: &Path, fit: FitRule) -> DataConfig {
     config(Dataset::Folder(FolderConfig {
         path: path.into(),
         test: None,
-        fit,
+        fit: Some(fit),
     }))
+}
+
+/// Images of another set as a run of this shape wants them, by the rule `crop`.
+pub fn wanted(root: &Path, input: [i64; 3], limit: Option<usize>) -> Wanted<'_> {
+    Wanted {
+        root,
+        input,
+        fit: FitRule::Crop,
+        device: Device::Cpu,
+        limit,
+        seed: 0,
+    }
 }
 
 pub fn idx(images: &Path, labels: Option<&Path>) -> DataConfig {

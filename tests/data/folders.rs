@@ -1,4 +1,5 @@
-//! Which files of a folder are read, what is said of the others, and the classes that sub-folders make.
+//! Which files of a folder are read, what is said of the others, and the classes that sub-folders
+//! make.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -43,7 +44,8 @@ fn every_kind_of_picture_is_found_by_its_name() {
 #[test]
 fn a_tangle_of_links_is_walked_once() {
     let dir = tempfile::tempdir().unwrap();
-    // Thirty folders, each with links to all: the ways through them are more than there is time for.
+    // Thirty folders, each with links to all: the ways through them are more than there is time
+    // for.
     let names: Vec<String> = (0..30).map(|i| format!("f{i:02}")).collect();
     for (i, name) in names.iter().enumerate() {
         grey(i as u8, dir.path().join(name).join("a.png"));

@@ -343,27 +343,24 @@ fn ood_images_are_converted_and_fitted() {
         unreachable!()
     };
     let set = Dataset::Npy(stack);
-    let images = data::test_images(&set, Path::new(""), [1, 2, 2], CPU, Some(3)).unwrap();
-    assert_eq!(images.pixels.size(), [3, 1, 2, 2]);
+    let images = data::test_images(&set, &wanted(Path::new(""), [1, 2, 2], None)).unwrap();
+    assert_eq!(images.pixels.size(), [4, 1, 2, 2]);
     let p = pattern(48).into_iter().map(f64::from).collect::<Vec<_>>();
     let grey = 0.299 * p[0] + 0.587 * p[4] + 0.114 * p[8];
     assert_eq!(f64::from(bytes(&images.pixels)[0]), grey.round());
-    let larger = data::test_images(&set, Path::new(""), [1, 4, 4], CPU, None).unwrap();
+    let larger = data::test_images(&set, &wanted(Path::new(""), [1, 4, 4], None)).unwrap();
     assert_eq!(larger.shape(), [1, 4, 4]);
     // The corner of an enlarged image is the corner of the image: linear interpolation has nothing beyond it.
     assert_eq!(bytes(&larger.pixels)[0], bytes(&images.pixels)[0]);
-    let wrong = data::test_images(&set, Path::new(""), [2, 4, 4], CPU, None).unwrap_err();
+    let wrong = data::test_images(&set, &wanted(Path::new(""), [2, 4, 4], None)).unwrap_err();
     assert!(wrong.is_input() && wrong.to_string().contains("[3, 2, 2]"), "{wrong}");
-    let strokes = data::test_images(&Dataset::Strokes(strokes(0)), Path::new(""), [3, 16, 16], CPU, None).unwrap();
+    let strokes = data::test_images(&Dataset::Strokes(strokes(0)), &wanted(Path::new(""), [3, 16, 16], None)).unwrap();
     assert_eq!(strokes.shape(), [3, 16, 16]);
     let pictures = tempfile::tempdir().unwrap();
     save(&picture(30, 20, |_, _| [9; 3]), pictures.path().join("a.png"));
     let fitted = data::test_images(
         &folder(pictures.path(), FitRule::Crop).dataset,
-        Path::new(""),
-        [1, 8, 8],
-        CPU,
-        None,
+        &wanted(Path::new(""), [1, 8, 8], None),
     );
     assert_eq!(bytes(&fitted.unwrap().pixels), [9; 64]);
 }

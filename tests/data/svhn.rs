@@ -54,7 +54,7 @@ fn compressed_and_plain_files_give_every_pixel_and_digit() {
     assert_eq!(numbers(set.test.labels.as_ref().unwrap()), [0, 2]);
     assert_eq!(set.train.classes.len(), 10);
     assert_eq!(set.record.sources.len(), 2);
-    let grey = data::test_images(&Dataset::Svhn, &root, [1, 28, 28], CPU, Some(1)).unwrap();
+    let grey = data::test_images(&Dataset::Svhn, &wanted(&root, [1, 28, 28], Some(1))).unwrap();
     assert_eq!(grey.pixels.size(), [1, 1, 28, 28]);
     assert_eq!(data::name(&Dataset::Svhn), "SVHN");
 }

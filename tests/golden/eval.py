@@ -19,8 +19,11 @@ def figures(inside, outside):
     is_out = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
     # The smallest threshold that accepts at least 95 % of the data, by trying each score.
     t = min(t for t in np.unique(inside) if np.mean(inside <= t) >= 0.95)
+    # The largest that still flags at least 95 % of the outliers.
+    u = max(u for u in np.unique(outside) if np.mean(outside >= u) >= 0.95)
     return {"auroc": roc_auc_score(is_out, scores), "aupr_in": average_precision_score(1 - is_out, -scores),
-            "aupr_out": average_precision_score(is_out, scores), "fpr95": np.mean(outside <= t), "threshold": t}
+            "aupr_out": average_precision_score(is_out, scores), "fpr95_in": np.mean(outside <= t),
+            "fpr95_out": np.mean(inside >= u), "threshold": t}
 
 
 def detection_cases(rng):
@@ -42,7 +45,7 @@ def bootstrap_brackets(case, rng, resamples, golden_resamples=4000):
     error = 5 * np.sqrt(0.025 * 0.975 * (1 / resamples + 1 / golden_resamples))
     levels = [0.025 - error, 0.025 + error, 0.975 - error, 0.975 + error]
     return {key: np.quantile([d[key] for d in drawn], np.clip(levels, 0, 1)).tolist()
-            for key in ("auroc", "aupr_in", "aupr_out", "fpr95")}
+            for key in ("auroc", "aupr_in", "aupr_out", "fpr95_in", "fpr95_out")}
 
 
 # Classification: logits and labels.

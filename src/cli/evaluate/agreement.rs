@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::subject::Subject;
-use super::{Args, Figures, Measure};
+use super::{Args, Figures, Found, Measure};
+use crate::cli::chains::Length;
 use crate::cli::referee::{Referee, Views};
-use crate::cli::starts::From;
+use crate::cli::starts::{self, From};
 use crate::error::Result;
 
 /// Images to synthesise by class, and who judges them.
@@ -13,7 +14,8 @@ pub struct Agreement {
     names: Vec<String>,
     judge: Option<Referee>,
     n: i64,
-    steps: usize,
+    length: Length,
+    start: String,
 }
 
 impl Agreement {
@@ -29,28 +31,31 @@ impl Agreement {
                 .transpose()?,
             names: classes.names,
             n: args.quality.n,
-            steps: args.quality.steps(subject),
+            length: args.quality.length(subject),
+            start: starts::words(From::Noise, &trained.experiment.sampler.init, true),
         })
     }
 }
 
 impl Measure for Agreement {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let (images, asked) = subject.by_class(self.n, From::Noise, self.steps)?;
+    fn measure(&self, subject: &Subject) -> Result<Found> {
+        let (made, asked) = subject.by_class(self.n, From::Noise, self.length)?;
         let views = Views::new(
             &subject.loaded.trained,
             self.judge.as_ref(),
-            &images,
+            &made.images,
             &asked,
             &self.names,
         )?;
-        println!(
-            "{} images synthesised by class, by chains of {} steps from noise",
-            self.n, self.steps
+        let mut words = format!(
+            "{} images synthesised by class, by chains of {} from {}\n",
+            self.n, self.length, self.start
         );
-        println!("{views}");
+        words += &format!("{views}\n");
         let mut figures = views.json();
-        figures.insert("steps".into(), json!(self.steps));
-        Ok(Figures::from_iter([("agreement".to_owned(), json!(figures))]))
+        figures.insert("steps".into(), json!(self.length.steps));
+        figures.insert("final_steps".into(), json!(self.length.quiet));
+        figures.insert("start".into(), json!(self.start));
+        Ok((Figures::from_iter([("agreement".to_owned(), json!(figures))]), words))
     }
 }

@@ -4,9 +4,9 @@ use serde_json::json;
 use tch::no_grad_guard;
 
 use super::subject::Subject;
-use super::{Args, Figures, Measure};
+use super::{Args, Figures, Found, Measure};
 use crate::data::{self, Images};
-use crate::error::Result;
+use crate::error::{Result, shown_path};
 use crate::eval::Classifications;
 use crate::report;
 
@@ -37,12 +37,12 @@ impl Classified {
             0.0 => String::new(),
             std => format!(", noise of {std} added"),
         };
-        format!("{}, {} test images{noise}", subject.set, self.images.len())
+        format!("{}, {} {}{noise}", subject.set, self.images.len(), subject.part_word())
     }
 }
 
 impl Measure for Classified {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
+    fn measure(&self, subject: &Subject) -> Result<Found> {
         let network = subject.loaded.energy.network();
         let labels = self
             .images
@@ -66,12 +66,15 @@ impl Measure for Classified {
             ("ECE, 15 bins of equal mass", found.ece_mass),
         ];
         let rows = rows.map(|(name, value)| vec![name.to_owned(), format!("{value:.4}")]);
-        println!("{}", report::table(&[&format!("classification of {title}"), ""], &rows));
+        let mut words = format!(
+            "{}\n",
+            report::table(&[&format!("classification of {title}"), ""], &rows)
+        );
         let pictures = [subject.out.join("reliability.png"), subject.out.join("confusion.png")];
         report::reliability(&found.bins, found.ece, &title, &pictures[0])?;
         report::confusion(&found.confusion, &self.names, &title, &pictures[1])?;
-        pictures.iter().for_each(|p| println!("{}", p.display()));
-        println!();
+        pictures.iter().for_each(|p| words += &format!("{}\n", shown_path(p)));
+        words.push('\n');
         let mut figures = Figures::new();
         for (name, value) in [
             ("accuracy", found.accuracy),
@@ -86,6 +89,6 @@ impl Measure for Classified {
         details["noise"] = json!(self.noise);
         details["classes"] = json!(self.names);
         figures.insert("classification".into(), details);
-        Ok(figures)
+        Ok((figures, words))
     }
 }

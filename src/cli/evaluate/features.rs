@@ -12,13 +12,18 @@ use crate::train::{self, RunDir, Weights, Which};
 #[command(next_help_heading = "Features")]
 pub struct Options {
     /// The network whose features images are compared in: own (this run's classifier), random (a fixed network that was
-    /// never trained), the folder of another run, or a TorchScript file; own for a classifier's run, else random
+    /// never trained), the folder of another run, or a TorchScript file; own for a classifier's run, else random. A
+    /// TorchScript file is a program: one whose code reads or writes files, prints, or talks to other processes is refused
     #[arg(long, value_name = "NETWORK")]
     features: Option<String>,
     /// The images that TorchScript files take: channels x height x width, such as 3x299x299 (grey is repeated to colour,
     /// sizes are changed by antialiased bilinear interpolation); 3 channels of the run's size unless given
     #[arg(long, value_name = "CxHxW")]
     feature_input: Option<Size>,
+    /// Run the code of TorchScript files without looking through it first: such a file is a program, and could then read
+    /// and write any file of yours. Only for files that you trust as you would trust a program
+    #[arg(long)]
+    trust_features: bool,
     /// What black and white are in these images
     #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", allow_hyphen_values = true)]
     feature_range: Range,
@@ -79,7 +84,7 @@ impl Options {
     /// A network that is not there, cannot be read, or takes other images.
     pub fn load(&self, subject: &Subject) -> Result<Networks> {
         let device = subject.loaded.device;
-        let script = |path: &Path| Features::script(path, self.script_input(), device);
+        let script = |path: &Path| Features::script(path, self.script_input(), self.trust_features, device);
         let features = match self.features.as_deref() {
             Some("own") => own(subject)?,
             Some("random") => random(subject)?,

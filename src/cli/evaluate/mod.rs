@@ -5,6 +5,7 @@ mod classification;
 mod features;
 mod quality;
 mod robustness;
+mod samples;
 mod subject;
 
 use std::path::PathBuf;
@@ -20,9 +21,10 @@ use self::subject::Subject;
 use super::Status;
 use super::judging::non_negative;
 use super::model::Choice;
+use super::outputs::ensure_writable;
 use super::progress::say;
-use crate::error::Result;
-use crate::files;
+use super::stdout;
+use crate::error::{Result, shown_path};
 
 /// Figures by name.
 type Figures = Map<String, Value>;
@@ -34,10 +36,11 @@ pub struct Args {
     /// What to measure; classification (of a classifier's run) and quality unless given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     parts: Vec<Part>,
-    /// Images to measure on: a named set, a folder, a .npy or an idx stack; the run's own unless given
+    /// Images to measure on: the test images of a set that has its own (a named one, say), else all of a folder, a .npy or
+    /// an idx stack; the run's own test images unless given
     #[arg(long, value_name = "SET")]
     data: Option<String>,
-    /// At most so many test images, drawn by --seed; all unless given
+    /// At most so many images, drawn by --seed, each class by its share; all unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: Option<i64>,
     /// Standard deviation, in images of [-1, 1], of noise added to every image before it is classified (JEM adds 0.03)
@@ -56,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     judge: Option<PathBuf>,
     #[command(flatten)]
-    quality: quality::Options,
+    quality: samples::Options,
     #[command(flatten)]
     robustness: robustness::Options,
     #[command(flatten)]
@@ -75,10 +78,13 @@ enum Part {
     Agreement,
 }
 
+/// What a part found: figures, and the words that are printed once all files are written.
+type Found = (Figures, String);
+
 /// A part whose options were found to be usable.
 trait Measure {
-    /// Measures, prints, and writes pictures.
-    fn measure(&self, subject: &Subject) -> Result<Figures>;
+    /// Measures, and writes pictures.
+    fn measure(&self, subject: &Subject) -> Result<Found>;
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -89,18 +95,30 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .iter()
         .map(|p| prepare(*p, args, &subject))
         .collect::<Result<Vec<_>>>()?;
-    std::fs::create_dir_all(&subject.out).map_err(crate::Error::io(&subject.out))?;
+    let own = subject.out.join("evaluation.json");
+    let files = [Some(&own), args.json.as_ref()];
+    files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
     let mut figures = subject.figures(args);
+    let mut words = String::new();
     for part in prepared {
-        figures.extend(part.measure(&subject)?);
+        match part.measure(&subject) {
+            Ok((found, text)) => {
+                figures.extend(found);
+                words.push_str(&text);
+            }
+            Err(error) => {
+                // The parts before took their time, and are not lost with this one.
+                stdout::text(&words)?;
+                return Err(error.into());
+            }
+        }
     }
     let text = serde_json::to_string_pretty(&json!(figures)).expect("figures always serialise");
-    let own = subject.out.join("evaluation.json");
-    for path in [Some(&own), args.json.as_ref()].into_iter().flatten() {
-        files::create_parent(path)?;
-        files::write_atomic(path, text.as_bytes())?;
-        println!("{}", path.display());
+    for path in files.into_iter().flatten() {
+        crate::files::write_atomic(path, text.as_bytes())?;
+        words.push_str(&format!("{}\n", shown_path(path)));
     }
+    stdout::text(&words)?;
     Ok(Status::Done)
 }
 

@@ -1,21 +1,16 @@
-//! Synthesised images against data, in the features of a network.
+//! Synthesised images against data, in the features of a network, beside what chains start from and real images.
 
-use std::path::{Path, PathBuf};
+use serde_json::{Value, json};
+use tch::{Device, Tensor};
 
-use clap::ValueEnum;
-use serde_json::json;
-use tch::Tensor;
-
-use super::features::{self, Networks};
+use super::features::Networks;
+use super::samples::{Options, Reference, Samples};
 use super::subject::Subject;
-use super::{Figures, Measure};
+use super::{Figures, Found, Measure};
 use crate::cli::progress::say;
 use crate::cli::sample::columns;
-use crate::cli::starts::From;
-use crate::config::{Chains, FitRule};
-use crate::data::ScoreInput;
-use crate::error::{Error, Result};
-use crate::eval::{self, Features, InceptionScore};
+use crate::error::{Result, shown, shown_path};
+use crate::eval::{self, Features};
 use crate::report;
 
 /// Images that go through a network together.
@@ -25,70 +20,14 @@ const SPLITS: usize = 10;
 /// Samples in the picture.
 const SHOWN: i64 = 100;
 
-#[derive(clap::Args)]
-#[command(next_help_heading = "Samples")]
-pub struct Options {
-    /// How many images to synthesise
-    #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
-    pub n: i64,
-    /// Images that are there already, instead of synthesised ones: a .npy stack or a folder
-    #[arg(long, value_name = "FILE|FOLDER", conflicts_with_all = ["from", "steps", "by_class"])]
-    samples: Option<PathBuf>,
-    /// Where the chains start
-    #[arg(long, value_enum, default_value_t = Source::Noise)]
-    from: Source,
-    /// Steps of the chains; report.sample_steps of the run unless given, 0 from the buffer
-    #[arg(long)]
-    steps: Option<usize>,
-    /// Chains move by E(x,y), classes take turns, rather than by E(x); as the run's chains do unless given
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    by_class: Option<bool>,
-    /// The images that samples are compared with
-    #[arg(long, value_enum, default_value_t = Reference::Test)]
-    reference: Reference,
-    #[command(flatten)]
-    features: features::Options,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Source {
-    /// The distribution that fresh chains of the run start from
-    Noise,
-    /// The persistent chains of the checkpoint
-    Buffer,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Reference {
-    Test,
-    Train,
-}
-
-impl Options {
-    /// Steps of chains from noise.
-    pub fn steps(&self, subject: &Subject) -> usize {
-        self.steps
-            .unwrap_or_else(|| subject.loaded.trained.experiment.sample_steps())
-    }
-}
-
 /// Samples to compare, or how to make them.
 pub struct Quality {
     networks: Networks,
     reference: Tensor,
     reference_words: String,
+    /// Images of data that are not the reference, as many as samples at most, and the key of their figures.
+    real: Option<(&'static str, Tensor)>,
     samples: Samples,
-}
-
-enum Samples {
-    /// u8 `[N,C,H,W]`, and the file or folder.
-    Given(Tensor, String),
-    Chains {
-        n: i64,
-        from: Source,
-        steps: usize,
-        by_class: bool,
-    },
 }
 
 impl Quality {
@@ -96,27 +35,10 @@ impl Quality {
     /// A network, images or samples that cannot be used; classes that the run does not have.
     pub fn new(o: &Options, subject: &Subject) -> Result<Self> {
         let networks = o.features.load(subject)?;
-        if o.by_class == Some(true) {
-            subject.classes("--by-class")?;
-        }
+        let samples = Samples::new(o, subject)?;
         let (reference, part) = match o.reference {
-            Reference::Test => (subject.test()?, "test"),
-            Reference::Train => (subject.train()?, "training"),
-        };
-        let samples = match &o.samples {
-            Some(path) => Samples::Given(read(path, subject)?, path.display().to_string()),
-            None => Samples::Chains {
-                n: o.n,
-                from: o.from,
-                steps: match o.from {
-                    Source::Noise => o.steps(subject),
-                    Source::Buffer => o.steps.unwrap_or(0),
-                },
-                by_class: o.by_class.unwrap_or_else(|| {
-                    let e = &subject.loaded.trained.experiment;
-                    e.objective.chains == Chains::ByClass && subject.loaded.has_classes()
-                }),
-            },
+            Reference::Test => (subject.test()?, subject.part_word()),
+            Reference::Train => (subject.train()?, "training images"),
         };
         eval::enough(reference.len(), "the reference")?;
         eval::enough(samples.count(), "the samples")?;
@@ -129,143 +51,143 @@ impl Quality {
         }
         Ok(Self {
             networks,
-            reference_words: format!("{} {part} images of {}", reference.len(), subject.set),
+            reference_words: format!("{} {part} of {}", reference.len(), subject.set),
             reference: reference.pixels,
+            real: real(o.reference, samples.count(), subject)?,
             samples,
         })
     }
 
-    /// exp E KL(p(y|x) || p(y)) of the samples, and whose classes they are; none without a network of classes.
-    fn score(&self, samples: &Tensor) -> Result<Option<(InceptionScore, &Features)>> {
-        let network = self.networks.classes.as_ref();
-        let (network, probabilities) = match network {
-            Some(network) => (network, Some(network.of(samples, BATCH)?)),
-            None => {
-                let network = &self.networks.features;
-                (network, network.probabilities(samples, BATCH)?)
-            }
-        };
-        let splits = SPLITS.min(samples.size()[0] as usize);
-        let score = probabilities.map(|p| eval::inception_score(&p, splits)).transpose()?;
-        Ok(score.map(|score| (score, network)))
-    }
-
-    fn print(&self, figures: &Figures, samples: i64) {
-        let text = |key: &str| figures[key].as_f64().map_or_else(|| "-".into(), |v| format!("{v:.4}"));
-        let name = figures["name"].as_str().unwrap_or_default().to_owned();
-        let mut rows = vec![vec![name, text("frechet_distance")]];
-        for key in ["precision", "recall", "density", "coverage"] {
-            rows.push(vec![format!("{key} ({} of each)", figures["neighbours"]), text(key)]);
-        }
-        if let Some(score) = figures.get("score") {
-            let name = format!(
-                "Inception-style score in the classes of {}",
-                score["network"].as_str().unwrap_or_default()
-            );
-            let (mean, std) = (
-                score["mean"].as_f64().unwrap_or(f64::NAN),
-                score["std"].as_f64().unwrap_or(f64::NAN),
-            );
-            rows.push(vec![name, format!("{mean:.4} +- {std:.4}")]);
-        }
-        println!("{}", report::table(&["quality of samples", ""], &rows));
-        println!(
-            "samples:   {samples}, {}",
-            figures["samples_from"].as_str().unwrap_or_default()
-        );
-        println!("reference: {}", self.reference_words);
-        let network = &self.networks.features;
-        println!(
-            "features:  {} of {}, SHA-256 {}",
-            figures["features"]["count"], network.name, network.sha256
-        );
-    }
-}
-
-impl Measure for Quality {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let (samples, source) = self.samples.make(subject)?;
-        let count = samples.size()[0];
-        let picture = subject.out.join("samples.png");
-        let shown = samples.narrow(0, 0, count.min(SHOWN));
-        report::grid(&shown, columns(shown.size()[0]), &picture)?;
-        let network = &self.networks.features;
-        let (real, made) = (network.of(&self.reference, BATCH)?, network.of(&samples, BATCH)?);
-        let dim = real.size()[1];
-        if count.min(real.size()[0]) <= dim {
-            say(&format!(
-                "notice: {} images on the smaller side for {dim} features: the Frechet distance is far too large, and comparable only with as many",
-                count.min(real.size()[0])
-            ));
-        }
-        let quality = eval::Quality::new(&real, &made)?;
+    /// The figures of images against the reference, `real` being the reference's features.
+    fn figures(&self, real: &Tensor, images: &Tensor) -> Result<Figures> {
+        let made = self.networks.features.of(images, BATCH)?;
+        let quality = eval::Quality::new(real, &made)?;
         let mut figures: Figures = serde_json::from_value(json!(quality)).expect("figures are a map");
-        let name = eval::frechet_name(&network.name, self.networks.inception, count as usize);
-        figures.insert("name".into(), json!(name));
-        figures.insert("samples".into(), json!(count));
-        figures.insert("samples_from".into(), json!(source));
-        figures.insert("reference".into(), json!(self.reference_words));
-        let of = json!({ "name": network.name, "sha256": network.sha256, "count": dim });
-        figures.insert("features".into(), of);
-        if let Some((score, network)) = self.score(&samples)? {
-            let mut score = json!(score);
+        figures.insert("images".into(), json!(images.size()[0]));
+        let (network, probabilities) = self.probabilities(images)?;
+        if let Some(probabilities) = probabilities {
+            let splits = SPLITS.min(images.size()[0] as usize);
+            let mut score = json!(eval::inception_score(&probabilities, splits)?);
             score["network"] = json!(network.name);
             score["sha256"] = json!(network.sha256);
             figures.insert("score".into(), score);
         }
-        self.print(&figures, count);
-        println!("{}\n", picture.display());
-        Ok(Figures::from_iter([("quality".to_owned(), json!(figures))]))
-    }
-}
-
-impl Samples {
-    fn count(&self) -> i64 {
-        match self {
-            Self::Given(images, _) => images.size()[0],
-            Self::Chains { n, .. } => *n,
-        }
+        Ok(figures)
     }
 
-    /// The images, and where they come from in words.
-    fn make(&self, subject: &Subject) -> Result<(Tensor, String)> {
-        Ok(match self {
-            Self::Given(images, path) => (images.shallow_clone(), format!("from {path}")),
-            Self::Chains {
-                n,
-                from,
-                steps,
-                by_class,
-            } => {
-                let (from, word) = match from {
-                    Source::Noise => (From::Noise, "noise"),
-                    Source::Buffer => (From::Buffer, "the replay buffer"),
-                };
-                let words = format!("chains of {steps} steps from {word}");
-                match by_class {
-                    true => (subject.by_class(*n, from, *steps)?.0, format!("{words}, by class")),
-                    false => (subject.synthesised(*n, from, *steps)?, words),
-                }
+    /// The classes that a network sees in images, and the network; none without a network of classes.
+    fn probabilities(&self, images: &Tensor) -> Result<(&Features, Option<Tensor>)> {
+        Ok(match &self.networks.classes {
+            Some(network) => (network, Some(network.of(images, BATCH)?)),
+            None => {
+                let network = &self.networks.features;
+                (network, network.probabilities(images, BATCH)?)
             }
         })
     }
+
+    /// The samples' figures, with those of what stands beside them.
+    fn all(&self, samples: &Tensor, starts: Option<&Tensor>) -> Result<Figures> {
+        let network = &self.networks.features;
+        let reference = network.of(&self.reference, BATCH)?;
+        let dim = reference.size()[1];
+        let fewest = samples.size()[0].min(reference.size()[0]);
+        if fewest <= dim {
+            say(&format!(
+                "notice: {fewest} images on the smaller side for {dim} features: the Frechet distance is far too large, and comparable only with as many",
+            ));
+        }
+        let mut figures = self.figures(&reference, samples)?;
+        let name = eval::frechet_name(&network.name, self.networks.inception, samples.size()[0] as usize);
+        figures.insert("name".into(), json!(name));
+        let count = figures.remove("images");
+        figures.insert("samples".into(), json!(count));
+        figures.insert("samples_from".into(), json!(self.samples.words()));
+        figures.insert("reference".into(), json!(self.reference_words));
+        let of = json!({ "name": network.name, "sha256": network.sha256, "count": dim });
+        figures.insert("features".into(), of);
+        if let Some(starts) = starts.filter(|_| self.samples.moved()) {
+            figures.insert("start_of_chains".into(), json!(self.figures(&reference, starts)?));
+        }
+        if let Some((key, real)) = &self.real {
+            figures.insert((*key).into(), json!(self.figures(&reference, real)?));
+        }
+        Ok(figures)
+    }
+
+    /// The table and what it is of, as lines.
+    fn words(&self, figures: &Figures) -> String {
+        let beside = |key: &str| figures.get(key).map(|value| (key.replace('_', " "), value));
+        let samples = json!(figures);
+        let mut columns = vec![(format!("samples ({})", figures["samples"]), &samples)];
+        let others = ["start_of_chains", "training_images", "test_images"];
+        for (name, value) in others.into_iter().filter_map(beside) {
+            columns.push((format!("{name} ({})", value["images"]), value));
+        }
+        let row = |name: String, text: &dyn Fn(&Value) -> String| {
+            let cells = columns.iter().map(|(_, value)| text(value));
+            std::iter::once(name).chain(cells).collect::<Vec<_>>()
+        };
+        let number = |value: &Value| value.as_f64().map_or_else(|| "-".into(), |v| format!("{v:.4}"));
+        let name = figures["name"].as_str().unwrap_or_default().to_owned();
+        let mut rows = vec![row(name, &|v| number(&v["frechet_distance"]))];
+        for key in ["precision", "recall", "density", "coverage"] {
+            let name = format!("{key} ({} of each)", figures["neighbours"]);
+            rows.push(row(name, &|v| number(&v[key])));
+        }
+        if let Some(score) = figures.get("score") {
+            let whose = score["network"].as_str().unwrap_or_default();
+            let name = format!("Inception-style score in the classes of {whose}");
+            let both = |v: &Value| format!("{} +- {}", number(&v["score"]["mean"]), number(&v["score"]["std"]));
+            rows.push(row(name, &both));
+        }
+        let mut header = vec!["quality against the reference"];
+        header.extend(columns.iter().map(|(name, _)| name.as_str()));
+        let mut words = format!("{}\n", report::table(&header, &rows));
+        let from = self.samples.words();
+        words += &format!("samples:   {}, {}\n", figures["samples"], shown(&from));
+        words += &format!("reference: {}\n", shown(&self.reference_words));
+        let network = &self.networks.features;
+        words += &format!(
+            "features:  {} of {}, SHA-256 {}\n",
+            figures["features"]["count"],
+            shown(&network.name),
+            network.sha256
+        );
+        words
+    }
 }
 
-/// Images from a stack or a folder, u8 `[N,C,H,W]`; they must be of the model's size.
-fn read(path: &Path, subject: &Subject) -> Result<Tensor> {
-    let input = subject.loaded.trained.experiment.model.input;
-    let mut items = ScoreInput::new(&[path.to_path_buf()], input, FitRule::Exact);
-    let mut parts = Vec::new();
-    while let Some(batch) = items.next_batch(1000) {
-        batch.items.into_iter().try_for_each(|(_, _, outcome)| outcome)?;
-        parts.push(batch.images);
+impl Measure for Quality {
+    fn measure(&self, subject: &Subject) -> Result<Found> {
+        let (samples, starts, captions) = self.samples.make(subject)?;
+        let picture = subject.out.join("samples.png");
+        let drawn = samples.narrow(0, 0, samples.size()[0].min(SHOWN));
+        let captions: Vec<String> = captions.into_iter().take(SHOWN as usize).collect();
+        report::sheet(&drawn, &captions, columns(drawn.size()[0]), &picture)?;
+        let figures = self.all(&samples, starts.as_ref())?;
+        let words = format!("{}{}\n\n", self.words(&figures), shown_path(&picture));
+        Ok((Figures::from_iter([("quality".to_owned(), json!(figures))]), words))
     }
-    if parts.is_empty() {
-        return Err(Error::file(
-            path,
-            "holds no image",
-            "give a stack or a folder of samples",
-        ));
-    }
-    Ok(Tensor::cat(&parts, 0).to_device(subject.loaded.device))
+}
+
+/// Up to `n` real images that are not the reference; none, and why, where there are none to be had.
+fn real(reference: Reference, n: i64, subject: &Subject) -> Result<Option<(&'static str, Tensor)>> {
+    let (key, images) = match reference {
+        Reference::Test => ("training_images", subject.train()),
+        Reference::Train => ("test_images", subject.test()),
+    };
+    let why = match images {
+        _ if !subject.has_test_apart() => "all images of the set are the reference".to_owned(),
+        Ok(images) if images.len() >= eval::LEAST_IMAGES => {
+            let order = subject.stream("real").permutation(images.len(), Device::Cpu);
+            let drawn = images.select(&order.narrow(0, 0, n.min(images.len())));
+            return Ok(Some((key, drawn.pixels)));
+        }
+        Ok(images) => format!("{} are too few", images.len()),
+        Err(error) => error.to_string(),
+    };
+    let words = key.replace('_', " ");
+    say(&format!("notice: no {words} stand beside the samples: {why}"));
+    Ok(None)
 }

@@ -6,11 +6,11 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::subject::Subject;
-use super::{Args, Figures, Measure};
+use super::{Args, Figures, Found, Measure};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{Attack, Defence, Norm, RobustCurve, Through};
 use crate::report;
 
@@ -42,13 +42,13 @@ pub struct Options {
     #[arg(long, value_name = "K", default_value_t = 0)]
     refine: u32,
     /// Copies of an image that make these steps; their logits are averaged
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chains: u32,
     /// What the attack differentiates: the whole defence, or the classifier alone
     #[arg(long, value_enum, default_value_t = Way::Defence)]
     through: Way,
     /// Draws of the defence's noise that the attack averages over
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     draws: u32,
 }
 
@@ -135,7 +135,7 @@ impl Robustness {
         })
     }
 
-    fn attack(&self, subject: &Subject) -> Vec<RobustCurve> {
+    fn attack(&self, subject: &Subject) -> Result<Vec<RobustCurve>> {
         let sampler = &subject.loaded.trained.experiment.sampler;
         let defence = Defence::new(&subject.loaded.energy, sampler, self.refine, self.chains, self.noise);
         let batch = (BATCH / self.chains).max(1);
@@ -161,17 +161,18 @@ impl Robustness {
         curves
     }
 
-    fn print(&self, curves: &[RobustCurve], subject: &Subject) {
+    fn words(&self, curves: &[RobustCurve], subject: &Subject) -> String {
         let a = &self.settings;
-        println!(
-            "accuracy under attack on {}, {} test images: PGD, {} steps, {} restarts, the worst of all for each image",
-            subject.set,
+        let mut words = format!(
+            "accuracy under attack on {}, {} {}: PGD, {} steps, {} restarts, the worst of all for each image\n",
+            shown(&subject.set),
             self.images.len(),
+            subject.part_word(),
             a.steps,
             a.restarts
         );
-        println!("{}", self.defence_words());
-        println!("radii in units of images in [0, 1], twice that in [-1, 1]\n");
+        words += &format!("{}\n", self.defence_words());
+        words += "radii in units of images in [0, 1], twice that in [-1, 1]\n\n";
         for ((norm, radii), curve) in self.curves.iter().zip(curves) {
             let none = "0 (no attack)".to_owned();
             let labels = std::iter::once(&none).chain(radii.iter().map(|r| &r.text));
@@ -179,8 +180,9 @@ impl Robustness {
             let rows: Vec<_> = rows
                 .map(|(l, p)| vec![l.clone(), format!("{:.4}", p.accuracy)])
                 .collect();
-            println!("{}", report::table(&[&format!("{norm:?} radius"), "accuracy"], &rows));
+            words += &format!("{}\n", report::table(&[&format!("{norm:?} radius"), "accuracy"], &rows));
         }
+        words
     }
 
     fn defence_words(&self) -> String {
@@ -199,9 +201,9 @@ impl Robustness {
 }
 
 impl Measure for Robustness {
-    fn measure(&self, subject: &Subject) -> Result<Figures> {
-        let curves = self.attack(subject);
-        self.print(&curves, subject);
+    fn measure(&self, subject: &Subject) -> Result<Found> {
+        let curves = self.attack(subject)?;
+        let mut words = self.words(&curves, subject);
         for curve in &curves {
             let (name, path) = match curve.norm {
                 Norm::Linf => ("Linf", subject.out.join("robustness_linf.png")),
@@ -210,9 +212,9 @@ impl Measure for Robustness {
             let points = curve.points.iter().map(|p| (p.epsilon, p.accuracy)).collect();
             let x = format!("{name} radius, in units of images in [0, 1]");
             report::lines(&[(subject.set.clone(), points)], &x, "accuracy under attack", &path)?;
-            println!("{}", path.display());
+            words += &format!("{}\n", shown_path(&path));
         }
-        println!();
+        words.push('\n');
         let figures = json!({
             "curves": curves,
             "steps": self.settings.steps,
@@ -225,7 +227,7 @@ impl Measure for Robustness {
             "noise": self.noise,
             "units": "images in [0, 1]",
         });
-        Ok(Figures::from_iter([("robustness".to_owned(), figures)]))
+        Ok((Figures::from_iter([("robustness".to_owned(), figures)]), words))
     }
 }
 

@@ -4,18 +4,21 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::{Args, Figures};
+use crate::cli::chains::Length;
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
-use crate::cli::progress::Progress;
+use crate::cli::memory;
+use crate::cli::own_data;
+use crate::cli::progress::{Progress, say};
 use crate::cli::sets;
 use crate::cli::starts::{From, starts};
 use crate::cli::synthesis::{Target, synthesize};
-use crate::config::{DataConfig, Dataset};
-use crate::data::{self, DataSet, Images};
-use crate::error::{Error, Result};
+use crate::config::Dataset;
+use crate::data::{self, DataSet, Images, Wanted};
+use crate::error::{Error, Result, shown};
 use crate::rng::Stream;
 use crate::train::RunDir;
 
@@ -27,36 +30,49 @@ pub struct Subject {
     /// What the images are called.
     pub set: String,
     seed: u64,
-    limit: Option<i64>,
-    config: DataConfig,
+    limit: Option<usize>,
+    /// The set of --data; the run's own images without one.
+    named: Option<Dataset>,
     data: OnceCell<DataSet>,
-    conditional: OnceCell<((i64, From, usize), Tensor)>,
+    test: OnceCell<Images>,
+    conditional: OnceCell<((i64, From, Length), Made)>,
+}
+
+/// Synthesised images, and where their chains started; u8 `[N,C,H,W]` both.
+pub struct Made {
+    pub images: Tensor,
+    pub starts: Tensor,
+}
+
+impl Made {
+    /// The same tensors.
+    fn shared(&self) -> Self {
+        Self {
+            images: self.images.shallow_clone(),
+            starts: self.starts.shallow_clone(),
+        }
+    }
 }
 
 impl Subject {
     /// Loads the network; images are loaded when a part asks for them.
     pub fn new(args: &Args) -> Result<Self> {
         let run = RunDir::open(&args.run)?;
-        let loaded = Loaded::new(&run, &args.choice)?;
-        let mut config = loaded.trained.experiment.data.clone();
-        if let Some(set) = &args.data {
-            config = DataConfig {
-                dataset: sets::dataset(set)?,
-                validation: 0,
-                limit: None,
-                labels_per_class: None,
-                ..config
-            };
-        }
+        let mut loaded = Loaded::new(&run, &args.choice)?;
+        // Scores are of the run as it was trained: they were made ready before the sampler changes.
+        args.quality.apply(&mut loaded.trained.experiment)?;
+        let named = args.data.as_deref().map(sets::dataset).transpose()?;
+        let dataset = named.as_ref().unwrap_or(&loaded.trained.experiment.data.dataset);
         Ok(Self {
             out: args.out.clone().unwrap_or_else(|| run.path().join("evaluate")),
-            set: data::name(&config.dataset),
+            set: data::name(dataset),
             run,
             loaded,
             seed: args.seed,
-            limit: args.limit,
-            config,
+            limit: args.limit.map(|n| n as usize),
+            named,
             data: OnceCell::new(),
+            test: OnceCell::new(),
             conditional: OnceCell::new(),
         })
     }
@@ -68,6 +84,9 @@ impl Subject {
         figures.insert("step".into(), json!(self.loaded.trained.step));
         figures.insert("weights".into(), json!(args.choice.weights_word()));
         figures.insert("data".into(), json!(self.set));
+        if let Some(images) = self.test.get() {
+            figures.insert("measured_on".into(), json!(self.measured_words(images.len())));
+        }
         figures.insert("seed".into(), json!(self.seed));
         figures
     }
@@ -82,47 +101,86 @@ impl Subject {
         Classes::of(&self.run, &self.loaded.trained, what)
     }
 
-    /// The images of the run, or of --data.
-    pub fn data(&self) -> Result<&DataSet> {
+    /// The run's own data.
+    fn own(&self) -> Result<&DataSet> {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
-        if self.config.dataset == Dataset::None {
+        if !self.loaded.has_data() {
             return Err(Error::input(
                 self.run.path().display(),
                 "the run was imported and names no images to measure on",
                 "name them by --data, such as --data mnist",
             ));
         }
-        let data = data::open(
-            &self.config,
-            self.loaded.trained.experiment.model.input,
-            self.loaded.device,
-        )?;
+        let data = self.loaded.data(false)?;
         Ok(self.data.get_or_init(|| data))
     }
 
-    /// The test images, of which --limit draws some.
+    /// The images to measure on, of which --limit draws some; what they are is said once.
     pub fn test(&self) -> Result<Images> {
-        self.some(&self.data()?.test, "test")
+        if let Some(images) = self.test.get() {
+            return Ok(images.shallow_clone());
+        }
+        let images = match &self.named {
+            Some(set) => data::test_images(set, &self.wanted())?,
+            None => self.own()?.test.sampled(self.limit, self.seed)?,
+        };
+        let images = self.ensure_any(images, "test")?;
+        let own = &self.loaded.trained.experiment.data.dataset;
+        say(&format!(
+            "measured on {}: {}; {}",
+            shown(&self.set),
+            self.measured_words(images.len()),
+            self.loaded.fit_words(self.named.as_ref().unwrap_or(own))
+        ));
+        Ok(self.test.get_or_init(|| images).shallow_clone())
     }
 
     /// The training images, of which --limit draws some.
     pub fn train(&self) -> Result<Images> {
-        self.some(&self.data()?.train, "training")
+        let images = match &self.named {
+            Some(set) => data::training_images(set, &self.wanted())?,
+            None => {
+                let data = self.own()?;
+                own_data::ensure_same_limit(&self.run, &data.record)?;
+                data.train.sampled(self.limit, self.seed)?
+            }
+        };
+        self.ensure_any(images, "training")
     }
 
-    fn some(&self, images: &Images, part: &str) -> Result<Images> {
-        if images.is_empty() {
-            let what = format!("has no {part} images");
-            return Err(Error::input(&self.set, what, "name other images by --data"));
-        }
+    /// Whether the test images are others than the training images.
+    pub fn has_test_apart(&self) -> bool {
+        self.named.as_ref().is_none_or(data::has_own_test)
+    }
+
+    /// What the images of [`test`](Self::test) are: a set without test images of its own is measured as a whole.
+    pub fn part_word(&self) -> &'static str {
+        if self.has_test_apart() { "test images" } else { "images" }
+    }
+
+    /// How many images are measured on, and whether they are all.
+    fn measured_words(&self, images: i64) -> String {
+        let part = self.part_word();
         match self.limit {
-            Some(n) if n < images.len() => {
-                let order = self.stream("subset").permutation(images.len(), Device::Cpu);
-                Ok(images.select(&order.narrow(0, 0, n).sort(0, false).0))
-            }
-            _ => Ok(images.shallow_clone()),
+            Some(limit) if limit as i64 <= images => format!("{images} {part}, drawn by --limit"),
+            _ => format!("all {images} {part}"),
+        }
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        self.loaded.wanted(self.limit, self.seed)
+    }
+
+    fn ensure_any(&self, images: Images, part: &str) -> Result<Images> {
+        match images.is_empty() {
+            true => Err(Error::input(
+                &self.set,
+                format!("has no {part} images"),
+                "name other images by --data",
+            )),
+            false => Ok(images),
         }
     }
 
@@ -136,8 +194,7 @@ impl Subject {
                 "name labelled images by --data, or leave this part out by --parts",
             ));
         };
-        let renamed = classes.known && test.classes != classes.names;
-        if test.classes.len() != classes.len() || renamed {
+        let Some(images) = numbered(&test, classes) else {
             return Err(Error::input(
                 &self.set,
                 format!(
@@ -149,39 +206,42 @@ impl Subject {
                 ),
                 "name images of the classes that the network was trained on",
             ));
-        }
-        Ok(test)
+        };
+        Ok(images)
     }
 
-    /// `n` images synthesised by `steps`, u8 `[n,C,H,W]`.
-    pub fn synthesised(&self, n: i64, from: From, steps: usize) -> Result<Tensor> {
-        self.chains(n, from, steps, &Target::Any)
+    /// `n` images synthesised by chains of this length.
+    pub fn synthesised(&self, n: i64, from: From, length: Length) -> Result<Made> {
+        self.chains(n, from, length, &Target::Any)
     }
 
-    /// `n` images synthesised by class, u8 `[n,C,H,W]`, with the classes `[n]`, which take turns. Made once, where two
-    /// parts ask for the same.
-    pub fn by_class(&self, n: i64, from: From, steps: usize) -> Result<(Tensor, Tensor)> {
+    /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where two parts ask for the
+    /// same.
+    pub fn by_class(&self, n: i64, from: From, length: Length) -> Result<(Made, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
-        let key = (n, from, steps);
-        if let Some((made, images)) = self.conditional.get()
-            && *made == key
+        let key = (n, from, length);
+        if let Some((of, made)) = self.conditional.get()
+            && *of == key
         {
-            return Ok((images.shallow_clone(), asked));
+            return Ok((made.shared(), asked));
         }
-        let images = self.chains(n, from, steps, &Target::Classes(asked.shallow_clone()))?;
-        let _ = self.conditional.set((key, images.shallow_clone()));
-        Ok((images, asked))
+        let made = self.chains(n, from, length, &Target::Classes(asked.shallow_clone()))?;
+        let _ = self.conditional.set((key, made.shared()));
+        Ok((made, asked))
     }
 
-    fn chains(&self, n: i64, from: From, steps: usize, target: &Target) -> Result<Tensor> {
+    fn chains(&self, n: i64, from: From, length: Length, target: &Target) -> Result<Made> {
         let trained = &self.loaded.trained;
+        memory::ensure_images("-n", n, trained.experiment.model.input, self.loaded.device)?;
         let mut rng = self.stream("samples");
         let starts = starts(from, &self.run, trained, n, target.first_classes(), &mut rng)?;
-        let progress = Progress::new(n as u64 * steps.max(1) as u64, 0);
-        progress.say(&format!("synthesising {n} images by chains of {steps} steps ..."));
+        let steps = length.whole() as u64;
+        let progress = Progress::new((n as u64).saturating_mul(steps.max(1)), 0);
+        progress.say(&format!("synthesising {n} images by chains of {length} ..."));
         let mut watch = |first: i64, k: usize, x: &Tensor| {
-            progress.at(first as u64 * steps as u64 + k as u64 * x.size()[0] as u64);
+            let before = (first as u64).saturating_mul(steps);
+            progress.at(before.saturating_add((k as u64).saturating_mul(x.size()[0] as u64)));
         };
         let experiment = &trained.experiment;
         let x = synthesize(
@@ -189,11 +249,29 @@ impl Subject {
             experiment,
             target,
             &starts,
-            steps,
+            length,
             &mut rng,
             &mut watch,
-        );
+        )?;
         progress.finish();
-        Ok(data::to_u8(&x))
+        Ok(Made {
+            images: data::to_u8(&x),
+            starts: data::to_u8(&starts),
+        })
     }
+}
+
+/// The images with the labels that the network gives their classes; none where it does not know one of them.
+fn numbered(images: &Images, classes: &Classes) -> Option<Images> {
+    if !classes.known {
+        return (images.classes.len() == classes.len()).then(|| images.shallow_clone());
+    }
+    let number = |name: &String| classes.names.iter().position(|n| n == name);
+    let numbers: Option<Vec<i64>> = images.classes.iter().map(|c| number(c).map(|i| i as i64)).collect();
+    let numbers = Tensor::from_slice(&numbers?).to_device(images.device());
+    Some(Images {
+        labels: images.labels.as_ref().map(|l| numbers.index_select(0, l)),
+        classes: classes.names.clone(),
+        ..images.shallow_clone()
+    })
 }

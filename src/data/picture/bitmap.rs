@@ -2,7 +2,8 @@
 
 use super::whole::{Damage, Rest};
 
-/// Checks plain pixels by their count, run lengths code by code; other kinds are for the decoder to refuse.
+/// Checks plain pixels by their count, run lengths code by code; other kinds are for the decoder to
+/// refuse.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Damage> {
     let mut rest = Rest(bytes);
     rest.take(10, "the header")?;
@@ -37,7 +38,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Damage> {
     }
 }
 
-/// Codes of two bytes to the one that ends the picture; some bring pixels of four or eight bits, to an even length.
+/// Codes of two bytes to the one that ends the picture; some bring pixels of four or eight bits, to
+/// an even length.
 fn run_lengths(mut codes: Rest, is_four_bits: bool) -> Result<(), Damage> {
     loop {
         match codes.array("the run lengths")? {

@@ -47,7 +47,8 @@ pub(in crate::data) fn ensure_entry(path: &Path, shape: [i64; 3], rows: i64) -> 
 
 /// The most bytes that are held at once from the file to the pixels that the model takes.
 ///
-/// `held` is what the format keeps a pixel while it decodes, `rows` the height of the model's images.
+/// `held` is what the format keeps a pixel while it decodes, `rows` the height of the model's
+/// images.
 pub(super) fn of(
     format: ImageFormat,
     file: usize,

@@ -4,8 +4,8 @@ use super::whole::{Damage, Rest, early};
 
 /// Goes from marker to marker to the end of the image, over the data of all scans.
 ///
-/// A thumbnail inside a segment is passed over with it. Returns the bytes a pixel of the coefficients that
-/// a decoder must keep until the last scan.
+/// A thumbnail inside a segment is passed over with it. Returns the bytes a pixel of the
+/// coefficients that a decoder must keep until the last scan.
 pub(super) fn check(bytes: &[u8]) -> Result<u128, Damage> {
     let mut rest = Rest(bytes);
     let (mut components, mut is_progressive, mut scans) = (0, false, 0);

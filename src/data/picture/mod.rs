@@ -1,4 +1,5 @@
-//! A picture file to pixels of the model's size; what its header announces is checked before it is decoded.
+//! A picture file to pixels of the model's size; what its header announces is checked before it is
+//! decoded.
 
 mod bitmap;
 mod cost;
@@ -45,10 +46,12 @@ pub(super) fn check_channels(place: &Path, input: [i64; 3]) -> Result<()> {
     ))
 }
 
-/// The bytes `[C,H,W]` of a picture file (of a film or of several pages the first), brought to the shape `input`.
+/// The bytes `[C,H,W]` of a picture file (of a film or of several pages the first), brought to the
+/// shape `input`.
 ///
 /// # Errors
-/// The file is missing, damaged, cut off, or takes more memory than is allowed; no rule brings it to the shape.
+/// The file is missing, damaged, cut off, or takes more memory than is allowed; no rule brings it
+/// to the shape.
 pub(super) fn read(path: &Path, input: [i64; 3], rule: FitRule) -> Result<Vec<u8>> {
     let picture = decode(path, &bytes(path)?, input)?;
     fit::fit(picture, input, rule).map_err(|what| unfit(path, what))

@@ -1,4 +1,5 @@
-//! Whether a picture's data are all there: what a decoder does not look at, or makes up where it is missing.
+//! Whether a picture's data are all there: what a decoder does not look at, or makes up where it is
+//! missing.
 //!
 //! Bytes behind the end of a picture are no damage.
 
@@ -37,7 +38,8 @@ pub(super) fn early(part: &str) -> Damage {
     format!("its data end early, in {part}")
 }
 
-/// Goes through the file by the rules of its format; returns the bytes a pixel that the format keeps while it decodes.
+/// Goes through the file by the rules of its format; returns the bytes a pixel that the format
+/// keeps while it decodes.
 pub(super) fn check(format: ImageFormat, bytes: &[u8], decoder: &impl ImageDecoder) -> Result<u128, Damage> {
     match format {
         ImageFormat::Jpeg => return jpeg::check(bytes),
@@ -127,7 +129,8 @@ fn tiff(bytes: &[u8]) -> Result<(), Damage> {
     Ok(())
 }
 
-/// Numbers written as text: the last one is known to be whole by what follows it. Others a decoder counts.
+/// Numbers written as text: the last one is known to be whole by what follows it. Others a decoder
+/// counts.
 fn plain_pnm(bytes: &[u8], decoder: &impl ImageDecoder) -> Result<(), Damage> {
     if !matches!(bytes, [b'P', b'2' | b'3', ..]) {
         return Ok(());

@@ -8,12 +8,10 @@ pub use changed::{blurred, flipped, interpolated, inverted, rotated};
 pub use noise::{constant_images, gaussian_noise, uniform_noise};
 pub use textures::textures;
 
-use std::path::Path;
-
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::config::OodSet;
-use crate::data::{self, Images};
+use crate::data::{self, Images, Wanted};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
@@ -21,12 +19,8 @@ use crate::rng::Stream;
 pub struct OutlierSource<'a> {
     /// The images that are in distribution: changed sets are made of them, drawn sets have as many.
     pub inside: &'a Images,
-    /// The folder of the named data sets.
-    pub root: &'a Path,
-    /// At most so many images of another data set; null means all.
-    pub limit: Option<usize>,
-    /// Where the images are wanted.
-    pub device: Device,
+    /// How the images of another data set are wanted.
+    pub other: Wanted<'a>,
 }
 
 impl OutlierSource<'_> {
@@ -38,15 +32,15 @@ impl OutlierSource<'_> {
     /// Another data set cannot be read, or the images inside do not allow the change.
     pub fn images(&self, set: &OodSet, rng: &Stream) -> Result<Tensor> {
         let rng = &mut rng.clone();
-        let inside = &self.inside.pixels;
+        let (inside, device) = (&self.inside.pixels, self.other.device);
         let [c, h, w] = self.inside.shape();
         let size = [self.inside.len(), c, h, w];
         Ok(match set {
-            OodSet::Data(dataset) => data::test_images(dataset, self.root, [c, h, w], self.device, self.limit)?.pixels,
-            OodSet::Uniform => uniform_noise(size, self.device, rng),
-            OodSet::Gaussian => gaussian_noise(size, self.device, rng),
-            OodSet::Constant => constant_images(size, self.device, rng),
-            OodSet::Textures => textures(size, self.device, rng),
+            OodSet::Data(dataset) => data::test_images(dataset, &self.other)?.pixels,
+            OodSet::Uniform => uniform_noise(size, device, rng),
+            OodSet::Gaussian => gaussian_noise(size, device, rng),
+            OodSet::Constant => constant_images(size, device, rng),
+            OodSet::Textures => textures(size, device, rng),
             OodSet::Interpolated => interpolated(inside, rng).ok_or_else(|| unfit(set, "needs two images"))?,
             OodSet::Rotated => rotated(inside).ok_or_else(|| unfit(set, "needs square images"))?,
             OodSet::Flipped => flipped(inside),

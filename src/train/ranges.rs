@@ -1,0 +1,58 @@
+//! What numbers a checkpoint's record can hold: others were not written by a run.
+
+use super::state::Record;
+use crate::config::Experiment;
+use crate::rng::Stream;
+
+impl Record {
+    /// Checks every number of the record of a checkpoint of `step`.
+    ///
+    /// # Errors
+    /// Names the first that is out of its range.
+    pub(super) fn check(&self, e: &Experiment, step: u64) -> Result<(), String> {
+        let ensure = |holds: bool, what: String| if holds { Ok(()) } else { Err(what) };
+        ensure(
+            self.lr_scale > 0.0 && self.lr_scale <= 1.0,
+            format!("lr_scale is {}, expected a number above 0, at most 1", self.lr_scale),
+        )?;
+        ensure(
+            self.seconds.is_finite() && self.seconds >= 0.0,
+            format!("seconds is {}, expected 0 or more", self.seconds),
+        )?;
+        ensure(
+            self.meters <= step && self.chain_meters.is_none_or(|n| n <= self.meters),
+            format!("meters counts {} steps, of {step} made", self.meters),
+        )?;
+        ensure(
+            self.divergences.len() <= e.guard.max_rollbacks as usize,
+            format!(
+                "divergences has {} entries, guard.max_rollbacks is {}",
+                self.divergences.len(),
+                e.guard.max_rollbacks
+            ),
+        )?;
+        self.guard.check(e.guard.grad_norm_patience)?;
+        self.batches.check()?;
+        self.labelled.iter().try_for_each(|l| l.check())?;
+        ensure(
+            self.labelled.is_some() == e.objective.uses_labels(),
+            "labelled is there without labels in the objective, or missing with them".to_owned(),
+        )?;
+        self.check_streams(e)
+    }
+
+    /// The streams are those of the run's seed; the chains' is another one after each divergence.
+    fn check_streams(&self, e: &Experiment) -> Result<(), String> {
+        let own = |stream: &Stream, name: &str| match stream.is_of(&Stream::new(e.seed, name)) {
+            true => Ok(()),
+            false => Err(format!("streams.{name} is not of the seed {} of the run", e.seed)),
+        };
+        own(&self.streams.data, "data")?;
+        own(&self.streams.buffer, "buffer")?;
+        own(&self.streams.network, "network")?;
+        if self.divergences.is_empty() {
+            own(&self.streams.sampler, "sampler")?;
+        }
+        Ok(())
+    }
+}
