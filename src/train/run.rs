@@ -234,7 +234,7 @@ impl RunDir {
 
     /// Reads a JSON file of that name; `None` where there is none or it is of another form.
     pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(&fs::read_to_string(self.path.join(name)).ok()?).ok()
+        serde_json::from_slice(&files::read_regular(&self.path.join(name)).ok()?).ok()
     }
 
     /// The resolved configuration's file.

@@ -79,7 +79,7 @@ pub type Case = (&'static str, Claim, fn(&Site, &mut Dice));
 const TENSORS: [&str; 5] = ["weights", "ema", "optimizer", "buffer", "meters"];
 
 /// The forged and the damaged ones that are known by name; what comes after them is drawn.
-pub const CASES: [Case; 62] = [
+pub const CASES: [Case; 65] = [
     ("weights that are no numbers", Damaged, |s, _| nan(s, "weights")),
     ("averages that are no numbers", Damaged, |s, _| nan(s, "ema")),
     ("moments that are no numbers", Either, |s, _| nan(s, "optimizer")),
@@ -266,6 +266,11 @@ pub const CASES: [Case; 62] = [
     ("a configuration that is a pipe", Said, |s, _| {
         fifo(&s.run.join("resolved.yaml"))
     }),
+    ("a best.json that is a pipe", Either, |s, _| {
+        fifo(&s.run.join("checkpoints/best.json"));
+    }),
+    ("metrics that are a pipe", Either, |s, _| fifo(&s.run.join("metrics.jsonl"))),
+    ("a record of the data that is a pipe", Either, |s, _| fifo(&s.run.join("data.json"))),
     ("a manifest without end", Damaged, |s, _| {
         fs::remove_file(s.newest().join("manifest.json")).unwrap();
         symlink("/dev/zero", s.newest().join("manifest.json")).unwrap();
