@@ -135,18 +135,19 @@ fn an_interpolation_goes_over_linearly_in_its_second_half() {
 #[test]
 fn grids_have_a_row_a_class_and_a_default_number_of_images() {
     let bench = bench();
-    let size = |name: &str| {
+    // Eighteen pixels for the name of the class beneath each image.
+    let size = |name: &str, row: u32| {
         let grid = image::open(bench.path(name)).unwrap();
-        ((grid.width() - 4) / 100, (grid.height() - 4) / 100)
+        ((grid.width() - 4) / 100, (grid.height() - 4) / row)
     };
     bench.succeeds("sample run -n 5 --steps 1 --out a.png --classes all");
-    assert_eq!(size("a.png"), (5, 2));
+    assert_eq!(size("a.png", 118), (5, 2));
     bench.succeeds("sample run --steps 1 --out b.png --classes all");
-    assert_eq!(size("b.png"), (8, 2));
+    assert_eq!(size("b.png", 118), (8, 2));
     bench.succeeds("sample run --steps 1 --out c.png --class 0");
-    assert_eq!(size("c.png"), (8, 8));
+    assert_eq!(size("c.png", 118), (8, 8));
     bench.succeeds("sample run --steps 1 --out d.png");
-    assert_eq!(size("d.png"), (8, 8));
+    assert_eq!(size("d.png", 100), (8, 8));
 }
 
 #[test]

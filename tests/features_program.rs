@@ -34,7 +34,8 @@ fn network(path: &Path, line: &str) {
     to.finish().unwrap();
 }
 
-const EVALUATE: &str = "evaluate run --parts quality -n 12 --steps 1 --data images.npy --feature-range 0,1";
+const EVALUATE: &str =
+    "evaluate run --parts quality -n 12 --steps 1 --data images.npy --reference train --feature-range 0,1";
 
 fn bench() -> Bench {
     let bench = Bench::new();

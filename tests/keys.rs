@@ -362,7 +362,9 @@ fn train(settings: &[Setting]) {
             .chain(named)
             .chain([format!("{key}={value}")]);
         let mut command = bench.command(&format!("train tiny.yaml --out run{i}"));
-        sets.for_each(|set| drop(command.args(["--set", &set])));
+        for set in sets {
+            command.args(["--set", &set]);
+        }
         let out = command.output().unwrap();
         assert!(out.status.success(), "{key}: {value}\n{}", common::text(&out.stderr));
     }

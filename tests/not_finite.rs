@@ -157,10 +157,10 @@ fn chains_that_end_in_no_number_are_no_pictures() {
     bench.fails("sample torn -n 2 --steps 2 --out x.png", 1, &["chains", "not finite"]);
     assert!(!bench.path("x.png").exists());
     stack(&bench, "some.npy", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    let line = "evaluate torn --parts quality --data some.npy -n 12 --steps 2 --json q.json";
+    let line = "evaluate torn --parts quality --data some.npy --reference train -n 12 --steps 2 --json q.json";
     bench.fails(line, 1, &["chains", "not finite"]);
     // Samples that are given are looked at in the network's own features, which are not finite either.
-    let line = "evaluate torn --parts quality --data some.npy --samples some.npy --features steeper --json q.json";
+    let line = "evaluate torn --parts quality --data some.npy --reference train --samples some.npy --features steeper --json q.json";
     import(
         &bench,
         "steeper",
@@ -186,7 +186,7 @@ layers:
 fn rewrite(bench: &Bench, run: &str, change: impl Fn(&mut BTreeMap<String, Named>)) {
     let dir = RunDir::open(&bench.path(run)).unwrap();
     let (found, _) = checkpoint::latest::<serde_json::Value>(&dir, u64::MAX).unwrap();
-    let mut contents: Contents<serde_json::Value> = found.unwrap();
+    let mut contents: Contents<serde_json::Value> = found.unwrap().contents;
     change(&mut contents.tensors);
     let experiment: Experiment = dir.experiment().unwrap();
     checkpoint::write(&dir, &yaml::to_text(&experiment), &contents, 9).unwrap();

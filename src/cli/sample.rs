@@ -221,7 +221,7 @@ impl Form {
             Some("png") => return Ok(Form::Grid),
             Some("npy") => return Ok(Form::Npy),
             None if !out.exists() => return Ok(Form::Folder),
-            None if !out.is_file() => return Ok(Form::Stream),
+            None if files::is_stream(out) => return Ok(Form::Stream),
             None => "into a file without an ending".into(),
             Some(other) => format!(".{other}"),
         };

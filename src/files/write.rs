@@ -98,6 +98,11 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::io(path))
 }
 
+/// Whether `path` is a pipe, a device, a socket or a descriptor of this process, and so no place in a folder.
+pub fn is_stream(path: &Path) -> bool {
+    matches!(Place::of(path), Ok(Place::Stream(_) | Place::Descriptor(_)))
+}
+
 /// Asks whether `path` can be written, without waiting for the reader of a pipe, and without changing anything.
 ///
 /// # Errors
