@@ -45,6 +45,11 @@ pub fn numbers(all: u64, stride: usize) -> Vec<u64> {
     }
 }
 
+/// Whether every case runs.
+pub fn is_long() -> bool {
+    std::env::var("EBM_MUTATIONS").as_deref() == Ok("long")
+}
+
 /// What became of all cases of a subject.
 pub struct Report {
     subject: &'static str,

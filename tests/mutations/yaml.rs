@@ -11,7 +11,7 @@ use ebm::{Error, nn};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::plan::{Report, numbers};
+use super::plan::{Report, is_long, numbers};
 use super::process::watch;
 use super::texts::{Claim, Mutant, mutant, sources};
 use super::trees::at;
@@ -38,7 +38,7 @@ fn mutated_yaml_files_are_refused_in_words_or_mean_what_they_say() {
     if let Ok(folder) = std::env::var(CHILD) {
         return child(Path::new(&folder), &sources);
     }
-    let numbers = numbers(1000, 5);
+    let numbers = numbers(1000, 10);
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("sources")).unwrap();
     let mutants: Vec<Mutant> = numbers.iter().map(|n| mutant(*n, &sources)).collect();
@@ -52,7 +52,7 @@ fn mutated_yaml_files_are_refused_in_words_or_mean_what_they_say() {
         .chunks(AT_ONCE)
         .flat_map(|some| in_children(dir.path(), some))
         .collect();
-    let every = if numbers.len() > 500 { 5 } else { 50 };
+    let every = if is_long() { 5 } else { 100 };
     for m in &mutants {
         let found = outcomes.get(&m.number);
         let of_binary = match found {
