@@ -226,7 +226,11 @@ fn a_name_that_no_file_can_have_is_refused_and_not_told_at_length() {
         let text = std::fs::read_to_string(bench.path("tiny.yaml")).unwrap();
         let text = text.replace("model: tiny_model.yaml", &format!("model: '{name}'"));
         std::fs::write(bench.path("long.yaml"), text).unwrap();
-        let stderr = bench.fails("train long.yaml --out run", 2, &["no name that a file can have", "remedy"]);
+        let stderr = bench.fails(
+            "train long.yaml --out run",
+            2,
+            &["no name that a file can have", "remedy"],
+        );
         assert!(stderr.len() < 20_000, "{} bytes", stderr.len());
         assert_no_run(&bench);
     }

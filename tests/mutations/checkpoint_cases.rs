@@ -269,8 +269,12 @@ pub const CASES: [Case; 65] = [
     ("a best.json that is a pipe", Either, |s, _| {
         fifo(&s.run.join("checkpoints/best.json"));
     }),
-    ("metrics that are a pipe", Either, |s, _| fifo(&s.run.join("metrics.jsonl"))),
-    ("a record of the data that is a pipe", Either, |s, _| fifo(&s.run.join("data.json"))),
+    ("metrics that are a pipe", Either, |s, _| {
+        fifo(&s.run.join("metrics.jsonl"))
+    }),
+    ("a record of the data that is a pipe", Either, |s, _| {
+        fifo(&s.run.join("data.json"))
+    }),
     ("a manifest without end", Damaged, |s, _| {
         fs::remove_file(s.newest().join("manifest.json")).unwrap();
         symlink("/dev/zero", s.newest().join("manifest.json")).unwrap();

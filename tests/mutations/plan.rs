@@ -1,6 +1,6 @@
 //! Which cases run, their randomness by number, and what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Numbers that follow from a subject and the number of a case (splitmix64), so that a case repeats alone.
@@ -36,12 +36,15 @@ impl Dice {
     }
 }
 
-/// The numbers to run of `all` cases: each `stride`-th, all, or the one that the environment names.
-pub fn numbers(all: u64, stride: usize) -> Vec<u64> {
+/// The numbers to run of `all` cases: each `stride`-th and those `once` at fault, all, or the one of the environment.
+pub fn numbers(all: u64, stride: usize, once: &[u64]) -> Vec<u64> {
     match std::env::var("EBM_MUTATIONS").as_deref() {
         Ok("long") => (0..all).collect(),
         Ok(number) => vec![number.parse().expect("EBM_MUTATIONS is `long` or the number of a case")],
-        Err(_) => (0..all).step_by(stride).collect(),
+        Err(_) => {
+            let numbers: BTreeSet<u64> = (0..all).step_by(stride).chain(once.iter().copied()).collect();
+            numbers.into_iter().collect()
+        }
     }
 }
 

@@ -20,7 +20,7 @@ struct Found {
 fn mutated_pictures_and_stacks_are_refused_or_scored_as_what_they_hold() {
     let sources = sources::all();
     let mut twins = Twins::default();
-    let mutants: Vec<Mutant> = numbers(1000, 8)
+    let mutants: Vec<Mutant> = numbers(1000, 8, &[])
         .into_iter()
         .map(|n| mutant(n, &sources, &mut twins))
         .collect();

@@ -38,7 +38,7 @@ fn mutated_yaml_files_are_refused_in_words_or_mean_what_they_say() {
     if let Ok(folder) = std::env::var(CHILD) {
         return child(Path::new(&folder), &sources);
     }
-    let numbers = numbers(1000, 10);
+    let numbers = numbers(1000, 10, &[295]);
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("sources")).unwrap();
     let mutants: Vec<Mutant> = numbers.iter().map(|n| mutant(*n, &sources)).collect();
