@@ -104,10 +104,18 @@ fn key_prefix(key: &str) -> String {
     }
 }
 
+/// Characters of a word from outside that are shown; the longest path of a file has half as many.
+const MOST_SHOWN: usize = 8192;
+
 /// A word from outside as people may see it: what would steer a terminal or forge a line is written out.
 ///
+/// What is longer than any path is cut, and how much of it is said.
 /// Control characters, line separators and the marks that turn the direction of text become `\n`, `\x1b` or `\u{202e}`.
 pub fn shown(text: &str) -> Cow<'_, str> {
+    if let Some((end, _)) = text.char_indices().nth(MOST_SHOWN) {
+        let more = text[end..].chars().count();
+        return format!("{}... ({more} characters more)", shown(&text[..end])).into();
+    }
     if !text.chars().any(steers) {
         return text.into();
     }

@@ -1,5 +1,6 @@
 //! Files that are whole or absent: atomic writes, and named tensors as safetensors.
 
+mod read;
 mod write;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+pub(crate) use read::read_regular;
 pub(crate) use write::{TEMPORARY, temporary_name};
 pub use write::{create_parent, is_stream, probe, sync_parent, write_atomic, write_synced};
 

@@ -219,6 +219,24 @@ fn files_that_are_no_experiment() {
 }
 
 #[test]
+fn a_name_that_no_file_can_have_is_refused_and_not_told_at_length() {
+    let bench = Bench::new();
+    for n in [5_000, 1_000_000] {
+        let name = "9".repeat(n);
+        let text = std::fs::read_to_string(bench.path("tiny.yaml")).unwrap();
+        let text = text.replace("model: tiny_model.yaml", &format!("model: '{name}'"));
+        std::fs::write(bench.path("long.yaml"), text).unwrap();
+        let stderr = bench.fails(
+            "train long.yaml --out run",
+            2,
+            &["no name that a file can have", "remedy"],
+        );
+        assert!(stderr.len() < 20_000, "{} bytes", stderr.len());
+        assert_no_run(&bench);
+    }
+}
+
+#[test]
 fn changes_that_cannot_be_read() {
     let bench = Bench::new();
     refused_at_once(&bench, "--set train.steps", &["--set train.steps", "KEY=VALUE"]);

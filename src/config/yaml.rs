@@ -66,6 +66,9 @@ fn unreadable(path: &Path, e: std::io::Error) -> Error {
             "check the path; it is taken relative to the folder you are in",
         ),
         std::io::ErrorKind::IsADirectory => Error::file(path, "is a folder", "name a YAML file"),
+        std::io::ErrorKind::InvalidFilename | std::io::ErrorKind::InvalidInput => {
+            Error::file(path, "is no name that a file can have", "name a YAML file")
+        }
         std::io::ErrorKind::InvalidData => Error::file(path, "is not text: it is not UTF-8", "name a YAML file"),
         _ => Error::Io {
             path: path.into(),

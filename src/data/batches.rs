@@ -29,15 +29,21 @@ pub struct BatchesState {
 }
 
 impl BatchesState {
-    /// Whether batches can have come to it.
+    /// Whether batches can have come to it in so many `steps` of `batch_size` images each.
     ///
     /// # Errors
     /// Says what they never hold.
-    pub fn check(&self) -> std::result::Result<(), String> {
-        match self.images >= 1 && (0..=self.images).contains(&self.position) {
-            true => Ok(()),
-            false => Err(format!("batches are at image {} of {}", self.position, self.images)),
+    pub fn check(&self, steps: u64, batch_size: usize) -> std::result::Result<(), String> {
+        if self.images < 1 || !(0..=self.images).contains(&self.position) {
+            return Err(format!("batches are at image {} of {}", self.position, self.images));
         }
+        let drawn = u128::from(self.epoch) * self.images as u128 + self.position as u128;
+        if drawn > u128::from(steps) * batch_size as u128 {
+            return Err(format!(
+                "batches have drawn {drawn} images, in {steps} steps of {batch_size}"
+            ));
+        }
+        Ok(())
     }
 }
 

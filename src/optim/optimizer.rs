@@ -231,9 +231,10 @@ impl Optimizer {
     /// Copies a state that [`state`](Self::state) gave; `place` names its origin in an error.
     ///
     /// # Errors
-    /// Where a name is missing or not expected, or a shape or kind differs; then nothing is changed.
+    /// Where a name is missing or not expected, a shape or kind differs, or a number is none; then nothing is changed.
     pub fn load_state(&mut self, given: &Named, place: &str) -> Result<()> {
         files::check_same(&self.state(), given, place)?;
+        files::ensure_finite(given, &format!("{place}, the optimiser"))?;
         let _guard = no_grad_guard();
         self.moments.iter_mut().for_each(|(name, t)| t.copy_(&given[name]));
         self.steps = given[STEP].int64_value(&[]) as u64;

@@ -89,7 +89,7 @@ impl MetricsLog {
 /// # Errors
 /// Where the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Value>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read_regular(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(Error::io(path))?,
     };

@@ -207,7 +207,7 @@ fn manifest(folder: &Path, step: u64) -> Result<Manifest> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| damaged(path, format!("cannot be read: {e}")))
+    files::read_regular(path).map_err(|e| damaged(path, format!("cannot be read: {e}")))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {

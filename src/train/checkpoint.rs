@@ -178,7 +178,7 @@ pub fn best(run: &RunDir) -> Result<Option<Best>> {
             "go on with the run by --resume, which finds the best anew in metrics.jsonl; or name a step by --checkpoint",
         )
     };
-    let bytes = match fs::read(&path) {
+    let bytes = match files::read_regular(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(Error::io(&path))?,
     };

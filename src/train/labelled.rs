@@ -29,8 +29,11 @@ impl LabelledState {
     ///
     /// # Errors
     /// Says what they never hold.
-    pub(super) fn check(&self) -> std::result::Result<(), String> {
-        self.batches.check().map_err(|what| format!("labelled {what}"))
+    pub(super) fn check(&self, e: &Experiment, steps: u64) -> std::result::Result<(), String> {
+        let size = batch_size(e);
+        self.batches
+            .check(steps, size)
+            .map_err(|what| format!("labelled {what}"))
     }
 }
 
@@ -41,7 +44,7 @@ impl Labelled {
     /// When the data have no labels, or not those that are asked for.
     pub fn new(e: &Experiment, data: &DataSet, classes: i64, device: Device) -> Result<Self> {
         let indices = data::labelled(&data.train, classes, e.data.labels_per_class, e.data.split_seed)?;
-        let size = e.train.labelled_batch_size.unwrap_or(e.train.batch_size) as i64;
+        let size = batch_size(e) as i64;
         let order = Stream::new(e.seed, "labelled-batches");
         Ok(Self {
             batches: Batches::new(indices.size()[0], size, order, device)?,
@@ -87,4 +90,9 @@ impl Labelled {
         self.rng = state.stream.clone();
         Ok(())
     }
+}
+
+/// Labelled images a step.
+fn batch_size(e: &Experiment) -> usize {
+    e.train.labelled_batch_size.unwrap_or(e.train.batch_size)
 }

@@ -32,8 +32,8 @@ impl Record {
             ),
         )?;
         self.guard.check(e.guard.grad_norm_patience)?;
-        self.batches.check()?;
-        self.labelled.iter().try_for_each(|l| l.check())?;
+        self.batches.check(step, e.train.batch_size)?;
+        self.labelled.iter().try_for_each(|l| l.check(e, step))?;
         ensure(
             self.labelled.is_some() == e.objective.uses_labels(),
             "labelled is there without labels in the objective, or missing with them".to_owned(),

@@ -145,15 +145,15 @@ impl RunDir {
     /// The path of a file in the folder, such as `samples/final.png`, before it is written.
     ///
     /// # Errors
-    /// When the folder is no longer this process's run, or the path leads over a link.
+    /// When the folder is no longer this process's run, or the path leads over a link or to what is no regular file.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let path = match name.rsplit_once('/') {
             Some((folder, name)) => self.folder(folder)?.join(name),
             None => self.folder("")?.join(name),
         };
-        match is_link(&path) {
-            true => Err(not_plain(&path)),
-            false => Ok(path),
+        match fs::symlink_metadata(&path) {
+            Ok(there) if !there.is_file() => Err(not_plain(&path)),
+            _ => Ok(path),
         }
     }
 
@@ -234,7 +234,7 @@ impl RunDir {
 
     /// Reads a JSON file of that name; `None` where there is none or it is of another form.
     pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(&fs::read_to_string(self.path.join(name)).ok()?).ok()
+        serde_json::from_slice(&files::read_regular(&self.path.join(name)).ok()?).ok()
     }
 
     /// The resolved configuration's file.
