@@ -175,6 +175,11 @@ const SETTINGS: &[Setting] = &[
     ("optimizer.ema", "null", &[]),
     ("optimizer.sam", "{rho: 0.05, adaptive: true}", &[]),
     ("train.steps", "2", &[]),
+    (
+        "train.minutes",
+        "0.02",
+        &["train.steps=null", "train.checkpoint_every=1000"],
+    ),
     ("train.batch_size", "4", &[]),
     ("train.labelled_batch_size", "4", CLASSES),
     ("train.precision", "f32", &[]),
@@ -217,12 +222,13 @@ const SETTINGS: &[Setting] = &[
     ("evaluate.limit", "3", &[]),
 ];
 
-/// Choices that cannot be trained with here, and why.
-const LEFT_OUT: [(&str, &str); 4] = [
+/// Choices that are not trained with here, and why.
+const LEFT_OUT: [(&str, &str); 5] = [
     ("data.dataset", "none"),     // no images
     ("data.dataset", "cifar10"),  // the files are large, and no test needs them
     ("data.dataset", "cifar100"), // no package has the files
     ("data.dataset", "svhn"),
+    ("objective.chains", "joint"), // an earlier word for marginal
 ];
 
 /// The reference of all keys.
@@ -286,7 +292,7 @@ fn every_key_and_choice_of_the_reference_has_a_setting() {
             let tried = values.iter().any(|v| word(v) == choice);
             assert!(tried || left_out, "`{key}: {choice}` is never trained with");
             assert!(
-                reference().contains(&choice),
+                left_out || reference().contains(&choice),
                 "the reference does not name `{key}: {choice}`"
             );
         }

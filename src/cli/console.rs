@@ -52,7 +52,10 @@ impl Console {
 
     fn pictures(&mut self, trainer: &Trainer) -> Result<()> {
         let (run, step) = (trainer.run_dir(), trainer.state().step);
-        report::curves(&run.metrics(), &run.file("curves.png")?)?;
+        // Before the first line of metrics there is no curve.
+        if step >= trainer.experiment().train.log_every {
+            report::curves(&run.metrics(), &run.file("curves.png")?)?;
+        }
         if !trainer.experiment().objective.uses_chains() {
             return Ok(());
         }

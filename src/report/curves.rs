@@ -39,7 +39,10 @@ const PANELS: [Panel; 6] = [
     },
     Panel {
         title: "Energy gap, synthesised - data (healthy: swings around 0)",
-        series: &[("energy_gap", "gap", PURPLE), ("joint_energy_gap", "gap of E(x,y)", GREEN)],
+        series: &[
+            ("energy_gap", "gap", PURPLE),
+            ("joint_energy_gap", "gap of E(x,y)", GREEN),
+        ],
         scale: Scale::AroundZero,
     },
     Panel {

@@ -18,8 +18,6 @@ const HALF: f64 = 127.5;
 #[derive(Debug)]
 pub struct ClassGaussians {
     shape: [i64; 3],
-    /// The number of images that each was fitted to.
-    counts: Vec<i64>,
     /// `[K,D]`
     means: Tensor,
     /// Lower triangular, `[D,D]`, one a class.
@@ -37,7 +35,7 @@ impl ClassGaussians {
     pub fn fit(images: &Images, jitter: f64) -> Result<Self> {
         let _guard = no_grad_guard();
         let classes = images.classes.len().max(1);
-        let (mut counts, mut means, mut factors) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut means, mut factors) = (Vec::new(), Vec::new());
         for class in 0..classes {
             let at = match &images.labels {
                 Some(labels) => labels.eq(class as i64).nonzero().squeeze_dim(1),
@@ -47,14 +45,12 @@ impl ClassGaussians {
             if at.size()[0] == 0 {
                 return Err(no_images(name));
             }
-            counts.push(at.size()[0]);
             let (mean, covariance) = moments(&images.pixels, &at);
             means.push(mean.to_kind(Kind::Float));
             factors.push(factor(covariance, jitter, name)?);
         }
         Ok(Self {
             shape: images.shape(),
-            counts,
             means: Tensor::stack(&means, 0),
             factors,
         })
@@ -65,14 +61,13 @@ impl ClassGaussians {
         self.factors.len() as i64
     }
 
-    /// `n` images, `[n,C,H,W]`, f32, clamped to [-1, 1]: of the given classes, i64 `[n]`, or of
-    /// classes drawn as often as the images have them.
+    /// `n` images, `[n,C,H,W]`, f32, clamped to [-1, 1]: of the given classes, i64 `[n]`, or of classes drawn uniformly.
     pub fn sample(&self, n: i64, classes: Option<&Tensor>, rng: &mut Stream) -> Tensor {
         let _guard = no_grad_guard();
         let device = self.means.device();
         let classes = match classes {
             Some(given) => given.to_device(device),
-            None => self.random_classes(n, rng),
+            None => rng.integers(self.classes(), n, device),
         };
         let z = rng.normal(&[n, self.means.size()[1]], device);
         let mut x = self.means.index_select(0, &classes);
@@ -83,22 +78,6 @@ impl ClassGaussians {
         }
         let [c, h, w] = self.shape;
         x.clamp_(-1.0, 1.0).view([n, c, h, w])
-    }
-}
-
-impl ClassGaussians {
-    /// The classes of `n` images drawn with replacement from the images of the fit, i64 `[n]`.
-    fn random_classes(&self, n: i64, rng: &mut Stream) -> Tensor {
-        let device = self.means.device();
-        let image = rng.integers(self.counts.iter().sum(), n, device);
-        // Images are numbered class after class: how many classes end at or before the number.
-        let until = Tensor::from_slice(&self.counts)
-            .to_device(device)
-            .cumsum(0, Kind::Int64);
-        image
-            .unsqueeze(1)
-            .ge_tensor(&until)
-            .sum_dim_intlist(1, false, Kind::Int64)
     }
 }
 
