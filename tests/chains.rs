@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Bench, JEM};
+use common::{BY_CLASS, Bench};
 use ebm::config::Experiment;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -145,7 +145,7 @@ fn a_strip_is_spaced_by_the_logarithm_of_the_step() {
 #[test]
 fn a_grid_by_class_names_the_classes() {
     let bench = Bench::new();
-    bench.succeeds(&format!("train tiny.yaml --out run {JEM} --set train.steps=1"));
+    bench.succeeds(&format!("train tiny.yaml --out run {BY_CLASS} --set train.steps=1"));
     bench.succeeds("sample run --classes all -n 4 --steps 1 --out x.png");
     let words = |row: u32, picture: &image::GrayImage| {
         image::imageops::crop_imm(picture, 4, 100 + row * 118, 96, 18).to_image()

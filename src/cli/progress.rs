@@ -9,10 +9,11 @@ use crate::error::shown;
 use crate::train::LogLine;
 
 /// What matters on a line: the metric, what stands before its value, decimals, what stands after.
-const SHOWN: [(&str, &str, usize, &str); 10] = [
+const SHOWN: [(&str, &str, usize, &str); 11] = [
     ("energy_pos", "E+ ", 4, ""),
     ("energy_neg", "E- ", 4, ""),
     ("energy_gap", "gap ", 4, ""),
+    ("joint_energy_gap", "gap(x,y) ", 4, ""),
     ("loss", "loss ", 4, ""),
     ("cross_entropy", "CE ", 4, ""),
     ("accuracy", "accuracy ", 3, ""),

@@ -219,7 +219,7 @@ impl Experiment {
         match (self.train.steps, self.train.minutes) {
             (0, None) => c.conflict(
                 "train.steps",
-                "no number of steps of 1 or more is given (0 counts as none)",
+                "no number of steps is given, and 0 is out of range",
                 "give train.steps, or train.minutes in its place",
             ),
             (0, Some(minutes)) => c.positive("train.minutes", minutes),

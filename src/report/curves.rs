@@ -29,12 +29,17 @@ struct Panel {
 const PANELS: [Panel; 6] = [
     Panel {
         title: "Energy, mean over the batch (low = likely)",
-        series: &[("energy_pos", "data", BLUE), ("energy_neg", "synthesised", ORANGE)],
+        series: &[
+            ("energy_pos", "data", BLUE),
+            ("energy_neg", "synthesised", ORANGE),
+            ("joint_energy_pos", "labelled, E(x,y)", INK),
+            ("joint_energy_neg", "synthesised, E(x,y)", GREEN),
+        ],
         scale: Scale::Linear,
     },
     Panel {
         title: "Energy gap, synthesised - data (healthy: swings around 0)",
-        series: &[("energy_gap", "gap", PURPLE)],
+        series: &[("energy_gap", "gap", PURPLE), ("joint_energy_gap", "gap of E(x,y)", GREEN)],
         scale: Scale::AroundZero,
     },
     Panel {

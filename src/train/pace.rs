@@ -14,6 +14,8 @@ use crate::sampling::Starter;
 
 /// Steps of a kind are timed for so long, unless two take longer.
 const BUDGET: Duration = Duration::from_secs(3);
+/// Steps of the longest chains that are timed without a look at shorter ones.
+const LONGEST: usize = 4;
 /// The most steps of a kind that are timed.
 const MOST: usize = 60;
 
@@ -42,12 +44,33 @@ pub fn rehearse(
     let from = experiment.objective.p_x_from;
     let before = (from > 0).then(|| seconds(&mut trial)).transpose()?;
     trial.state.step = trial.state.step.max(from);
-    let step = seconds(&mut trial)?;
+    let step = seconds_with_chains(&mut trial)?;
     let pace = Pace {
         before: before.unwrap_or(step),
         step,
     };
     Ok((pace, trial.data, trial.starter))
+}
+
+/// The time of a step whose chains may be long: where the whole step takes too long to be timed, what chains of one and
+/// of four steps take tells it, for each step of a chain takes as long as any other.
+fn seconds_with_chains(trial: &mut Trainer) -> Result<f64> {
+    let whole = trial.experiment.sampler.n_steps;
+    if whole <= LONGEST || !trial.experiment.objective.uses_chains() {
+        return seconds(trial);
+    }
+    let mut of = |n_steps: usize| {
+        trial.experiment.sampler.n_steps = n_steps;
+        seconds(trial)
+    };
+    let (one, longer) = (of(1)?, of(LONGEST)?);
+    let each = (longer - one).max(0.0) / (LONGEST - 1) as f64;
+    let found = one + each * (whole - 1) as f64;
+    trial.experiment.sampler.n_steps = whole;
+    match 2.0 * found > BUDGET.as_secs_f64() {
+        true => Ok(found),
+        false => seconds(trial),
+    }
 }
 
 /// The median time of the later half of some steps: the first ones choose algorithms, and record what is replayed.

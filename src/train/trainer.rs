@@ -324,6 +324,10 @@ impl Trainer {
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
             values.insert(2, ("energy_gap", neg - pos));
         }
+        let of_pairs = |key: &str| values.iter().find(|(name, _)| *name == key).map(|v| v.1);
+        if let Some((pos, neg)) = of_pairs("joint_energy_pos").zip(of_pairs("joint_energy_neg")) {
+            values.push(("joint_energy_gap", neg - pos));
+        }
         values.push((
             "lr",
             self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
