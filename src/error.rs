@@ -9,10 +9,10 @@ pub enum Error {
     /// A configuration or architecture file that cannot be accepted.
     #[error(
         "{}: {}{}\n  remedy: {}",
-        shown_path(file),
+        told(&file.to_string_lossy()),
         key_prefix(key),
-        shown(what),
-        shown(remedy)
+        told(what),
+        told(remedy)
     )]
     Config {
         /// The file, as the user named it.
@@ -25,7 +25,7 @@ pub enum Error {
         remedy: String,
     },
     /// Data, images, runs, checkpoints or devices that cannot be used.
-    #[error("{}: {}\n  remedy: {}", shown(place), shown(what), shown(remedy))]
+    #[error("{}: {}\n  remedy: {}", told(place), told(what), told(remedy))]
     Input {
         /// The file, folder or argument.
         place: String,
@@ -35,7 +35,7 @@ pub enum Error {
         remedy: String,
     },
     /// A number that was computed and cannot be right, such as a score that is not finite.
-    #[error("{}: {}\n  remedy: {}", shown(place), shown(what), shown(remedy))]
+    #[error("{}: {}\n  remedy: {}", told(place), told(what), told(remedy))]
     Failure {
         /// The file, folder or part of the work.
         place: String,
@@ -45,7 +45,7 @@ pub enum Error {
         remedy: String,
     },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", shown_path(path))]
+    #[error("{}: {source}", told(&path.to_string_lossy()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -100,22 +100,26 @@ fn key_prefix(key: &str) -> String {
     if key.is_empty() {
         String::new()
     } else {
-        format!("{}: ", shown(key))
+        format!("{}: ", told(key))
     }
 }
 
-/// Characters of a word from outside that are shown; the longest path of a file has half as many.
-const MOST_SHOWN: usize = 8192;
+/// Characters of a word from outside that an error tells; the longest path of a file has half as many.
+const MOST_TOLD: usize = 8192;
+
+/// A part of an error as [`shown`], cut where it is longer than any path; how much of it is missing is said.
+fn told(text: &str) -> Cow<'_, str> {
+    let Some((end, _)) = text.char_indices().nth(MOST_TOLD) else {
+        return shown(text);
+    };
+    let more = text[end..].chars().count();
+    format!("{}... ({more} characters more)", shown(&text[..end])).into()
+}
 
 /// A word from outside as people may see it: what would steer a terminal or forge a line is written out.
 ///
-/// What is longer than any path is cut, and how much of it is said.
 /// Control characters, line separators and the marks that turn the direction of text become `\n`, `\x1b` or `\u{202e}`.
 pub fn shown(text: &str) -> Cow<'_, str> {
-    if let Some((end, _)) = text.char_indices().nth(MOST_SHOWN) {
-        let more = text[end..].chars().count();
-        return format!("{}... ({more} characters more)", shown(&text[..end])).into();
-    }
     if !text.chars().any(steers) {
         return text.into();
     }

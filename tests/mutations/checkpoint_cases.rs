@@ -73,9 +73,10 @@ pub enum Claim {
 
 use Claim::{Damaged, Either, Said};
 
+/// A name, what must not come of it, and what is done to the run.
 pub type Case = (&'static str, Claim, fn(&Site, &mut Dice));
 
-/// Numbers in a record, what they become, and that nobody goes on from there.
+/// The files of tensors of a checkpoint.
 const TENSORS: [&str; 5] = ["weights", "ema", "optimizer", "buffer", "meters"];
 
 /// The forged and the damaged ones that are known by name; what comes after them is drawn.

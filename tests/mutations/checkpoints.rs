@@ -28,7 +28,7 @@ struct World {
 
 #[test]
 fn damaged_and_forged_checkpoints_give_what_was_written_or_an_error() {
-    let numbers = numbers(100, 17, &[2, 20, 59, 61]);
+    let numbers = numbers(100, 50, &[2, 20, 59, 61]);
     let world = World::new();
     let mut report = Report::new("checkpoints");
     for number in numbers {
@@ -56,7 +56,7 @@ impl World {
         };
         let scores: BTreeMap<u64, String> = STEPS.iter().map(|step| (*step, score(*step))).collect();
         assert!(scores[&10] != scores[&20] && scores[&20] != scores[&30], "{scores:?}");
-        let samples = STEPS.iter().map(|step| (*step, sample(*step))).collect();
+        let samples = STEPS[1..].iter().map(|step| (*step, sample(*step))).collect();
         let best = fs::read(bench.path("base/checkpoints/best.json")).unwrap();
         let best: serde_json::Value = serde_json::from_slice(&best).unwrap();
         copy(&bench.path("base"), &bench.path("whole"));

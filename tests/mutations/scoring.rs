@@ -80,7 +80,7 @@ fn expected(bench: &Bench, twins: &Twins) -> BTreeMap<String, f64> {
     scores
 }
 
-/// One process for all; where it ends as none may, halves, to the file that is at fault.
+/// One process scores all. Where it ends as none may, each half gets one, down to the file that is at fault.
 fn score_all(bench: &Bench, mutants: &[&Mutant], report: &mut Report) -> Found {
     let mut command = bench.command("score run --format jsonl");
     command.args(mutants.iter().map(|m| format!("m/{}", m.name)));

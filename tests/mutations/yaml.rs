@@ -52,7 +52,7 @@ fn mutated_yaml_files_are_refused_in_words_or_mean_what_they_say() {
         .chunks(AT_ONCE)
         .flat_map(|some| in_children(dir.path(), some))
         .collect();
-    let every = if is_long() { 5 } else { 100 };
+    let every = if is_long() { 5 } else { 200 };
     for m in &mutants {
         let found = outcomes.get(&m.number);
         let of_binary = match found {
