@@ -104,10 +104,12 @@ fn key_prefix(key: &str) -> String {
     }
 }
 
-/// Characters of a word from outside that an error tells; the longest path of a file has half as many.
+/// Characters of a word from outside that an error tells; the longest path of a file has half as
+/// many.
 const MOST_TOLD: usize = 8192;
 
-/// A part of an error as [`shown`], cut where it is longer than any path; how much of it is missing is said.
+/// A part of an error as [`shown`], cut where it is longer than any path; how much of it is missing
+/// is said.
 fn told(text: &str) -> Cow<'_, str> {
     let Some((end, _)) = text.char_indices().nth(MOST_TOLD) else {
         return shown(text);
@@ -116,9 +118,11 @@ fn told(text: &str) -> Cow<'_, str> {
     format!("{}... ({more} characters more)", shown(&text[..end])).into()
 }
 
-/// A word from outside as people may see it: what would steer a terminal or forge a line is written out.
+/// A word from outside as people may see it: what would steer a terminal or forge a line is written
+/// out.
 ///
-/// Control characters, line separators and the marks that turn the direction of text become `\n`, `\x1b` or `\u{202e}`.
+/// Control characters, line separators and the marks that turn the direction of text become `\n`,
+/// `\x1b` or `\u{202e}`.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if !text.chars().any(steers) {
         return text.into();
@@ -137,8 +141,8 @@ pub fn shown_path(path: &Path) -> String {
     shown(&path.to_string_lossy()).into_owned()
 }
 
-/// The same of a text of several lines: they stay lines, those after the first indented, so that none of them can pass
-/// for a message of this program.
+/// The same of a text of several lines: they stay lines, those after the first indented, so that
+/// none of them can pass for a message of this program.
 pub fn shown_lines(text: &str) -> String {
     text.lines().map(shown).collect::<Vec<_>>().join("\n  ")
 }

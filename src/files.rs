@@ -57,7 +57,8 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Named> {
         .collect()
 }
 
-/// A shape as LibTorch takes it, whose numbers can be counted; a side of 0 hides the others from the file's own check.
+/// A shape as LibTorch takes it, whose numbers can be counted; a side of 0 hides the others from
+/// the file's own check.
 fn shape(sides: &[usize]) -> Option<Vec<i64>> {
     let count = sides
         .iter()

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// Bytes that this process may still take: what is available, with swap, and at most what its container allows.
+/// Bytes that this process may still take: what is available, with swap, and at most what its
+/// container allows.
 ///
 /// Where the system does not tell, a bound that no machine reaches.
 pub fn available() -> u64 {

@@ -1,4 +1,5 @@
-//! A process on a CPU: how its threads wait, what becomes of freed memory, the smallest numbers, how much it takes.
+//! A process on a CPU: how its threads wait, what becomes of freed memory, the smallest numbers,
+//! how much it takes.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -29,9 +30,11 @@ pub fn tune() {
     ffi::flush_denormals();
 }
 
-/// Lets cuBLAS repeat bit for bit: it reads from the environment, as the process starts, in how much memory it works.
+/// Lets cuBLAS repeat bit for bit: it reads from the environment, as the process starts, in how
+/// much memory it works.
 ///
-/// To be called as [`tune`] is; unless the environment says something already, the process starts its program anew.
+/// To be called as [`tune`] is; unless the environment says something already, the process starts
+/// its program anew.
 pub fn repeat_products() {
     const WORK_SPACE: &str = "CUBLAS_WORKSPACE_CONFIG";
     if env::var_os(WORK_SPACE).is_none() {
@@ -39,14 +42,16 @@ pub fn repeat_products() {
     }
 }
 
-/// The most memory in bytes that the process has had at any time; none where the system does not tell.
+/// The most memory in bytes that the process has had at any time; none where the system does not
+/// tell.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// Starts the program anew with a variable set. Comes back only where that cannot be; the program works as it is, too.
+/// Starts the program anew with a variable set. Comes back only where that cannot be; the program
+/// works as it is, too.
 fn restart(variable: &str, value: &str) {
     let Ok(program) = env::current_exe() else {
         return;

@@ -1,4 +1,5 @@
-//! What a file or a command line asks for is held against memory before anything is made, by sums that cannot overflow.
+//! What a file or a command line asks for is held against memory before anything is made, by sums
+//! that cannot overflow.
 
 mod common;
 
@@ -6,7 +7,8 @@ use std::fs;
 
 use common::{Bench, text};
 
-/// More than any machine has, and small enough that a sum of bytes in 64 bits wraps around to little.
+/// More than any machine has, and small enough that a sum of bytes in 64 bits wraps around to
+/// little.
 const HUGE: [&str; 2] = ["1000000000000", "4611686018427387904"];
 
 fn model(layers: &str) -> String {

@@ -1,4 +1,5 @@
-//! What a run takes: `ebm check` that looks before it starts, minutes in place of steps, and time in its messages.
+//! What a run takes: `ebm check` that looks before it starts, minutes in place of steps, and time
+//! in its messages.
 
 mod common;
 
@@ -17,7 +18,8 @@ fn minutes_become_the_steps_of_the_run() {
     let resolved = Experiment::load(&bench.path("run/resolved.yaml"), &[]).unwrap();
     let steps = resolved.train.steps;
     assert!(steps > 0 && resolved.train.minutes.is_none(), "{:?}", resolved.train);
-    // The learning rate follows a cosine over the run, so that this says that it was fitted, and that timing drew nothing.
+    // The learning rate follows a cosine over the run, so that this says that it was fitted, and
+    // that timing drew nothing.
     bench.succeeds(&format!(
         "train tiny.yaml --out counted --set train.checkpoint_every=100000 --set report.sample_steps=1 --set train.steps={steps}"
     ));

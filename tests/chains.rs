@@ -1,5 +1,5 @@
-//! Chains that a command runs otherwise than training did: their start, their sampler, last steps without noise, and what
-//! is said of them.
+//! Chains that a command runs otherwise than training did: their start, their sampler, last steps
+//! without noise, and what is said of them.
 
 mod common;
 
@@ -42,7 +42,8 @@ fn the_last_steps_keep_the_last_step_size_of_a_schedule() {
     let still = "--set sampler.noise_scale=0 --set sampler.clamp=null --set sampler.order=null";
     let slow = format!("{still} --steps 0 --final-steps 4 --set sampler.step_size=2.5");
     let falling = r#"--set sampler.step_schedule={"linear":{"end":0.25}}"#;
-    // A chain of one step has no way to fall: it is of the first size, and what follows of the last.
+    // A chain of one step has no way to fall: it is of the first size, and what follows of the
+    // last.
     let quick = format!("{still} {falling} --steps 0 --final-steps 4");
     assert_ne!(sampled(&bench, &quick), sampled(&bench, &slow));
     let mut kernel = experiment(&bench).sampler;

@@ -1,4 +1,5 @@
-//! A process writes only into the run that it has claimed: not into another at its path, and through no link.
+//! A process writes only into the run that it has claimed: not into another at its path, and
+//! through no link.
 
 mod common;
 

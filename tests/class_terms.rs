@@ -1,4 +1,5 @@
-//! One step of training on unequal classes, through the real binary: what the biases of the classes learn; and old files.
+//! One step of training on unequal classes, through the real binary: what the biases of the classes
+//! learn; and old files.
 
 mod common;
 

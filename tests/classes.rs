@@ -165,7 +165,8 @@ fn what_the_model_and_a_judge_see_is_told() {
         "{out}"
     );
     let figures = json(&bench, "figures/a.json");
-    // What the network sees in images that its own chains sought for that is no measure, and is told to be none.
+    // What the network sees in images that its own chains sought for that is no measure, and is
+    // told to be none.
     assert!(!out.contains("says nothing of the images"), "{out}");
     let alone = bench.succeeds("evaluate run --parts agreement -n 8 --steps 1 --json figures/b.json");
     assert!(

@@ -1,4 +1,5 @@
-//! A TorchScript file is a program: what reaches beyond tensors is not run unless the file is trusted.
+//! A TorchScript file is a program: what reaches beyond tensors is not run unless the file is
+//! trusted.
 
 mod common;
 
@@ -10,7 +11,8 @@ use common::{Bench, CLASSIFIER, text};
 use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// The golden network of three classes, with `line` before its first statement; deflated, as PyTorch writes code.
+/// The golden network of three classes, with `line` before its first statement; deflated, as
+/// PyTorch writes code.
 fn network(path: &Path, line: &str) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/script_classes.pt");
     let mut from = ZipArchive::new(fs::File::open(golden).unwrap()).unwrap();

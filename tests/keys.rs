@@ -1,4 +1,5 @@
-//! Every key and every choice that the README names is trained with for two steps, so that none is dead.
+//! Every key and every choice that the README names is trained with for two steps, so that none is
+//! dead.
 
 mod common;
 

@@ -80,13 +80,15 @@ fn images_without_labels_are_drawn_from_everywhere() {
         .map(|n| n as f64)
         .collect();
     let mean = draws.iter().sum::<f64>() / draws.len() as f64;
-    // Uniform over 0..1000: the standard deviation is 288.7; five standard errors of a thousand draws.
+    // Uniform over 0..1000: the standard deviation is 288.7; five standard errors of a thousand
+    // draws.
     assert!((mean - 499.5).abs() < 5.0 * 288.7 / 1000f64.sqrt(), "{mean}");
     // An even stride over labels that alternate would meet one class alone.
     assert!(draws.iter().any(|n| n % 2.0 == 0.0) && draws.iter().any(|n| n % 2.0 == 1.0));
 }
 
-/// Dark images of class 0, then light ones of class 1, forty of each; and the same in the other order.
+/// Dark images of class 0, then light ones of class 1, forty of each; and the same in the other
+/// order.
 fn bench() -> Bench {
     let bench = Bench::new();
     let level = |value: i64| Tensor::full([40, 1, 8, 8], value, (Kind::Uint8, CPU));
@@ -151,7 +153,8 @@ fn tables_and_the_monitor_look_at_every_class() {
         .map(|row| row.as_array().unwrap().iter().map(|n| n.as_i64().unwrap()).sum())
         .collect();
     assert_eq!(totals, [10, 10]);
-    // Twenty of forty validation images, some 8 to 12 dark ones, against ten dark and ten light ones.
+    // Twenty of forty validation images, some 8 to 12 dark ones, against ten dark and ten light
+    // ones.
     let metrics = fs::read_to_string(bench.path("run/metrics.jsonl")).unwrap();
     let looks: Vec<f64> = metrics
         .lines()

@@ -1,4 +1,5 @@
-//! Looks of the quality monitor: none is lost to a kill, none is made twice, and the best checkpoint is never given up.
+//! Looks of the quality monitor: none is lost to a kill, none is made twice, and the best
+//! checkpoint is never given up.
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Damaged input of a fixed seed: no panic, no signal, no hang, no silent wrong result.
 //!
-//! The short form runs with the other tests. `EBM_MUTATIONS=long` runs every case, `EBM_MUTATIONS=NUMBER` one.
+//! The short form runs with the other tests. `EBM_MUTATIONS=long` runs every case,
+//! `EBM_MUTATIONS=NUMBER` one.
 
 mod common;
 

@@ -12,7 +12,8 @@ use ebm::train::RunDir;
 use ebm::train::checkpoint::{self, Contents};
 use tch::Tensor;
 
-/// An energy that is finite for dark images and infinite for bright ones, with a batch norm before it.
+/// An energy that is finite for dark images and infinite for bright ones, with a batch norm before
+/// it.
 const STEEP: &str = "
 name: steep
 input: [1, 8, 8]
@@ -162,7 +163,8 @@ fn chains_that_end_in_no_number_are_no_pictures() {
     stack(&bench, "some.npy", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     let line = "evaluate torn --parts quality --data some.npy --reference train -n 12 --steps 2 --json q.json";
     bench.fails(line, 1, &["chains", "not finite"]);
-    // Samples that are given are looked at in the network's own features, which are not finite either.
+    // Samples that are given are looked at in the network's own features, which are not finite
+    // either.
     let line = "evaluate torn --parts quality --data some.npy --reference train --samples some.npy --features steeper --json q.json";
     import(
         &bench,

@@ -1,4 +1,5 @@
-//! What commands write, and into what: links, pipes, devices, modes, and a stdout that takes nothing.
+//! What commands write, and into what: links, pipes, devices, modes, and a stdout that takes
+//! nothing.
 
 mod common;
 

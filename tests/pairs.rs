@@ -1,4 +1,5 @@
-//! The terms of images with classes, on unequal classes: gradients against closed forms, and chains on p(x,y).
+//! The terms of images with classes, on unequal classes: gradients against closed forms, and chains
+//! on p(x,y).
 
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use ebm::rng::Stream;
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
-/// f(x) = W x + b on two pixels under a reference N(0, s^2): p(x|y) is N(s^2 w_y, s^2), p(y) is in proportion to
-/// exp(b_y + s^2 |w_y|^2 / 2).
+/// f(x) = W x + b on two pixels under a reference N(0, s^2): p(x|y) is N(s^2 w_y, s^2), p(y) is in
+/// proportion to exp(b_y + s^2 |w_y|^2 / 2).
 const MODEL: &str = "
 name: gaussians
 input: [1, 1, 2]
@@ -70,7 +71,8 @@ fn classes(n: i64, rng: &mut Stream) -> Tensor {
     draw_classes(&logits, &rng.gumbel(&[n, 3], Device::Cpu))
 }
 
-/// The gradient in W and b of what is minimised on the data and on `n` exact samples in the place of chains, `[9]`.
+/// The gradient in W and b of what is minimised on the data and on `n` exact samples in the place
+/// of chains, `[9]`.
 fn gradient(objective: &ObjectiveConfig, n: i64, rng: &mut Stream) -> Tensor {
     let network = network();
     let live = LiveEnergy::new(&network, Mode::Train, 1.0);
@@ -117,7 +119,8 @@ fn of_pairs(p: &Tensor) -> Tensor {
     of_weights(&label, p)
 }
 
-/// The same with each image spread over the classes by `q`, `[8,3]`, that sums to 1 over everything.
+/// The same with each image spread over the classes by `q`, `[8,3]`, that sums to 1 over
+/// everything.
 fn of_weights(q: &Tensor, p: &Tensor) -> Tensor {
     let w = tensor(&WEIGHT, &[3, 2]);
     let weight = p.unsqueeze(1) * w * VARIANCE - q.tr().matmul(&images().view([8, 2]));
@@ -148,7 +151,8 @@ fn p_y_given_x() -> Tensor {
     of_weights(&responsibilities(), &shares()) * -1.0 + of_pairs(&shares())
 }
 
-/// The mean gradient over many batches of samples is the closed form, within five of its standard errors.
+/// The mean gradient over many batches of samples is the closed form, within five of its standard
+/// errors.
 fn agrees(objective: ObjectiveConfig, expected: &Tensor) {
     let mut rng = Stream::new(11, "pairs");
     let found: Vec<Tensor> = (0..300).map(|_| gradient(&objective, 100, &mut rng)).collect();

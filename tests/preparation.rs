@@ -1,4 +1,5 @@
-//! Every command brings images into the shape of a run by one rule, and measures all of what it is told to measure.
+//! Every command brings images into the shape of a run by one rule, and measures all of what it is
+//! told to measure.
 
 mod common;
 
@@ -13,7 +14,8 @@ use tch::{Device, Kind, Tensor};
 /// Rules that bring pictures which are not square to a square shape.
 const RULES: [&str; 3] = ["crop", "stretch", "pad"];
 
-/// Random pictures of 8 x 14 pixels, u8 `[n,1,8,14]`; of different brightness, so that energies differ.
+/// Random pictures of 8 x 14 pixels, u8 `[n,1,8,14]`; of different brightness, so that energies
+/// differ.
 fn pictures(n: i64, seed: u64) -> Tensor {
     let rng = &mut Stream::new(seed, "pictures");
     let levels =

@@ -1,4 +1,5 @@
-//! `ebm score --top`: the images of the highest score, as rows and as a picture; and no number under two names.
+//! `ebm score --top`: the images of the highest score, as rows and as a picture; and no number
+//! under two names.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! A buffer whose slots keep to classes: draws in the shares of the labels, and looks at the chains of classes.
+//! A buffer whose slots keep to classes: draws in the shares of the labels, and looks at the chains
+//! of classes.
 
 use rand::seq::{SliceRandom, index};
 use tch::{Device, Kind, Tensor};
@@ -47,8 +48,8 @@ impl ReplayBuffer {
     }
 
     /// Draws `n` chains from distinct slots, their classes in the shares of the labels
-    /// ([`ClassShares::draw`]); the slots of a class are as likely as each other, and chains that start
-    /// afresh start from what `fresh` gives for their classes, `[m]`, i64.
+    /// ([`ClassShares::draw`]); the slots of a class are as likely as each other, and chains that
+    /// start afresh start from what `fresh` gives for their classes, `[m]`, i64.
     ///
     /// # Errors
     /// A class has fewer slots than chains to draw; those of `fresh`.
@@ -129,8 +130,8 @@ impl ReplayBuffer {
         Tensor::stack(&of_classes.map(mean).collect::<Vec<_>>(), 0)
     }
 
-    /// `len` classes, `[len]`, i64: class after class, each as often as any other; the last one takes
-    /// what does not divide evenly.
+    /// `len` classes, `[len]`, i64: class after class, each as often as any other; the last one
+    /// takes what does not divide evenly.
     pub fn even_classes(len: i64, classes: i64, device: Device) -> Tensor {
         let numbers = Tensor::arange(len, (Kind::Int64, device));
         let each = (len / classes).max(1);

@@ -18,7 +18,8 @@ use self::by_class::SlotClasses;
 /// The name of the slots' classes in a checkpoint.
 const CLASSES: &str = "classes";
 
-/// Chains kept on the device (Tieleman 2008), some of which start afresh when they are drawn (Du & Mordatch 2019).
+/// Chains kept on the device (Tieleman 2008), some of which start afresh when they are drawn (Du &
+/// Mordatch 2019).
 ///
 /// Neither drawing nor storing reads anything back from the device.
 #[derive(Debug)]
@@ -56,7 +57,8 @@ pub struct Origin {
     pub fresh: i64,
     /// Steps since they started, `[n]`, i64; 0 for fresh ones.
     pub age: Tensor,
-    /// How often they were drawn since they started, this time included, `[n]`, i64; 0 for fresh ones.
+    /// How often they were drawn since they started, this time included, `[n]`, i64; 0 for fresh
+    /// ones.
     pub reuse: Tensor,
 }
 
@@ -107,8 +109,9 @@ impl ReplayBuffer {
         self.len() == 0
     }
 
-    /// Draws `n` chains from distinct slots; each starts afresh with probability `reinit_prob`, from what `fresh`
-    /// gives when it is asked for so many; the others are changed at random first, where the configuration says so.
+    /// Draws `n` chains from distinct slots; each starts afresh with probability `reinit_prob`,
+    /// from what `fresh` gives when it is asked for so many; the others are changed at random
+    /// first, where the configuration says so.
     ///
     /// Slots come in random order, so the fresh ones can stand at the end of the batch.
     ///
@@ -164,8 +167,8 @@ impl ReplayBuffer {
         Ok(Drawn { x, classes, origin })
     }
 
-    /// Takes chains back after `n_steps` more steps: into their own slots, or into random ones, as the configuration
-    /// has it.
+    /// Takes chains back after `n_steps` more steps: into their own slots, or into random ones, as
+    /// the configuration has it.
     pub fn put(&mut self, origin: &Origin, x: &Tensor, n_steps: usize, rng: &mut Stream) {
         let _guard = tch::no_grad_guard();
         let x = match self.cfg.storage {
@@ -178,7 +181,8 @@ impl ReplayBuffer {
             Replacement::InPlace => self.write(&origin.slots, &x, &age, &origin.reuse),
             Replacement::Reservoir => {
                 let (rows, slots) = self.reservoir(n, rng);
-                // Without blocking: the numbers are taken along with the copy's launch, and nobody waits for the device.
+                // Without blocking: the numbers are taken along with the copy's launch, and nobody
+                // waits for the device.
                 let to_device = |v: &[i64]| Tensor::from_slice(v).to_device_(self.device(), Kind::Int64, true, false);
                 let (rows, slots) = (to_device(&rows), to_device(&slots));
                 let rows_of = |t: &Tensor| t.index_select(0, &rows);
@@ -194,10 +198,12 @@ impl ReplayBuffer {
         let _ = self.reuse.index_copy_(0, slots, reuse);
     }
 
-    /// Which rows of a batch of `n` go into which slots, so that the buffer is at any time a uniform sample of all
-    /// chains ever stored (algorithm R, Vitter 1985); until it is full, every chain gets the next slot.
+    /// Which rows of a batch of `n` go into which slots, so that the buffer is at any time a
+    /// uniform sample of all chains ever stored (algorithm R, Vitter 1985); until it is full, every
+    /// chain gets the next slot.
     ///
-    /// A row whose slot a later row of the batch takes is left out, as if the later one had overwritten it.
+    /// A row whose slot a later row of the batch takes is left out, as if the later one had
+    /// overwritten it.
     fn reservoir(&self, n: i64, rng: &mut Stream) -> (Vec<i64>, Vec<i64>) {
         let mut host = rng.host();
         let mut row_of_slot = BTreeMap::new();
@@ -231,7 +237,8 @@ impl ReplayBuffer {
         from_storage(&self.chains)
     }
 
-    /// `n` different chains at random, `[n,C,H,W]`, f32, to look at or to start from; the buffer does not change.
+    /// `n` different chains at random, `[n,C,H,W]`, f32, to look at or to start from; the buffer
+    /// does not change.
     pub fn peek(&self, n: i64, rng: &mut Stream) -> Tensor {
         let slots = rng.permutation(self.len(), self.device());
         let slots = slots.narrow(0, 0, n.min(self.len()));
@@ -282,7 +289,8 @@ impl ReplayBuffer {
     }
 }
 
-/// Rounds [-1, 1] to one of 256 levels at random, so that the mean is kept; what lies outside goes to the ends.
+/// Rounds [-1, 1] to one of 256 levels at random, so that the mean is kept; what lies outside goes
+/// to the ends.
 fn to_levels(x: &Tensor, rng: &mut Stream) -> Tensor {
     let mut dither = Tensor::empty(x.size(), (Kind::Float, x.device()));
     rng.uniform_(&mut dither, 0.0, 1.0);

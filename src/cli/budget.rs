@@ -37,7 +37,8 @@ pub struct Cost {
     pub pictures: f64,
 }
 
-/// The time of so many steps. A picture is reckoned by its steps of chains, as much a step as in training.
+/// The time of so many steps. A picture is reckoned by its steps of chains, as much a step as in
+/// training.
 pub fn cost(e: &Experiment, pace: Pace, steps: u64) -> Cost {
     let early = steps.min(e.objective.p_x_from);
     let times = |every: u64| steps.checked_div(every).unwrap_or(0) as f64;
@@ -106,7 +107,8 @@ pub fn settle(
     Ok((Some(fit(e, minutes, pace, file)?), data, starter))
 }
 
-/// Finds `train.steps` for `train.minutes` and writes it into the experiment, which then counts its steps.
+/// Finds `train.steps` for `train.minutes` and writes it into the experiment, which then counts its
+/// steps.
 ///
 /// # Errors
 /// Where not even one step fits, or the steps that do are too few for other keys.
@@ -138,7 +140,8 @@ pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path) -> Result<
     })
 }
 
-/// Takes over the steps that a run found for its minutes when it began, where the same minutes are asked for.
+/// Takes over the steps that a run found for its minutes when it began, where the same minutes are
+/// asked for.
 ///
 /// # Errors
 /// Other minutes than the run began with.

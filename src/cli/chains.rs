@@ -1,4 +1,5 @@
-//! The options that change how a command's chains start, move and end, whatever the run was trained with.
+//! The options that change how a command's chains start, move and end, whatever the run was trained
+//! with.
 
 use std::path::Path;
 
@@ -9,8 +10,8 @@ use crate::error::{Error, Result};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Chains")]
 pub struct Options {
-    /// Where fresh chains start, as sampler.init says it: data, '{uniform: [-1, 1]}', '{class-gaussians: {jitter: 1e-3}}';
-    /// as in the run unless given
+    /// Where fresh chains start, as sampler.init says it: data, '{uniform: [-1, 1]}',
+    /// '{class-gaussians: {jitter: 1e-3}}'; as in the run unless given
     #[arg(long, value_name = "DISTRIBUTION")]
     init: Option<String>,
     /// Change a key of the run's sampler for these chains, as sampler.step_size=5 (may be repeated)
@@ -61,7 +62,8 @@ impl Options {
         }
     }
 
-    /// Writes the changes into the run's sampler; `fresh` says whether the chains start from its distribution.
+    /// Writes the changes into the run's sampler; `fresh` says whether the chains start from its
+    /// distribution.
     ///
     /// # Errors
     /// A key that is not of the sampler, a value that a training would refuse, a start that no chain takes.

@@ -1,4 +1,5 @@
-//! `ebm check FILE`: accepts or refuses a file, and prints what it describes and what its run takes on this machine.
+//! `ebm check FILE`: accepts or refuses a file, and prints what it describes and what its run takes
+//! on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,8 @@ fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
     }
 }
 
-/// The checks of an experiment that go beyond its own keys: the network can be built, fits the data, and fits into memory.
+/// The checks of an experiment that go beyond its own keys: the network can be built, fits the
+/// data, and fits into memory.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
     data::check_shape(&experiment.data, experiment.model.input)?;

@@ -129,8 +129,8 @@ impl Request {
         captions(&self.target, names)
     }
 
-    /// How often the asked class is seen in the images, u8 `[N,C,H,W]`, in words, and in the file that was asked for;
-    /// nothing where no class was.
+    /// How often the asked class is seen in the images, u8 `[N,C,H,W]`, in words, and in the file
+    /// that was asked for; nothing where no class was.
     pub fn judge(&self, trained: &Trained, images: &Tensor) -> Result<String> {
         let Some(asked) = &self.asked else {
             return Ok(String::new());

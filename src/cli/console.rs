@@ -19,12 +19,14 @@ pub struct Console {
     run: RunDir,
     monitor: Monitor,
     step: u64,
-    /// Whether a step was made since the last inspection; what was recorded before a restart is not made again.
+    /// Whether a step was made since the last inspection; what was recorded before a restart is not
+    /// made again.
     stepped: bool,
 }
 
 impl Console {
-    /// Goes on with the run's records from the step that it is at, and settles which checkpoint is the best so far.
+    /// Goes on with the run's records from the step that it is at, and settles which checkpoint is
+    /// the best so far.
     pub fn open(trainer: &Trainer) -> Result<Self> {
         let (run, step) = (trainer.run_dir(), trainer.state().step);
         let tensorboard = trainer.experiment().report.tensorboard;
@@ -70,7 +72,8 @@ impl Console {
         report::sheet(&images, &captions, wide, &run.file(&picture(step))?)
     }
 
-    /// Measures how good the model is by now; the line of metrics comes last, and says that it was done.
+    /// Measures how good the model is by now; the line of metrics comes last, and says that it was
+    /// done.
     fn look(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>> {
         let step = trainer.state().step;
         let quality = self.monitor.look(trainer)?;

@@ -14,7 +14,8 @@ const LOAD: &str = r#"torch.load(FROM, map_location="cpu", weights_only=True)"#;
 /// Reads what `torch.jit.save` wrote; this runs the program that such a file is.
 const JIT: &str = r#"torch.jit.load(FROM, map_location="cpu").state_dict()"#;
 
-/// Refuses a file that is known to be something else than safetensors; any other is left to who reads it.
+/// Refuses a file that is known to be something else than safetensors; any other is left to who
+/// reads it.
 ///
 /// # Errors
 /// Says what it is and how to convert it.

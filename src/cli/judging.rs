@@ -87,7 +87,8 @@ impl Loaded {
         names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
     }
 
-    /// How other images than the run's are wanted: brought to the model's shape by the rule of the run's own data.
+    /// How other images than the run's are wanted: brought to the model's shape by the rule of the
+    /// run's own data.
     pub fn wanted(&self, limit: Option<usize>, seed: u64) -> Wanted<'_> {
         results::wanted(&self.trained.experiment, self.device, limit, seed)
     }

@@ -55,8 +55,8 @@ impl Looks {
         Some((self.decider.name(), value))
     }
 
-    /// Makes best.json name the best checkpoint of a run that goes on from `step`: a kill may have come before it did, and
-    /// a damaged one is made anew.
+    /// Makes best.json name the best checkpoint of a run that goes on from `step`: a kill may have
+    /// come before it did, and a damaged one is made anew.
     ///
     /// # Errors
     /// When it is damaged and no look is recorded to make it from: what may be the best is not given up.

@@ -1,7 +1,7 @@
 //! Refuses what memory cannot hold, by sums that are made before anything is allocated.
 //!
-//! The sums count what is needed for certain: what they refuse could not have run, and what they pass may still be too
-//! large for the layers' own intermediate results.
+//! The sums count what is needed for certain: what they refuse could not have run, and what they
+//! pass may still be too large for the layers' own intermediate results.
 
 use std::path::Path;
 
@@ -21,7 +21,8 @@ const STROKES: u64 = 4096;
 /// A key and the bytes that its value asks for.
 type Need = (&'static str, u64);
 
-/// Refuses an experiment whose network, batches, chains or pictures cannot lie in memory, by the key that asks for most.
+/// Refuses an experiment whose network, batches, chains or pictures cannot lie in memory, by the
+/// key that asks for most.
 ///
 /// # Errors
 /// Names the key, what it needs and what is there.

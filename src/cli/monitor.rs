@@ -18,7 +18,8 @@ const MOST_REAL: usize = 2000;
 /// Images that pass through the network together.
 const BATCH: usize = 500;
 
-/// The AUROC of validation images against uniform noise: every look takes it, and its line is known by it.
+/// The AUROC of validation images against uniform noise: every look takes it, and its line is known
+/// by it.
 pub const ALWAYS: &str = "auroc_uniform";
 
 /// What was measured, by name.
@@ -58,8 +59,8 @@ impl Monitor {
         Ok(found)
     }
 
-    /// Fresh chains and chains of the buffer against validation images, beside what chains start from and training
-    /// images; and how the buffer's classes stand.
+    /// Fresh chains and chains of the buffer against validation images, beside what chains start
+    /// from and training images; and how the buffer's classes stand.
     fn distances(&mut self, trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
         let e = trainer.experiment();
         let own = network.classes().is_some() && e.objective.uses_labels();
@@ -93,8 +94,8 @@ impl Monitor {
     }
 }
 
-/// What the distance of fresh chains is to be read against: that of as many starts of chains, and of as many training
-/// images.
+/// What the distance of fresh chains is to be read against: that of as many starts of chains, and
+/// of as many training images.
 fn beside(trainer: &Trainer, network: &Network, real: &RealImages) -> Result<Quality> {
     let n = trainer.experiment().evaluate.images as i64;
     let start = real.distance(&results::starts(network, trainer, n))?;

@@ -93,7 +93,8 @@ fn scores(args: &Args, loaded: &Loaded) -> Vec<Score> {
     scores
 }
 
-/// Each score once, though two names of one number are asked for: at temperature 1 the energy is -log p(x).
+/// Each score once, though two names of one number are asked for: at temperature 1 the energy is
+/// -log p(x).
 fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
     let same = |a: Score, b: Score| {
         let number = |s| match s {

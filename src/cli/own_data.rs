@@ -32,7 +32,8 @@ pub fn open(run: &RunDir, e: &Experiment, device: Device) -> Result<DataSet> {
     Ok(data)
 }
 
-/// Refuses training or validation images that are drawn by another rule than when the run was trained.
+/// Refuses training or validation images that are drawn by another rule than when the run was
+/// trained.
 ///
 /// # Errors
 /// The run took the first `data.limit` images.

@@ -122,9 +122,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Lines on stderr, nothing in them that steers a terminal; a reader that has gone away does not matter.
+/// Lines on stderr, nothing in them that steers a terminal; a reader that has gone away does not
+/// matter.
 ///
-/// A name from outside must not make a line of its own: it goes through [`shown`] before it is put into the text.
+/// A name from outside must not make a line of its own: it goes through [`shown`] before it is put
+/// into the text.
 pub fn say(text: &str) {
     let lines: Vec<_> = text.split('\n').map(shown).collect();
     let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));

@@ -211,7 +211,8 @@ pub fn ood_table(network: &Network, trainer: &Trainer, inside: &Images, sets: &[
     OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels)?, &sets)
 }
 
-/// How other images are wanted for a run: brought to the model's shape by the rule of the run's own data.
+/// How other images are wanted for a run: brought to the model's shape by the rule of the run's own
+/// data.
 pub fn wanted(e: &Experiment, device: Device, limit: Option<usize>, seed: u64) -> Wanted<'_> {
     Wanted {
         root: &e.data.root,

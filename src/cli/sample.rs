@@ -43,11 +43,13 @@ pub struct Args {
     /// Where the chains start
     #[arg(long, value_enum, default_value_t = From::Noise)]
     from: From,
-    /// NAME.png for a grid, NAME.npy for u8 [N,C,H,W], a folder for a file an image; a pipe or device of another name gets the grid; RUN/samples/sample.png unless given
+    /// NAME.png for a grid, NAME.npy for u8 [N,C,H,W], a folder for a file an image; a pipe or
+    /// device of another name gets the grid; RUN/samples/sample.png unless given
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Also write the chains' film, as an animated GIF and a PNG strip beside the output; the strip's columns are spaced by
-    /// the logarithm of the step, for chains move most at their beginning
+    /// Also write the chains' film, as an animated GIF and a PNG strip beside the output; the
+    /// strip's columns are spaced by the logarithm of the step, for chains move most at their
+    /// beginning
     #[arg(long)]
     trace: bool,
     /// Decides the starts and the noise
@@ -259,8 +261,9 @@ fn write(images: &Tensor, request: &Request, form: Form, out: &Path) -> Result<(
     }
 }
 
-/// What the frames are made into, beside the output: with --trace `NAME.film.gif` and `NAME.strip.png` of the whole
-/// chains, the strip's columns at the steps that are written beneath them, and `NAME.interpolation.png` of their second half where they go from one class to another.
+/// What the frames are made into, beside the output: with --trace `NAME.film.gif` and
+/// `NAME.strip.png` of the whole chains, the strip's columns at the steps that are written beneath
+/// them, and `NAME.interpolation.png` of their second half where they go from one class to another.
 fn films(reels: &[Reel], frames: &[(usize, Tensor)], out: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for reel in reels {

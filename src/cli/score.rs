@@ -27,7 +27,8 @@ pub struct Args {
     /// Pictures, folders of pictures, and idx or .npy stacks
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Further scores, separated by commas, a column each; higher = more out of distribution. log_px is the column energy
+    /// Further scores, separated by commas, a column each; higher = more out of distribution.
+    /// log_px is the column energy
     #[arg(long, value_delimiter = ',', value_parser = score())]
     scores: Vec<Score>,
     /// A column for the probability of each class
@@ -36,8 +37,8 @@ pub struct Args {
     /// Judge each image by the threshold that `ebm threshold` fitted, with its noise; exit code 4 where one is out
     #[arg(long, conflicts_with_all = ["noise", "temperature", "seed"])]
     threshold: bool,
-    /// Only so many images, those with the highest of the first of --scores (else of the threshold's score, else of the
-    /// energy), the highest first
+    /// Only so many images, those with the highest of the first of --scores (else of the
+    /// threshold's score, else of the energy), the highest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     top: Option<u64>,
     /// Draw these images in their order as a PNG, each with its rank and score beneath
@@ -107,7 +108,8 @@ fn no_classes() -> Error {
     )
 }
 
-/// How many images were scored, could not be read or have no finite score, and are out of distribution.
+/// How many images were scored, could not be read or have no finite score, and are out of
+/// distribution.
 #[derive(Default)]
 struct Counts {
     scored: u64,

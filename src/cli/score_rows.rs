@@ -28,7 +28,8 @@ pub struct Columns {
     pub options: Options,
     /// What decides whether an image is in distribution.
     pub threshold: Option<Threshold>,
-    /// Which score images are ordered by: the first that was asked for, else the one of the threshold, else E(x).
+    /// Which score images are ordered by: the first that was asked for, else the one of the
+    /// threshold, else E(x).
     pub first: usize,
     /// The columns behind the energy: a header, and which of the scores.
     shown: Vec<(String, usize)>,
@@ -92,7 +93,8 @@ impl Columns {
         self.scores.iter().position(|s| *s == score).unwrap_or(0)
     }
 
-    /// Refuses what was found of an image where a number of it is not finite: nobody can compare with that.
+    /// Refuses what was found of an image where a number of it is not finite: nobody can compare
+    /// with that.
     ///
     /// # Errors
     /// Names the file, the image's number within it, and the score.

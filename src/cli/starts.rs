@@ -29,8 +29,8 @@ pub enum From {
 
 /// The starts of `n` chains, `[n,C,H,W]`, f32; `classes` `[n]` are those that they are to be of, if any.
 ///
-/// A buffer gives chains of these classes where the run's chains have classes; class Gaussians start chains as them; any
-/// other start knows of none.
+/// A buffer gives chains of these classes where the run's chains have classes; class Gaussians
+/// start chains as them; any other start knows of none.
 ///
 /// # Errors
 /// When the data are not there, or the run keeps no chains, or too few.
@@ -126,8 +126,8 @@ fn ensure(size: i64, n: i64, run: &RunDir) -> Result<()> {
     ))
 }
 
-/// Different chains of the classes `wanted` `[n]`, in this order: of the classes that slots keep to, or of those that
-/// the network sees in chains that draw their class.
+/// Different chains of the classes `wanted` `[n]`, in this order: of the classes that slots keep
+/// to, or of those that the network sees in chains that draw their class.
 fn of_classes(buffer: ReplayBuffer, trained: &Trained, wanted: &Tensor, rng: &mut Stream) -> Result<Tensor> {
     let wanted = Vec::<i64>::try_from(wanted.to_device(Device::Cpu))?;
     if trained.experiment.objective.chains == Chains::ByClass {

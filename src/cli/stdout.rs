@@ -10,7 +10,8 @@ use crate::ffi;
 /// How errors name it.
 const NAME: &str = "standard output";
 
-/// Stdout as a file, without a buffer; `println!` would pass over a closed one, and panic at a full one.
+/// Stdout as a file, without a buffer; `println!` would pass over a closed one, and panic at a full
+/// one.
 pub fn file() -> Result<File> {
     ffi::descriptor(1).map_err(Error::io(NAME))
 }

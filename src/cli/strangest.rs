@@ -61,7 +61,8 @@ impl Strangest {
         &self.kept
     }
 
-    /// Draws them in their order as the PNG `path`, the rank and the score beneath each; nothing where there is none.
+    /// Draws them in their order as the PNG `path`, the rank and the score beneath each; nothing
+    /// where there is none.
     pub fn draw(&self, path: &Path) -> Result<()> {
         if self.kept.is_empty() {
             return Ok(());

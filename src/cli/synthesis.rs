@@ -60,8 +60,8 @@ impl Target {
     }
 }
 
-/// The names of the classes that chains end in, one an image; none where they have no class, and numbers where the
-/// names are not known.
+/// The names of the classes that chains end in, one an image; none where they have no class, and
+/// numbers where the names are not known.
 pub fn captions(target: &Target, names: &[String]) -> Vec<String> {
     match target {
         Target::Any => Vec::new(),
@@ -87,9 +87,9 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
     k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
 }
 
-/// Runs a chain of this length from each start, by the energy that `target` names; `watch` is called before each batch's
-/// first step and after every step with the number of the batch's first image, the step, and the states. Returns images of
-/// the same shape.
+/// Runs a chain of this length from each start, by the energy that `target` names; `watch` is
+/// called before each batch's first step and after every step with the number of the batch's first
+/// image, the step, and the states. Returns images of the same shape.
 pub fn synthesize(
     network: &Network,
     experiment: &Experiment,

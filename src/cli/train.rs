@@ -288,7 +288,8 @@ struct Interrupts {
     after_step: Arc<AtomicBool>,
     /// Where it is set, the next Ctrl-C or kill ends the process at once.
     at_once: Arc<AtomicBool>,
-    /// The same for a terminal that closes: it tells its programs twice, and the second time must not cost the save.
+    /// The same for a terminal that closes: it tells its programs twice, and the second time must
+    /// not cost the save.
     hang_up_at_once: Arc<AtomicBool>,
 }
 

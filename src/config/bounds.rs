@@ -1,4 +1,5 @@
-//! Bounds of a YAML text, looked at event by event before a tree is made of it: how deep it nests, what it grows to.
+//! Bounds of a YAML text, looked at event by event before a tree is made of it: how deep it nests,
+//! what it grows to.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,8 @@ const MOST_VALUES: u64 = 1_000_000;
 /// What is wrong with a text, and the remedy.
 type Fault = (String, &'static str);
 
-/// Refuses a text that nests too deeply or whose aliases multiply to too much; takes time in proportion to its length.
+/// Refuses a text that nests too deeply or whose aliases multiply to too much; takes time in
+/// proportion to its length.
 pub fn check(text: &str) -> Result<(), Fault> {
     let mut tally = Tally::default();
     for event in Parser::new_from_str(text) {

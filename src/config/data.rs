@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct DataConfig {
     /// Which images.
     pub dataset: Dataset,
-    /// The folder that holds the named data sets (`data/mnist`, ...). A relative one that does not hold the set is looked
-    /// for beside the experiment file and beside the program, and in the folders above these.
+    /// The folder that holds the named data sets (`data/mnist`, ...). A relative one that does not
+    /// hold the set is looked for beside the experiment file and beside the program, and in the
+    /// folders above these.
     #[serde(default = "default_root")]
     pub root: PathBuf,
     /// How many of the training images are held out for validation, drawn by `split_seed`.
@@ -20,7 +21,8 @@ pub struct DataConfig {
     /// Decides which images are held out.
     #[serde(default)]
     pub split_seed: u64,
-    /// Uses only so many training images, before any is held out: drawn by `split_seed`, each class by its share.
+    /// Uses only so many training images, before any is held out: drawn by `split_seed`, each class
+    /// by its share.
     #[serde(default)]
     pub limit: Option<usize>,
     /// Uses only so many labels of each class, drawn by `split_seed`; the other images count as unlabelled. null: all.
@@ -61,7 +63,8 @@ pub enum Dataset {
 }
 
 impl Dataset {
-    /// The rule by which pictures of another size are brought to the shape of a run that is trained on this data.
+    /// The rule by which pictures of another size are brought to the shape of a run that is trained
+    /// on this data.
     pub fn rule(&self) -> FitRule {
         self.own_rule().unwrap_or_default()
     }
@@ -111,8 +114,8 @@ pub struct FolderConfig {
     /// A second folder with the test images; without it, a tenth of `path`, drawn by `split_seed`, is the test set.
     #[serde(default)]
     pub test: Option<PathBuf>,
-    /// How a picture of another size is brought to the model's. null means `crop` for the data of a run, and the rule of
-    /// the run for a set that its images are told apart from.
+    /// How a picture of another size is brought to the model's. null means `crop` for the data of a
+    /// run, and the rule of the run for a set that its images are told apart from.
     #[serde(default)]
     pub fit: Option<FitRule>,
 }

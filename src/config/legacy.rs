@@ -5,8 +5,8 @@ use serde_yaml::Value;
 /// Turns the objective of an earlier version into today's, and says so where its meaning moved.
 ///
 /// Earlier versions let chains that keep their class stand for p(x) and p(x,y). That is right only
-/// where the model's p(y) is uniform, as it is of balanced data, and there it meant what is set here.
-/// Their files name `p_x_y_weight` and cannot name `p_x_given_y_weight`.
+/// where the model's p(y) is uniform, as it is of balanced data, and there it meant what is set
+/// here. Their files name `p_x_y_weight` and cannot name `p_x_given_y_weight`.
 pub(super) fn objective(root: &mut Value) -> Option<String> {
     let objective = root.get_mut("objective")?.as_mapping_mut()?;
     let of_old = objective.contains_key("p_x_y_weight") && !objective.contains_key("p_x_given_y_weight");

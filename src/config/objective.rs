@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What training minimises: a weighted sum of minus log p(x), p(y|x), p(x|y) and p(x,y), and what keeps it stable.
+/// What training minimises: a weighted sum of minus log p(x), p(y|x), p(x|y) and p(x,y), and what
+/// keeps it stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
@@ -16,13 +17,13 @@ pub struct ObjectiveConfig {
     pub p_x_from: u64,
     /// Weight of minus log p(y|x), the cross entropy of labelled images.
     pub p_y_given_x_weight: f64,
-    /// Weight of minus log p(x|y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains that
-    /// keep their class, whose classes have the shares of the labels. It says nothing of p(y).
+    /// Weight of minus log p(x|y): mean E(x+,y+) - mean E(x-,y-) over labelled images and chains
+    /// that keep their class, whose classes have the shares of the labels. It says nothing of p(y).
     pub p_x_given_y_weight: f64,
     /// Weight of minus log p(x,y): the same difference over chains that draw their class as well.
     pub p_x_y_weight: f64,
-    /// Weight of the mean squared energies of both sides (Du & Mordatch 2019), inside each term that
-    /// has chains: of E(x) in that of p(x), of E(x,y) in those of p(x|y) and p(x,y).
+    /// Weight of the mean squared energies of both sides (Du & Mordatch 2019), inside each term
+    /// that has chains: of E(x) in that of p(x), of E(x,y) in those of p(x|y) and p(x,y).
     pub energy_reg: f64,
     /// Standard deviation of the normal noise added to images of the data, which `sampler.clamp` then keeps in its interval.
     pub data_noise: f64,
@@ -62,8 +63,8 @@ pub enum Chains {
     /// It keeps the class that it starts with and follows p(x|y) by E(x,y); the classes of a draw
     /// have the shares of the labels.
     ByClass,
-    /// It follows p(x,y): before each step it draws its class from p(y|x) = softmax(-E(x,y)), and the
-    /// step goes by E(x,y).
+    /// It follows p(x,y): before each step it draws its class from p(y|x) = softmax(-E(x,y)), and
+    /// the step goes by E(x,y).
     WithClass,
 }
 

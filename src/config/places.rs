@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::{DataConfig, Dataset, Experiment, OodSet};
 
-/// Folders above a file, its own among them, that are looked through: the file of a run lies two below its project.
+/// Folders above a file, its own among them, that are looked through: the file of a run lies two
+/// below its project.
 const ABOVE: usize = 3;
 
 impl Experiment {
     /// Makes relative paths of the data lead somewhere, whichever folder the program runs in.
     ///
-    /// A path that leads somewhere stays as it is. Another one is looked for beside `file` and in the folders above;
-    /// `data.root` also beside the program and above. What is not found stays as it is, too.
+    /// A path that leads somewhere stays as it is. Another one is looked for beside `file` and in
+    /// the folders above; `data.root` also beside the program and above. What is not found stays as
+    /// it is, too.
     pub(super) fn locate_data(&mut self, file: &Path) {
         let folder = file.parent().unwrap_or(Path::new(""));
         let folder = match folder.as_os_str().is_empty() {
@@ -34,7 +36,8 @@ impl Experiment {
         }
     }
 
-    /// Takes the first folder that holds the named set of the experiment; where it names none, the first that is there.
+    /// Takes the first folder that holds the named set of the experiment; where it names none, the
+    /// first that is there.
     fn locate_root(&mut self, beside: &[PathBuf]) {
         let named = std::iter::once(&self.data.dataset).chain(self.evaluate.ood.iter().filter_map(OodSet::data));
         let set = named.filter_map(Dataset::folder).next().unwrap_or_default();
@@ -52,7 +55,8 @@ impl Experiment {
 }
 
 impl DataConfig {
-    /// Writes the default of the rule by which a folder's pictures are fitted out, so that a run keeps it.
+    /// Writes the default of the rule by which a folder's pictures are fitted out, so that a run
+    /// keeps it.
     pub(super) fn settle_fit(&mut self) {
         if let Dataset::Folder(folder) = &mut self.dataset {
             folder.fit = Some(folder.fit.unwrap_or_default());

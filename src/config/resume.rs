@@ -69,7 +69,8 @@ impl Experiment {
 }
 
 impl Experiment {
-    /// How the experiment differs from `stored` in what must not change, in words; nothing where it does not.
+    /// How the experiment differs from `stored` in what must not change, in words; nothing where it
+    /// does not.
     pub fn contradicts(&self, stored: &Experiment) -> Option<String> {
         let words = |c: Change| format!("{} is {} there, {} here", c.key, c.old, c.new);
         let refused: Vec<String> = self.refused(stored).into_iter().map(words).collect();

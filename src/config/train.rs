@@ -8,11 +8,12 @@ use super::Dataset;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Updates of the parameters in all; 0 where `minutes` stand in its place, until steps were timed.
+    /// Updates of the parameters in all; 0 where `minutes` stand in its place, until steps were
+    /// timed.
     #[serde(default, deserialize_with = "zero_of_null")]
     pub steps: u64,
-    /// What the run may take, in minutes: its steps, pictures and looks of the quality monitor; the steps that fit are found
-    /// when it begins. Null where `steps` says how many.
+    /// What the run may take, in minutes: its steps, pictures and looks of the quality monitor; the
+    /// steps that fit are found when it begins. Null where `steps` says how many.
     #[serde(default)]
     pub minutes: Option<f64>,
     /// Images of data, and chains, a step.
@@ -105,7 +106,8 @@ pub struct Evaluate {
     pub images: usize,
     /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised, else accuracy.
     pub best: Option<Measure>,
-    /// At most so many images of each set, drawn by `seed`, each class by its share; null means all.
+    /// At most so many images of each set, drawn by `seed`, each class by its share; null means
+    /// all.
     pub limit: Option<usize>,
 }
 
@@ -113,8 +115,9 @@ pub struct Evaluate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
-    /// The test images of another data set, brought to the model's shape: grey and colour are converted, then another
-    /// size is fitted by the rule of the run's own data, unless a folder names another rule by `fit`.
+    /// The test images of another data set, brought to the model's shape: grey and colour are
+    /// converted, then another size is fitted by the rule of the run's own data, unless a folder
+    /// names another rule by `fit`.
     Data(Dataset),
     /// Pixels uniform in [-1, 1].
     Uniform,

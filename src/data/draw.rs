@@ -6,8 +6,9 @@ use crate::rng::Stream;
 
 /// The sorted indices of `count` of the `labels.len()` images that have these class numbers.
 ///
-/// Each class has its share, to within one image. Images without labels are of one class. Fewer images by the same
-/// seed are among more, so a smaller limit looks at a part of what a larger one looks at.
+/// Each class has its share, to within one image. Images without labels are of one class. Fewer
+/// images by the same seed are among more, so a smaller limit looks at a part of what a larger one
+/// looks at.
 pub(super) fn indices(labels: &[i64], count: usize, seed: u64) -> Vec<i64> {
     let rng = &mut Stream::new(seed, "limit").host();
     let mut order: Vec<usize> = (0..labels.len()).collect();

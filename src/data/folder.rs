@@ -106,7 +106,8 @@ impl Listing {
         }
     }
 
-    /// The sorted indices of `limit` of the files, drawn by `seed`, each class by its share; none where no limit applies.
+    /// The sorted indices of `limit` of the files, drawn by `seed`, each class by its share; none
+    /// where no limit applies.
     pub fn drawn(&self, limit: Option<usize>, seed: u64) -> Result<Option<Vec<i64>>> {
         let Some(count) = limit.filter(|n| *n < self.files.len()) else {
             return Ok(None);

@@ -65,7 +65,8 @@ impl Images {
         self.map(|t| t.index_select(0, &at))
     }
 
-    /// At most `limit` images, drawn by `seed`, each class by its share; all of them where no limit applies.
+    /// At most `limit` images, drawn by `seed`, each class by its share; all of them where no limit
+    /// applies.
     ///
     /// # Errors
     /// When LibTorch cannot copy the labels to the host.

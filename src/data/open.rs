@@ -172,7 +172,8 @@ fn load_folder(f: &FolderConfig, cfg: &DataConfig, input: [i64; 3], device: Devi
     })
 }
 
-/// The records of a folder and of its test folder; a picture that is not in use is not read for them.
+/// The records of a folder and of its test folder; a picture that is not in use is not read for
+/// them.
 fn folder_records(f: &FolderConfig, all: &Listing, train: &Listing, test: &Listing) -> Result<Vec<SourceRecord>> {
     match &f.test {
         Some(path) => Ok(vec![

@@ -1,4 +1,5 @@
-//! The images of a set that is named by itself: to evaluate on, to fit a threshold on, to tell a run's images from.
+//! The images of a set that is named by itself: to evaluate on, to fit a threshold on, to tell a
+//! run's images from.
 
 use std::path::Path;
 

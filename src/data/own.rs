@@ -7,14 +7,16 @@ use super::split::{Digest, SourceRecord, SplitRecord};
 /// What a comparison found where nothing speaks against the images.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
-    /// Folders whose files have the names and sizes that they had, and whose contents were not recorded.
+    /// Folders whose files have the names and sizes that they had, and whose contents were not
+    /// recorded.
     pub unhashed: Vec<PathBuf>,
     /// `data.limit` takes other images of the same files than when they were recorded.
     pub other_limit: bool,
 }
 
 impl SplitRecord {
-    /// Compares this record with one of the images as they are `now`; where they lie is of no account.
+    /// Compares this record with one of the images as they are `now`; where they lie is of no
+    /// account.
     ///
     /// # Errors
     /// What differs, in words.

@@ -1,4 +1,5 @@
-//! How often each class occurs among labelled images, and chains that are spread over classes alike.
+//! How often each class occurs among labelled images, and chains that are spread over classes
+//! alike.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -10,8 +11,8 @@ use crate::rng::Stream;
 
 /// The number of labelled images of each class.
 ///
-/// Chains that keep their class stand for p(x|y) averaged over the labels, so their classes have the
-/// shares of the labels.
+/// Chains that keep their class stand for p(x|y) averaged over the labels, so their classes have
+/// the shares of the labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassShares {
     counts: Vec<i64>,
@@ -47,8 +48,8 @@ impl ClassShares {
         (0..self.counts.len()).filter(empty).collect()
     }
 
-    /// How many of `size` slots each class gets: its share, rounded, and never fewer than its chains
-    /// among `n` that are drawn at once.
+    /// How many of `size` slots each class gets: its share, rounded, and never fewer than its
+    /// chains among `n` that are drawn at once.
     ///
     /// # Errors
     /// When there are too few slots for that.
@@ -76,8 +77,9 @@ impl ClassShares {
         Ok(slots)
     }
 
-    /// The classes of `n` chains in random order, where the expected number of each class is `n` times
-    /// its share exactly, and the number itself is that rounded up or down (systematic sampling).
+    /// The classes of `n` chains in random order, where the expected number of each class is `n`
+    /// times its share exactly, and the number itself is that rounded up or down (systematic
+    /// sampling).
     pub fn draw(&self, n: i64, rng: &mut Stream) -> Vec<i64> {
         let mut host = rng.host();
         // In a fixed order, which classes are rounded up together would always be the same.

@@ -34,8 +34,8 @@ pub struct SplitRecord {
     pub validation_sha256: String,
     /// The same of the test images among all images, where they were drawn and have no files of their own.
     pub test_sha256: Option<String>,
-    /// The same of the images that `data.limit` drew among the training images, where it applies. Records without it are
-    /// of a version that took the first ones.
+    /// The same of the images that `data.limit` drew among the training images, where it applies.
+    /// Records without it are of a version that took the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_sha256: Option<String>,
 }
@@ -65,7 +65,8 @@ pub enum Digest {
         files: usize,
         /// SHA-256 of the sorted lines `PATH BYTES`, the paths relative to the folder.
         sha256: String,
-        /// SHA-256 of the lines `PATH SHA256` of the pictures in use, by their bytes. Old records do not have it.
+        /// SHA-256 of the lines `PATH SHA256` of the pictures in use, by their bytes. Old records
+        /// do not have it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contents: Option<String>,
     },

@@ -5,15 +5,16 @@ use tch::{Kind, Tensor};
 use super::classes::{joint, joint_with_gradient};
 use super::{Energy, EnergyGrad, FrozenEnergy, Stages};
 
-/// The classes `[B]`, i64, that a draw from p(y|x) = softmax(f(x)) gives for logits `[B,K]` and standard
-/// Gumbel noise of their shape (the Gumbel-max trick; Maddison et al. 2014). Cut off from any graph.
+/// The classes `[B]`, i64, that a draw from p(y|x) = softmax(f(x)) gives for logits `[B,K]` and
+/// standard Gumbel noise of their shape (the Gumbel-max trick; Maddison et al. 2014). Cut off from
+/// any graph.
 pub fn draw_classes(logits: &Tensor, gumbel: &Tensor) -> Tensor {
     (logits.detach().to_kind(Kind::Float) + gumbel).argmax(1, false)
 }
 
 impl FrozenEnergy {
-    /// E(x,y) where each pass draws y from p(y|x) first: a Langevin step on it, with that draw before it,
-    /// is a step of a chain on p(x,y) (Gibbs in the class, Langevin in the image).
+    /// E(x,y) where each pass draws y from p(y|x) first: a Langevin step on it, with that draw
+    /// before it, is a step of a chain on p(x,y) (Gibbs in the class, Langevin in the image).
     ///
     /// # Panics
     /// If the network gives no logits.
@@ -25,8 +26,8 @@ impl FrozenEnergy {
 
 /// E(x,y) = `-f(x)[y]` of a frozen classifier, y drawn from softmax(f(x)) in each pass.
 ///
-/// A draw of y given x does not depend on the class before, so none is kept between passes. Over the draw,
-/// the expected gradient in x is that of E(x).
+/// A draw of y given x does not depend on the class before, so none is kept between passes. Over
+/// the draw, the expected gradient in x is that of E(x).
 #[derive(Debug)]
 pub struct DrawnClassEnergy<'a> {
     frozen: &'a FrozenEnergy,

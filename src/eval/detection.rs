@@ -1,4 +1,5 @@
-//! Out-of-distribution detection by a score: AUROC, AUPR and FPR95 of either side, with bootstrap intervals.
+//! Out-of-distribution detection by a score: AUROC, AUPR and FPR95 of either side, with bootstrap
+//! intervals.
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -23,11 +24,11 @@ pub struct Detection {
     pub aupr_in: f64,
     /// Average precision with the outliers as the positive side, the highest scores first.
     pub aupr_out: f64,
-    /// FPR95 with the data as the positive side: the share of outliers that is accepted where at least 95 % of the data
-    /// are.
+    /// FPR95 with the data as the positive side: the share of outliers that is accepted where at
+    /// least 95 % of the data are.
     pub fpr95_in: f64,
-    /// FPR95 with the outliers as the positive side: the share of the data that is rejected where at least 95 % of the
-    /// outliers are.
+    /// FPR95 with the outliers as the positive side: the share of the data that is rejected where
+    /// at least 95 % of the outliers are.
     pub fpr95_out: f64,
     /// How far resampling moves each of them; none unless asked for.
     pub intervals: Option<Intervals>,
@@ -194,8 +195,8 @@ impl Side {
     }
 }
 
-/// AUROC, AUPR and FPR95 with the data and with the outliers as the positive side, from the counts of each distinct
-/// score, ascending.
+/// AUROC, AUPR and FPR95 with the data and with the outliers as the positive side, from the counts
+/// of each distinct score, ascending.
 fn figures(inside: &[u64], outside: &[u64]) -> [f64; 5] {
     let both = || inside.iter().copied().zip(outside.iter().copied());
     let (n, m): (u64, u64) = (inside.iter().sum(), outside.iter().sum());
@@ -216,8 +217,8 @@ fn figures(inside: &[u64], outside: &[u64]) -> [f64; 5] {
     ]
 }
 
-/// The share of the negatives that is taken along until 95 % of the positives, `n` in all, are found; over (positives,
-/// negatives) of each distinct score, the likeliest positives first.
+/// The share of the negatives that is taken along until 95 % of the positives, `n` in all, are
+/// found; over (positives, negatives) of each distinct score, the likeliest positives first.
 fn false_positives(steps: impl Iterator<Item = (u64, u64)>, n: u64) -> f64 {
     let wanted = needed(n as usize, FOUND) as u64;
     let (mut found, mut taken, mut all) = (0, 0, 0);

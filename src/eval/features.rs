@@ -88,9 +88,10 @@ impl Features {
 
     /// What a TorchScript file gives for each image, `[B,D]` or flattened to it.
     ///
-    /// Such a file is a program. Unless it is trusted, its code is looked through before any of it runs, and refused where
-    /// it calls what reads or writes files, prints, or talks to other processes. That is no sandbox: what computes with
-    /// tensors runs, and may take memory and time at will.
+    /// Such a file is a program. Unless it is trusted, its code is looked through before any of it
+    /// runs, and refused where it calls what reads or writes files, prints, or talks to other
+    /// processes. That is no sandbox: what computes with tensors runs, and may take memory and time
+    /// at will.
     ///
     /// # Errors
     /// When the file is not TorchScript, or reaches beyond tensors and is not trusted.
@@ -99,7 +100,8 @@ impl Features {
             std::io::ErrorKind::NotFound => Error::file(path, "no such file", "give a run or a TorchScript file"),
             _ => Error::io(path)(e),
         })?;
-        // What was looked through is what is loaded, whatever else another reader might see in the file.
+        // What was looked through is what is loaded, whatever else another reader might see in the
+        // file.
         let looked_through = match trusted {
             true => None,
             false => Some(script_file::looked_through(&bytes, path)?),

@@ -29,12 +29,12 @@ impl<'a> RealImages<'a> {
         })
     }
 
-    /// The Frechet distance to the features of `made` images (as those of [`new`](Self::new)), divided by the total
-    /// variance of the real ones.
+    /// The Frechet distance to the features of `made` images (as those of [`new`](Self::new)),
+    /// divided by the total variance of the real ones.
     ///
-    /// The division makes it a pure number, 0 at best, that a rescaling of features leaves as it is: a classifier in
-    /// training changes the scale of its own. With a few hundred images it is biased upwards, so compare it only between
-    /// equal numbers of images.
+    /// The division makes it a pure number, 0 at best, that a rescaling of features leaves as it
+    /// is: a classifier in training changes the scale of its own. With a few hundred images it is
+    /// biased upwards, so compare it only between equal numbers of images.
     ///
     /// # Errors
     /// Too few images, or features that are not finite.

@@ -20,7 +20,8 @@ pub fn outputs(f: &dyn Fn(&Tensor) -> Result<Tensor>, images: &Tensor, batch: us
     Ok(all)
 }
 
-/// Stops where numbers that a network made cannot be right; `what` says what is wrong with them at `place`.
+/// Stops where numbers that a network made cannot be right; `what` says what is wrong with them at
+/// `place`.
 ///
 /// # Errors
 /// One of them is a NaN or infinite.

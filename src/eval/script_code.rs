@@ -1,7 +1,8 @@
 //! Looks through the code of a TorchScript file for calls that reach beyond tensors.
 //!
-//! The code is text. An operator's name stands in it as a word, after a dot or in the string of a `getattr`, so a word
-//! that is nowhere in the text is not called. What could build a name out of parts is refused too.
+//! The code is text. An operator's name stands in it as a word, after a dot or in the string of a
+//! `getattr`, so a word that is nowhere in the text is not called. What could build a name out of
+//! parts is refused too.
 
 /// Operators that read or write files, print, or talk to other processes.
 const REACHING: [&str; 9] = [
@@ -46,7 +47,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 struct Text {
     /// Identifiers and single signs, in order.
     tokens: Vec<String>,
-    /// Whether a string is written by the numbers of its characters, over lines, or in several parts.
+    /// Whether a string is written by the numbers of its characters, over lines, or in several
+    /// parts.
     hides_strings: bool,
 }
 

@@ -1,4 +1,5 @@
-//! A TorchScript file as the archive that it is: its code looked through, and written anew as what was seen.
+//! A TorchScript file as the archive that it is: its code looked through, and written anew as what
+//! was seen.
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read, Write};
@@ -16,7 +17,8 @@ const CLASSES: [&[u8]; 2] = [b"torch.classes", b"torch\nclasses"];
 
 /// The entries of the archive, uncompressed and each once, in a new archive.
 ///
-/// Loading this one loads what was looked through: two readers may see different entries in a file that was made for it.
+/// Loading this one loads what was looked through: two readers may see different entries in a file
+/// that was made for it.
 ///
 /// # Errors
 /// Where it is no such archive, or an entry reaches beyond tensors.

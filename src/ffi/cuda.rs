@@ -151,7 +151,8 @@ impl Graph {
 }
 
 impl Graph {
-    /// The same for a recorder of this crate, which keeps the tensors that it recorded with beside the graph.
+    /// The same for a recorder of this crate, which keeps the tensors that it recorded with beside
+    /// the graph.
     pub(crate) fn replay_kept(&self) -> Result<()> {
         // SAFETY: the two recorders hold those tensors for as long as they hold the graph.
         unsafe { self.replay() }

@@ -9,12 +9,14 @@ use std::path::Path;
 
 /// Runs before anything else of the program.
 ///
-/// Rust opens a standard output that is closed as `/dev/null`, where results would vanish without a word.
+/// Rust opens a standard output that is closed as `/dev/null`, where results would vanish without a
+/// word.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static KEEP_CLOSED_OUTPUT_UNUSABLE: extern "C" fn() = keep_closed_output_unusable;
 
-/// Opens a closed standard output for reading alone, so that writing to it fails, also in a program that this one becomes.
+/// Opens a closed standard output for reading alone, so that writing to it fails, also in a program
+/// that this one becomes.
 extern "C" fn keep_closed_output_unusable() {
     // SAFETY: plain calls of the C library on a descriptor that nobody else has opened yet; the path ends in a zero.
     unsafe {
@@ -29,7 +31,8 @@ extern "C" fn keep_closed_output_unusable() {
     }
 }
 
-/// Another handle of a descriptor that the process was started with; both write at the same position.
+/// Another handle of a descriptor that the process was started with; both write at the same
+/// position.
 ///
 /// # Errors
 /// When no such descriptor is open, or it is open for reading alone.

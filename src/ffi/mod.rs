@@ -24,11 +24,12 @@ unsafe extern "C" {
     fn ebm_flush_denormals(on: bool) -> bool;
 }
 
-/// Lets LibTorch use only algorithms that repeat bit for bit, on the whole process, from the next operation on.
+/// Lets LibTorch use only algorithms that repeat bit for bit, on the whole process, from the next
+/// operation on.
 ///
-/// An operation that has no such algorithm then ends the program with its name. A CPU repeats without it. On CUDA the
-/// environment must hold `CUBLAS_WORKSPACE_CONFIG=:4096:8` from the start of the process; LibTorch refuses products
-/// otherwise.
+/// An operation that has no such algorithm then ends the program with its name. A CPU repeats
+/// without it. On CUDA the environment must hold `CUBLAS_WORKSPACE_CONFIG=:4096:8` from the start
+/// of the process; LibTorch refuses products otherwise.
 ///
 /// # Panics
 /// If LibTorch refuses.

@@ -82,9 +82,10 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Makes `bytes` the contents of what lies at `path`.
 ///
-/// A regular file is replaced at once and keeps its mode and owner: a reader meets the old contents or the new ones.
-/// Links are followed. A pipe, a device or a descriptor (`/dev/stdout`, `/dev/fd/3`) is written to and stays what it is.
-/// A file in a folder where none can be made is written in place.
+/// A regular file is replaced at once and keeps its mode and owner: a reader meets the old contents
+/// or the new ones. Links are followed. A pipe, a device or a descriptor (`/dev/stdout`,
+/// `/dev/fd/3`) is written to and stays what it is. A file in a folder where none can be made is
+/// written in place.
 ///
 /// # Errors
 /// When it cannot be written; a regular file is as it was then.
@@ -98,12 +99,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::io(path))
 }
 
-/// Whether `path` is a pipe, a device, a socket or a descriptor of this process, and so no place in a folder.
+/// Whether `path` is a pipe, a device, a socket or a descriptor of this process, and so no place in
+/// a folder.
 pub fn is_stream(path: &Path) -> bool {
     matches!(Place::of(path), Ok(Place::Stream(_) | Place::Descriptor(_)))
 }
 
-/// Asks whether `path` can be written, without waiting for the reader of a pipe, and without changing anything.
+/// Asks whether `path` can be written, without waiting for the reader of a pipe, and without
+/// changing anything.
 ///
 /// # Errors
 /// When it cannot.
@@ -116,7 +119,8 @@ pub fn probe(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Replaces a regular file that may be written; in place where its folder does not take another one.
+/// Replaces a regular file that may be written; in place where its folder does not take another
+/// one.
 fn replace(path: &Path, old: &Metadata, bytes: &[u8]) -> io::Result<()> {
     let mut own = OpenOptions::new().write(true).open(path)?;
     match put(path, Some(old), bytes) {
@@ -134,7 +138,8 @@ fn replace(path: &Path, old: &Metadata, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Fills a temporary file, with the mode and owner of the old one where there is one, and renames it.
+/// Fills a temporary file, with the mode and owner of the old one where there is one, and renames
+/// it.
 fn put(path: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> {
     let (temporary, mut file) = temporary_beside(path)?;
     let mut fill = || {

@@ -1,4 +1,5 @@
-//! Bounds of an architecture: its tensors, and an image at each of its layers, must fit into memory.
+//! Bounds of an architecture: its tensors, and an image at each of its layers, must fit into
+//! memory.
 //!
 //! Every sum is checked before a tensor is made, so no product of a file's numbers overflows.
 

@@ -1,4 +1,5 @@
-//! The joint objective: minus log p(x), p(y|x), p(x|y) and p(x,y), weighted, from the energies of one step.
+//! The joint objective: minus log p(x), p(y|x), p(x|y) and p(x,y), weighted, from the energies of
+//! one step.
 
 use tch::{Kind, Tensor};
 
@@ -11,8 +12,8 @@ use crate::energy::marginal;
 pub struct Terms {
     /// E(x+) of data and E(x-) of synthesised images, `[B]` each; the batches may differ in size.
     pub marginal: Option<[Tensor; 2]>,
-    /// E(x+,y+) of labelled images and E(x-,y-) of chains, `[B]` each: of chains that keep their class for
-    /// p(x|y), of chains that draw it for p(x,y).
+    /// E(x+,y+) of labelled images and E(x-,y-) of chains, `[B]` each: of chains that keep their
+    /// class for p(x|y), of chains that draw it for p(x,y).
     pub pairs: Option<[Tensor; 2]>,
     /// Logits `[B,K]` and classes `[B]` (i64) of labelled images.
     pub labelled: Option<[Tensor; 2]>,
@@ -31,11 +32,13 @@ pub struct JointLoss {
     pub parts: Vec<(&'static str, Tensor)>,
 }
 
-/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + (p_x_given_y_weight + p_x_y_weight) L(x,y) + the improved-CD terms.
+/// p_x_weight L(x) + p_y_given_x_weight CE(y|x) + (p_x_given_y_weight + p_x_y_weight) L(x,y) + the
+/// improved-CD terms.
 ///
-/// L is [`MaximumLikelihood`], of the energies E(x) or E(x,y); of the two weights of L(x,y) the chains allow
-/// one. CE is the cross entropy of labelled images with smoothed labels. With the first two weights at 1 this
-/// is JEM (Grathwohl et al. 2020); with the second alone a plain classifier.
+/// L is [`MaximumLikelihood`], of the energies E(x) or E(x,y); of the two weights of L(x,y) the
+/// chains allow one. CE is the cross entropy of labelled images with smoothed labels. With the
+/// first two weights at 1 this is JEM (Grathwohl et al. 2020); with the second alone a plain
+/// classifier.
 ///
 /// With y- drawn from p(y|x-), the gradient of L(x,y) is in expectation that of L(x) plus CE, as
 /// -log p(x,y) = -log p(x) - log p(y|x) asks. With the classes of x- in the shares of the labels and kept

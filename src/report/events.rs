@@ -66,7 +66,8 @@ impl Events {
         self.record(step, &bytes_field(5, &summary))
     }
 
-    /// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one grid after `step` updates, with `captions` as [`sheet`] has them.
+    /// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as one grid after `step` updates, with `captions`
+    /// as [`sheet`] has them.
     ///
     /// # Errors
     /// Where the tensor is of another form or the file cannot be written.

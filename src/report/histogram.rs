@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 const SIZE: (u32, u32) = (1000, 480);
 /// The share of a set at each end that need not be in sight.
 const RARE: f64 = 0.02;
-/// How far beyond these shares the axis still goes, in widths of what lies between them. Of normal scores nothing is cut.
+/// How far beyond these shares the axis still goes, in widths of what lies between them. Of normal
+/// scores nothing is cut.
 const SLACK: f64 = 1.0;
 /// A set of fewer scores is shown whole.
 const FEW: usize = 8;
@@ -21,10 +22,9 @@ const NARROW: f64 = 0.04;
 /// Draws the shares of each set (a name and its scores) over common bins as the PNG `path`; the first set, the data, is
 /// filled.
 ///
-/// The axis spans all but the rarest scores of each set, which may lie far out; the legend says of each set how many lie
-/// beyond. Where the data would be
-/// a sliver of a linear axis, the scale is the inverse hyperbolic sine about their median: linear near it, logarithmic
-/// far from it.
+/// The axis spans all but the rarest scores of each set, which may lie far out; the legend says of
+/// each set how many lie beyond. Where the data would be a sliver of a linear axis, the scale is
+/// the inverse hyperbolic sine about their median: linear near it, logarithmic far from it.
 ///
 /// # Errors
 /// Where there is no set, one is empty or holds a score that is not finite, or the picture cannot be written.
@@ -60,7 +60,8 @@ pub fn histogram(series: &[(String, Vec<f64>)], title: &str, label: &str, path: 
     })
 }
 
-/// The name of a set, its peak where the axis cuts that, and how many of its scores lie beneath and above the axis.
+/// The name of a set, its peak where the axis cuts that, and how many of its scores lie beneath and
+/// above the axis.
 fn legend((series, name): (usize, &str), shares: &[f64], top: f64, [beneath, above]: [usize; 2]) -> Vec<Entry> {
     let peak = peak(shares);
     let beyond = match (beneath, above) {

@@ -84,7 +84,8 @@ impl MetricsLog {
     }
 }
 
-/// The whole lines of the log at `path`, in order; none where there is no file. A torn line is passed over.
+/// The whole lines of the log at `path`, in order; none where there is no file. A torn line is
+/// passed over.
 ///
 /// # Errors
 /// Where the file cannot be read.

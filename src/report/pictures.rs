@@ -112,8 +112,8 @@ pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
     files::write_atomic(path, &canvas(images, columns)?.png(path)?)
 }
 
-/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8 `[N,C,H,W]`), with its
-/// caption beneath the last chain, if there are `captions`.
+/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8
+/// `[N,C,H,W]`), with its caption beneath the last chain, if there are `captions`.
 ///
 /// # Errors
 /// Where the frames are of another form, or not all of the same, or the file cannot be written.

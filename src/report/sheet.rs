@@ -15,7 +15,8 @@ const LINE: u32 = 18;
 /// The size of its letters.
 const LETTERS: u32 = 12;
 
-/// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as [`grid`](super::grid) does, with a caption beneath each.
+/// Writes `images` (u8 `[N,C,H,W]`, C 1 or 3) as [`grid`](super::grid) does, with a caption beneath
+/// each.
 ///
 /// Images beyond the captions have none, and a row without any has no room for them.
 ///

@@ -146,7 +146,8 @@ pub(super) fn read<R: serde::de::DeserializeOwned>(folder: &Path, step: u64) -> 
     Ok(Sealed { experiment, contents })
 }
 
-/// The files of a checkpoint of this configuration; of weights that were trained elsewhere there are no others.
+/// The files of a checkpoint of this configuration; of weights that were trained elsewhere there
+/// are no others.
 fn implied(experiment: &Experiment, imported: bool) -> Vec<String> {
     let stems = [
         ("weights", true),
@@ -161,7 +162,8 @@ fn implied(experiment: &Experiment, imported: bool) -> Vec<String> {
     names
 }
 
-/// Refuses a manifest that names other files than the configuration implies, before any of them is opened.
+/// Refuses a manifest that names other files than the configuration implies, before any of them is
+/// opened.
 fn ensure_implied(folder: &Path, manifest: &Manifest, experiment: &Experiment, imported: bool) -> Result<()> {
     let expected = implied(experiment, imported);
     let missing = expected.iter().find(|name| !manifest.files.contains_key(*name));

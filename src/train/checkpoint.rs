@@ -62,7 +62,8 @@ pub fn write<R: Serialize>(run: &RunDir, config: &str, contents: &Contents<R>, k
     let target = folder(run, contents.step);
     let temporary = run.file(&format!("checkpoints/.step-{}", contents.step))?;
     let written = fill(&temporary, config, contents).and_then(|()| {
-        // Only a checkpoint that was gone back behind, as damaged or after a divergence, can be there already.
+        // Only a checkpoint that was gone back behind, as damaged or after a divergence, can be
+        // there already.
         if target.exists() {
             forget_best(run, contents.step)?;
             remove(run, contents.step)?;
@@ -130,13 +131,15 @@ pub fn pick<R: serde::de::DeserializeOwned>(run: &RunDir, which: Which) -> Resul
     Ok((read(&folder(run, step), step)?, Vec::new()))
 }
 
-/// The configuration that was sealed into the checkpoint of a step, where it is there and undamaged.
+/// The configuration that was sealed into the checkpoint of a step, where it is there and
+/// undamaged.
 pub fn sealed(run: &RunDir, step: u64) -> Option<Experiment> {
     let read = read::<serde_json::Value>(&folder(run, step), step);
     read.ok().map(|sealed| sealed.experiment)
 }
 
-/// Refuses a checkpoint that was made with another configuration than `experiment`, that of the run's resolved.yaml.
+/// Refuses a checkpoint that was made with another configuration than `experiment`, that of the
+/// run's resolved.yaml.
 ///
 /// # Errors
 /// Names the keys that differ; those that may change on resume can.

@@ -53,8 +53,9 @@ pub trait Observer {
     fn happened(&mut self, event: &Event) -> Result<()>;
     /// Called after each step; a validation metric that was measured comes back, by name (higher is better).
     ///
-    /// Also called before the first step of a run that goes on from a checkpoint, since a kill may have come between the
-    /// checkpoint and the call that followed it: what was recorded then is not measured again, but given back.
+    /// Also called before the first step of a run that goes on from a checkpoint, since a kill may
+    /// have come between the checkpoint and the call that followed it: what was recorded then is
+    /// not measured again, but given back.
     fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>>;
 }
 

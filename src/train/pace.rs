@@ -28,8 +28,8 @@ pub struct Pace {
     pub step: f64,
 }
 
-/// Times real steps on a state of their own, whose streams begin as the run's do and move none of them; gives data and
-/// starter back.
+/// Times real steps on a state of their own, whose streams begin as the run's do and move none of
+/// them; gives data and starter back.
 ///
 /// # Errors
 /// Where a state cannot be made, or a step cannot be run.
@@ -52,8 +52,9 @@ pub fn rehearse(
     Ok((pace, trial.data, trial.starter))
 }
 
-/// The time of a step whose chains may be long: where the whole step takes too long to be timed, what chains of one and
-/// of four steps take tells it, for each step of a chain takes as long as any other.
+/// The time of a step whose chains may be long: where the whole step takes too long to be timed,
+/// what chains of one and of four steps take tells it, for each step of a chain takes as long as
+/// any other.
 fn seconds_with_chains(trial: &mut Trainer) -> Result<f64> {
     let whole = trial.experiment.sampler.n_steps;
     if whole <= LONGEST || !trial.experiment.objective.uses_chains() {
@@ -73,7 +74,8 @@ fn seconds_with_chains(trial: &mut Trainer) -> Result<f64> {
     }
 }
 
-/// The median time of the later half of some steps: the first ones choose algorithms, and record what is replayed.
+/// The median time of the later half of some steps: the first ones choose algorithms, and record
+/// what is replayed.
 fn seconds(trial: &mut Trainer) -> Result<f64> {
     let (begun, last) = (Instant::now(), trial.experiment.objective.p_x_from);
     let before = trial.state.step < last;

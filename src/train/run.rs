@@ -16,7 +16,8 @@ const LOCK: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct RunDir {
     path: PathBuf,
-    /// The lock that this process holds, where it does: what lies at the path is its run while this file lies there.
+    /// The lock that this process holds, where it does: what lies at the path is its run while this
+    /// file lies there.
     claim: Option<Arc<File>>,
 }
 
@@ -90,7 +91,8 @@ impl RunDir {
         files::write_synced(&self.resolved(), yaml::to_text(experiment).as_bytes())
     }
 
-    /// Claims the run for this process until the last copy of the value is dropped, or the process ends.
+    /// Claims the run for this process until the last copy of the value is dropped, or the process
+    /// ends.
     ///
     /// # Errors
     /// When another process trains it, or its lock is no plain file.
@@ -126,7 +128,8 @@ impl RunDir {
         Ok(self)
     }
 
-    /// Refuses to go on where the folder at the path is no longer the run that this process has claimed.
+    /// Refuses to go on where the folder at the path is no longer the run that this process has
+    /// claimed.
     ///
     /// # Errors
     /// When it was moved, removed, or replaced by another.
@@ -157,7 +160,8 @@ impl RunDir {
         }
     }
 
-    /// A folder in the run, made where it is missing; the run's own folder, of the name "", is never made again.
+    /// A folder in the run, made where it is missing; the run's own folder, of the name "", is
+    /// never made again.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         self.ensure_own()?;
         let path = self.path.join(name);

@@ -58,7 +58,8 @@ impl Trainer {
         Ok(Self::assemble(experiment, data, starter, run, device, state))
     }
 
-    /// A trainer of what it is made of; of a run that is not claimed it is a trial that makes steps and writes nothing.
+    /// A trainer of what it is made of; of a run that is not claimed it is a trial that makes steps
+    /// and writes nothing.
     pub(super) fn assemble(
         experiment: Experiment,
         data: DataSet,
@@ -214,7 +215,8 @@ impl Trainer {
         observer.logged(&line)
     }
 
-    /// Reads the guard's flags when they are due; before something is kept or shown they are judged, but left as they are.
+    /// Reads the guard's flags when they are due; before something is kept or shown they are
+    /// judged, but left as they are.
     fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let parameters = self.state.network.parameters();

@@ -67,7 +67,8 @@ layers:
 pub const JEM: &str =
     "--set model=tiny_classifier.yaml --set objective.p_y_given_x_weight=1 --set objective.chains=with-class";
 
-/// Changes that turn the tiny experiment into one of p(x|y) and p(y|x), with chains that keep their class.
+/// Changes that turn the tiny experiment into one of p(x|y) and p(y|x), with chains that keep their
+/// class.
 pub const BY_CLASS: &str = "--set model=tiny_classifier.yaml --set objective.p_x_weight=0 --set objective.p_y_given_x_weight=1 --set objective.p_x_given_y_weight=1 --set objective.chains=by-class";
 
 impl Bench {

@@ -109,7 +109,8 @@ impl World {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// What each command made of it: nothing where it gave what was written, the error where it refused.
+    /// What each command made of it: nothing where it gave what was written, the error where it
+    /// refused.
     fn commands(&self, number: u64, site: &Site, claim: Claim) -> Vec<(&'static str, Result<Option<String>, String>)> {
         let run = site
             .run

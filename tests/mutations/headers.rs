@@ -1,8 +1,10 @@
-//! The sizes that a picture's header announces, changed as its format writes them; and notes that change no pixel.
+//! The sizes that a picture's header announces, changed as its format writes them; and notes that
+//! change no pixel.
 
 use super::plan::Dice;
 
-/// The file with another width and height in its header; `None` where the format has no room for them.
+/// The file with another width and height in its header; `None` where the format has no room for
+/// them.
 pub fn resized(extension: &str, bytes: &[u8], w: u32, h: u32) -> Option<Vec<u8>> {
     let mut out = bytes.to_vec();
     let short = |size: u32| size.min(0xffff) as u16;
@@ -74,7 +76,8 @@ fn webp(out: &mut [u8], w: u32, h: u32) -> Option<()> {
     Some(())
 }
 
-/// Width and height are the tags 256 and 257 of the first folder, in the byte order of the file's first two bytes.
+/// Width and height are the tags 256 and 257 of the first folder, in the byte order of the file's
+/// first two bytes.
 fn tiff(out: &mut [u8], w: u32, h: u32) -> Option<()> {
     let is_little = out.starts_with(b"II");
     let short = |b: &[u8]| match is_little {
@@ -103,7 +106,8 @@ fn tiff(out: &mut [u8], w: u32, h: u32) -> Option<()> {
     Some(())
 }
 
-/// The file with a note in it that a reader passes over; `None` where the format is not known to have any.
+/// The file with a note in it that a reader passes over; `None` where the format is not known to
+/// have any.
 pub fn noted(extension: &str, bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
     let n = 2 + dice.below(200);
     let mut words = dice.bytes(n);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Numbers that follow from a subject and the number of a case (splitmix64), so that a case repeats alone.
+/// Numbers that follow from a subject and the number of a case (splitmix64), so that a case repeats
+/// alone.
 pub struct Dice(u64);
 
 impl Dice {
@@ -36,7 +37,8 @@ impl Dice {
     }
 }
 
-/// The numbers to run of `all` cases: each `stride`-th and those `once` at fault, all, or the one of the environment.
+/// The numbers to run of `all` cases: each `stride`-th and those `once` at fault, all, or the one
+/// of the environment.
 pub fn numbers(all: u64, stride: usize, once: &[u64]) -> Vec<u64> {
     match std::env::var("EBM_MUTATIONS").as_deref() {
         Ok("long") => (0..all).collect(),

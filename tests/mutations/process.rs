@@ -1,11 +1,13 @@
-//! A child that is watched: how it ended, what it said, whether it took too long or too much memory.
+//! A child that is watched: how it ended, what it said, whether it took too long or too much
+//! memory.
 
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A child is ended beyond so many bytes of resident memory: LibTorch, and one picture at its bound three times over.
+/// A child is ended beyond so many bytes of resident memory: LibTorch, and one picture at its bound
+/// three times over.
 const MEMORY: u64 = 3 << 30;
 
 pub struct Ended {
@@ -16,7 +18,8 @@ pub struct Ended {
     ended: Option<String>,
 }
 
-/// Runs a command to its end, or ends it after so many seconds (a hang, not a measurement) or beyond the memory.
+/// Runs a command to its end, or ends it after so many seconds (a hang, not a measurement) or
+/// beyond the memory.
 pub fn watch(command: &mut Command, seconds: u64) -> Ended {
     let mut logs = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let [out, err] = logs.each_ref().map(|log| Stdio::from(log.try_clone().unwrap()));

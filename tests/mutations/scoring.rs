@@ -56,7 +56,8 @@ fn put(bench: &Bench, m: &Mutant) -> PathBuf {
     path
 }
 
-/// The score of each twin; different pictures must have different ones, or the comparison would see nothing.
+/// The score of each twin; different pictures must have different ones, or the comparison would see
+/// nothing.
 fn expected(bench: &Bench, twins: &Twins) -> BTreeMap<String, f64> {
     std::fs::create_dir(bench.path("twins")).unwrap();
     for (name, bytes) in &twins.0 {
@@ -80,7 +81,8 @@ fn expected(bench: &Bench, twins: &Twins) -> BTreeMap<String, f64> {
     scores
 }
 
-/// One process scores all. Where it ends as none may, each half gets one, down to the file that is at fault.
+/// One process scores all. Where it ends as none may, each half gets one, down to the file that is
+/// at fault.
 fn score_all(bench: &Bench, mutants: &[&Mutant], report: &mut Report) -> Found {
     let mut command = bench.command("score run --format jsonl");
     command.args(mutants.iter().map(|m| format!("m/{}", m.name)));
@@ -148,16 +150,17 @@ fn judge(m: &Mutant, found: &Found, expected: &BTreeMap<String, f64>) -> Result<
     }
 }
 
-/// Whether scores differ by no more than rounding: in another batch the sums run in another order. An addition of numbers
-/// below 1 is wrong by 2^-25 at most. The tiny network adds 9 times for each of 64 features, weighs them by an eighth at
-/// most, and adds them.
+/// Whether scores differ by no more than rounding: in another batch the sums run in another order.
+/// An addition of numbers below 1 is wrong by 2^-25 at most. The tiny network adds 9 times for each
+/// of 64 features, weighs them by an eighth at most, and adds them.
 fn are_equal(a: &[Option<f64>], b: &[Option<f64>]) -> bool {
     const ROUNDING: f64 = (9.0 * 64.0 / 8.0 + 64.0) / 33_554_432.0;
     let near = |(a, b): (&Option<f64>, &Option<f64>)| (a.unwrap() - b.unwrap()).abs() <= ROUNDING;
     a.len() == b.len() && a.iter().zip(b).all(near)
 }
 
-/// A folder of whole pictures and the mutant, or the stack alone, is trained on where the mutant was scored.
+/// A folder of whole pictures and the mutant, or the stack alone, is trained on where the mutant
+/// was scored.
 fn train(bench: &Bench, m: &Mutant, is_scored: bool, report: &mut Report) {
     let folder = bench.path(&format!("train-{}", m.number));
     std::fs::create_dir(&folder).unwrap();

@@ -7,7 +7,8 @@ use super::plan::Dice;
 /// The way to a node: keys and indices as text.
 pub type Way = Vec<String>;
 
-/// Numbers at the edges of their types, other types, and words that some readers of YAML take for something else.
+/// Numbers at the edges of their types, other types, and words that some readers of YAML take for
+/// something else.
 const VALUES: [&str; 42] = [
     "0",
     "-1",

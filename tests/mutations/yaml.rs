@@ -206,7 +206,8 @@ fn misread(m: &Mutant, loaded: &Loaded, path: &Path, source: &Path) -> Option<St
     }
 }
 
-/// What is wrong with an error: the file, the key and a remedy must be there once, and nothing that a terminal obeys.
+/// What is wrong with an error: the file, the key and a remedy must be there once, and nothing that
+/// a terminal obeys.
 fn ill_worded(e: &Error, path: &Path) -> Option<String> {
     let text = e.to_string();
     let fault = |what: &str| Some(format!("{what}: {text:?}"));

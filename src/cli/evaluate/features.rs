@@ -11,17 +11,19 @@ use crate::train::{self, RunDir, Weights, Which};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Features")]
 pub struct Options {
-    /// The network whose features images are compared in: own (this run's classifier), random (a fixed network that was
-    /// never trained), the folder of another run, or a TorchScript file; own for a classifier's run, else random. A
-    /// TorchScript file is a program: one whose code reads or writes files, prints, or talks to other processes is refused
+    /// The network whose features images are compared in: own (this run's classifier), random (a
+    /// fixed network that was never trained), the folder of another run, or a TorchScript file; own
+    /// for a classifier's run, else random. A TorchScript file is a program: one whose code reads
+    /// or writes files, prints, or talks to other processes is refused
     #[arg(long, value_name = "NETWORK")]
     features: Option<String>,
     /// The images that TorchScript files take: channels x height x width, such as 3x299x299 (grey is repeated to colour,
     /// sizes are changed by antialiased bilinear interpolation); 3 channels of the run's size unless given
     #[arg(long, value_name = "CxHxW")]
     feature_input: Option<Size>,
-    /// Run the code of TorchScript files without looking through it first: such a file is a program, and could then read
-    /// and write any file of yours. Only for files that you trust as you would trust a program
+    /// Run the code of TorchScript files without looking through it first: such a file is a
+    /// program, and could then read and write any file of yours. Only for files that you trust as
+    /// you would trust a program
     #[arg(long)]
     trust_features: bool,
     /// What black and white are in these images

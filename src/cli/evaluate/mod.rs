@@ -36,8 +36,8 @@ pub struct Args {
     /// What to measure; classification (of a classifier's run) and quality unless given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     parts: Vec<Part>,
-    /// Images to measure on: the test images of a set that has its own (a named one, say), else all of a folder, a .npy or
-    /// an idx stack; the run's own test images unless given
+    /// Images to measure on: the test images of a set that has its own (a named one, say), else all
+    /// of a folder, a .npy or an idx stack; the run's own test images unless given
     #[arg(long, value_name = "SET")]
     data: Option<String>,
     /// At most so many images, drawn by --seed, each class by its share; all unless given

@@ -1,4 +1,5 @@
-//! Synthesised images against data, in the features of a network, beside what chains start from and real images.
+//! Synthesised images against data, in the features of a network, beside what chains start from and
+//! real images.
 
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
@@ -25,7 +26,8 @@ pub struct Quality {
     networks: Networks,
     reference: Tensor,
     reference_words: String,
-    /// Images of data that are not the reference, as many as samples at most, and the key of their figures.
+    /// Images of data that are not the reference, as many as samples at most, and the key of their
+    /// figures.
     real: Option<(&'static str, Tensor)>,
     samples: Samples,
 }
@@ -75,7 +77,8 @@ impl Quality {
         Ok(figures)
     }
 
-    /// The classes that a network sees in images, and the network; none without a network of classes.
+    /// The classes that a network sees in images, and the network; none without a network of
+    /// classes.
     fn probabilities(&self, images: &Tensor) -> Result<(&Features, Option<Tensor>)> {
         Ok(match &self.networks.classes {
             Some(network) => (network, Some(network.of(images, BATCH)?)),

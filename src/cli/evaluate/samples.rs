@@ -30,10 +30,12 @@ pub struct Options {
     /// Steps of the chains; report.sample_steps of the run unless given, 0 from the buffer
     #[arg(long)]
     steps: Option<usize>,
-    /// Chains move by E(x,y), classes take turns, rather than by E(x); as the run's chains do unless given
+    /// Chains move by E(x,y), classes take turns, rather than by E(x); as the run's chains do
+    /// unless given
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     by_class: Option<bool>,
-    /// The images that samples are compared with; images of the other kind are compared with them as well
+    /// The images that samples are compared with; images of the other kind are compared with them
+    /// as well
     #[arg(long, value_enum, default_value_t = Reference::Test)]
     pub reference: Reference,
     #[command(flatten)]
@@ -137,8 +139,8 @@ impl Samples {
         }
     }
 
-    /// The images u8 `[N,C,H,W]`, what their chains started from, if there were any, and a name of each image's class, if
-    /// it has one.
+    /// The images u8 `[N,C,H,W]`, what their chains started from, if there were any, and a name of
+    /// each image's class, if it has one.
     pub fn make(&self, subject: &Subject) -> Result<(Tensor, Option<Tensor>, Vec<String>)> {
         let (made, captions) = match self {
             Self::Given(images, _) => return Ok((images.shallow_clone(), None, Vec::new())),

@@ -155,7 +155,8 @@ impl Subject {
         self.named.as_ref().is_none_or(data::has_own_test)
     }
 
-    /// What the images of [`test`](Self::test) are: a set without test images of its own is measured as a whole.
+    /// What the images of [`test`](Self::test) are: a set without test images of its own is
+    /// measured as a whole.
     pub fn part_word(&self) -> &'static str {
         if self.has_test_apart() { "test images" } else { "images" }
     }
@@ -215,8 +216,8 @@ impl Subject {
         self.chains(n, from, length, &Target::Any)
     }
 
-    /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where two parts ask for the
-    /// same.
+    /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where
+    /// two parts ask for the same.
     pub fn by_class(&self, n: i64, from: From, length: Length) -> Result<(Made, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
@@ -261,7 +262,8 @@ impl Subject {
     }
 }
 
-/// The images with the labels that the network gives their classes; none where it does not know one of them.
+/// The images with the labels that the network gives their classes; none where it does not know one
+/// of them.
 fn numbered(images: &Images, classes: &Classes) -> Option<Images> {
     if !classes.known {
         return (images.classes.len() == classes.len()).then(|| images.shallow_clone());

@@ -32,7 +32,8 @@ pub(in crate::data) fn fit_tensor(
     Ok(Tensor::from_data_size(&bytes, &input, Kind::Uint8))
 }
 
-/// u8 `[N,C,H,W]` brought to the shape `input`: colours on the device, another size image by image on the host.
+/// u8 `[N,C,H,W]` brought to the shape `input`: colours on the device, another size image by image
+/// on the host.
 pub(in crate::data) fn fit_stack(
     levels: &Tensor,
     input: [i64; 3],
@@ -116,7 +117,8 @@ where
     }
 }
 
-/// The largest rectangle of the proportions of `shape` that fits into `frame`, at least a pixel wide.
+/// The largest rectangle of the proportions of `shape` that fits into `frame`, at least a pixel
+/// wide.
 fn largest_inside(shape: (u32, u32), frame: (u32, u32)) -> (u32, u32) {
     let factor = f64::min(
         f64::from(frame.0) / f64::from(shape.0),
@@ -126,7 +128,8 @@ fn largest_inside(shape: (u32, u32), frame: (u32, u32)) -> (u32, u32) {
     (side(shape.0, frame.0), side(shape.1, frame.1))
 }
 
-/// Linear interpolation whose kernel widens with the scale, so that shrinking averages instead of skipping pixels.
+/// Linear interpolation whose kernel widens with the scale, so that shrinking averages instead of
+/// skipping pixels.
 fn scale<P, I>(picture: &I, (w, h): (u32, u32)) -> Buffer<P>
 where
     P: Pixel<Subpixel = u8> + 'static,
