@@ -142,7 +142,7 @@ fn files_of_an_earlier_version_mean_what_they_meant_on_balanced_classes() {
     };
     let told = train(
         "pairs",
-        "{chains: by-class, p_x_weight: 0, p_y_given_x_weight: 1, p_x_y_weight: 0.3}",
+        "{chains: by-class, p_x_weight: 0, p_y_given_x_weight: 1, p_x_y_weight: 0.3, energy_reg: 0.1}",
     );
     assert!(
         told.contains("notice: objective:") && told.contains("p_x_given_y_weight in the place"),
@@ -153,6 +153,7 @@ fn files_of_an_earlier_version_mean_what_they_meant_on_balanced_classes() {
         ["p_x_given_y_weight: 0.3"]
     );
     assert_eq!(lines(&bench.path("pairs"), "p_x_y_weight"), ["p_x_y_weight: 0.0"]);
+    assert_eq!(lines(&bench.path("pairs"), "energy_reg"), ["energy_reg: 0.0"]);
     let told = train(
         "jem",
         "{chains: by-class, p_x_weight: 0.5, p_y_given_x_weight: 1, p_x_y_weight: 0.3}",

@@ -21,6 +21,8 @@ pub(super) fn objective(root: &mut Value) -> Option<String> {
     } else if p_x_y > 0.0 {
         objective.insert("p_x_given_y_weight".into(), p_x_y.into());
         objective.insert("p_x_y_weight".into(), 0.0.into());
+        // It was inside the term of p(x) alone, which has no weight here.
+        objective.insert("energy_reg".into(), 0.0.into());
         "p_x_given_y_weight in the place of p_x_y_weight"
     } else {
         return None;
