@@ -6,7 +6,6 @@ use super::looks::Looks;
 use super::monitor::{Decider, Monitor};
 use super::progress::Progress;
 use super::results::{self, Drawn};
-use super::sample::columns;
 use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
 use crate::train::{Event, LogLine, Observer, RunDir, Trainer};
@@ -64,7 +63,7 @@ impl Console {
         let network = trainer.state().averaged(trainer.device())?;
         let n = trainer.experiment().report.images as i64;
         let Drawn { images, captions, .. } = results::from_noise(&network, trainer, n, &mut |_| ())?;
-        let wide = columns(images.size()[0]);
+        let wide = report::columns(images.size()[0]);
         if let Some(events) = &mut self.events {
             events.images(step, "samples", &images, &captions, wide)?;
         }

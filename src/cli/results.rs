@@ -5,7 +5,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::chains::Length;
 use super::progress::Progress;
-use super::sample::columns;
 use super::starts::{self, From};
 use super::stdout::outln;
 use super::synthesis::{Target, captions, synthesize};
@@ -61,7 +60,7 @@ impl Results {
             progress.say("drawing images by fresh chains ...");
             let n = experiment.report.images.max(FINAL_IMAGES) as i64;
             let Drawn { images, captions, .. } = from_noise(&network, trainer, n, &mut |k| progress.at(k))?;
-            let wide = columns(images.size()[0]);
+            let wide = report::columns(images.size()[0]);
             report::sheet(&images, &captions, wide, &run.file("samples/final.png")?)?;
         }
         progress.finish();

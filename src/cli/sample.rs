@@ -253,7 +253,7 @@ impl Form {
 /// Writes images in the form that was chosen, and the folder that they go into where it is missing.
 fn write(images: &Tensor, request: &Request, form: Form, out: &Path) -> Result<()> {
     files::create_parent(out)?;
-    let wide = request.columns.unwrap_or_else(|| columns(images.size()[0]));
+    let wide = request.columns.unwrap_or_else(|| report::columns(images.size()[0]));
     match form {
         Form::Grid | Form::Stream => report::sheet(images, &request.captions(), wide, out),
         Form::Npy => report::npy(images, out),
@@ -270,16 +270,11 @@ fn films(reels: &[Reel], frames: &[(usize, Tensor)], out: &Path) -> Result<Vec<P
         let own = reel.select(frames);
         let path = out.with_extension(reel.ends.ending());
         match reel.ends {
-            Ends::Film => report::film(&own, columns(own.first().map_or(1, |f| f.size()[0])), &path)?,
+            Ends::Film => report::film(&own, report::columns(own.first().map_or(1, |f| f.size()[0])), &path)?,
             Ends::Strip => report::strip(&own, &reel.captions(), &path)?,
             Ends::Interpolation => report::strip(&own, &[], &path)?,
         }
         paths.push(path);
     }
     Ok(paths)
-}
-
-/// Columns of a nearly square grid.
-pub fn columns(n: i64) -> usize {
-    (n as f64).sqrt().ceil().max(1.0) as usize
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
-use super::sample::columns;
 use super::score_rows::Found;
 use crate::error::{Error, Result};
 use crate::report;
@@ -71,7 +70,7 @@ impl Strangest {
         let images = Tensor::stack(&pixels, 0);
         let scores = self.kept.iter().map(|k| k.found.scores[self.by]);
         let captions: Vec<String> = (1..).zip(scores).map(|(rank, s)| caption(rank, s)).collect();
-        report::sheet(&images, &captions, columns(images.size()[0]), path)
+        report::sheet(&images, &captions, report::columns(images.size()[0]), path)
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 use super::Images;
-use super::stack::{labelled, missing, read_rows};
+use super::reading::{missing, read_rows};
+use super::stack::labelled;
 use crate::error::{Error, Result};
 
 /// Which of the two formats.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::stack::{self, Stack, head};
+use super::reading::{check_length, head};
+use super::stack::Stack;
 use crate::error::{Error, Result};
 
 /// Reads the header of a stack of u8 images, `[N,H,W]`.
@@ -21,7 +22,7 @@ pub(super) fn stack(path: &Path) -> Result<Stack> {
 /// Reads a file of u8 labels, `[N]`.
 pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
     let [count] = header::<1>(path, "labels, u8 [N]")?;
-    stack::check_length(path, 8 + count as u128)?;
+    check_length(path, 8 + count as u128)?;
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     Ok(bytes[8..].iter().map(|b| i64::from(*b)).collect())
 }

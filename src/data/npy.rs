@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::stack::{self, Stack, head};
+use super::reading::{check_length, head};
+use super::stack::Stack;
 use crate::error::{Error, Result};
 
 /// What every .npy file begins with.
@@ -103,7 +104,7 @@ pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
             ));
         }
     };
-    stack::check_length(path, header.length as u128 + count as u128 * width as u128)?;
+    check_length(path, header.length as u128 + count as u128 * width as u128)?;
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let number = |b: &[u8]| {
         let label = convert(b);

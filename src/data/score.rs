@@ -7,7 +7,8 @@ use tch::{Kind, Tensor};
 
 use super::folder::Listing;
 use super::picture;
-use super::stack::{self, StackReader};
+use super::detect::detect;
+use super::stack::StackReader;
 use crate::config::FitRule;
 use crate::error::Result;
 
@@ -92,7 +93,7 @@ impl ScoreInput {
             listing.files.into_iter().rev().for_each(|f| self.waiting.push_front(f));
             return Ok(None);
         }
-        if let Some(stack) = stack::detect(path, self.input)? {
+        if let Some(stack) = detect(path, self.input)? {
             picture::ensure_entry(path, stack.shape, self.input[1])?;
             stack.warn_if_nearly_black()?;
             self.open = Some(stack.images()?);

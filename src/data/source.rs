@@ -6,7 +6,8 @@ use tch::Device;
 
 use super::named::{self, Named};
 use super::split::SourceRecord;
-use super::stack::{self, Stack, labelled};
+use super::reading::head;
+use super::stack::{Stack, labelled};
 use super::{Images, hash, idx, npy};
 use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ pub fn dataset_at(path: &Path) -> Result<Dataset> {
         test_images: None,
         test_labels: None,
     };
-    let start = stack::head(path, 6)?;
+    let start = head(path, 6)?;
     if start.starts_with(npy::MAGIC) {
         Ok(Dataset::Npy(files))
     } else if start.starts_with(&[0, 0, 8]) {

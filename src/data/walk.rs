@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::fs::{self, FileType};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::picture;
-use super::stack::missing;
+use super::reading::{missing, special};
 use crate::error::{Error, Result};
 
 /// So many kinds are named at most where files were passed over.
@@ -85,17 +84,6 @@ impl Walk {
     /// Files that are no pictures by their names, links to folders aside.
     pub fn other_files(&self) -> impl Iterator<Item = &(PathBuf, String)> {
         self.left_out.iter().filter(|(_, kind)| kind != SEEN)
-    }
-}
-
-/// What a file that holds no bytes of its own is called.
-pub(super) fn special(kind: FileType) -> &'static str {
-    if kind.is_fifo() {
-        "FIFO"
-    } else if kind.is_socket() {
-        "socket"
-    } else {
-        "device"
     }
 }
 

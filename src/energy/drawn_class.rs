@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::classes::{joint, joint_with_gradient};
+use super::logits::{joint, joint_with_gradient};
 use super::{Energy, EnergyGrad, FrozenEnergy, Stages};
 
 /// The classes `[B]`, i64, that a draw from p(y|x) = softmax(f(x)) gives for logits `[B,K]` and

@@ -3,12 +3,14 @@
 mod classes;
 mod compose;
 mod drawn_class;
+mod logits;
 mod network;
 mod stages;
 
-pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy, joint, marginal};
+pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy};
 pub use compose::{GaussianReference, Sum, Tempered};
 pub use drawn_class::{DrawnClassEnergy, draw_classes};
+pub use logits::{joint, marginal};
 pub use network::{FrozenEnergy, LiveEnergy};
 pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::network::Mode;
+use super::mode::Mode;
 use super::plan::{Activation, Node, Op, PoolBy};
 use super::spectral::effective;
 use crate::config::Norm;

@@ -4,7 +4,8 @@ use tch::{Kind, Tensor};
 
 use super::gradient::Pass;
 use super::layout::Layout;
-use super::network::{Mode, Network, shaped};
+use super::mode::Mode;
+use super::network::{Network, shaped};
 use super::normalize::Normalizer;
 use super::plan::{Node, Plan, Weight};
 use super::{forward, spectral};
@@ -24,6 +25,18 @@ pub struct Frozen {
     tensors: Vec<Tensor>,
     /// Where each tensor comes from in the live network.
     sources: Vec<Weight>,
+}
+
+impl Network {
+    /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
+    pub fn frozen(&self, kind: Kind) -> Frozen {
+        self.frozen_in(kind, Layout::default())
+    }
+
+    /// The same in a layout of its own, which changes its speed alone.
+    pub fn frozen_in(&self, kind: Kind, layout: Layout) -> Frozen {
+        Frozen::new(self, kind, layout)
+    }
 }
 
 impl Frozen {

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::forward;
 use super::layout::Layout;
-use super::network::Mode;
+use super::mode::Mode;
 use super::plan::{Activation, Node, Op, PoolBy};
 use crate::ffi;
 

@@ -2,7 +2,7 @@
 
 use tch::Kind;
 
-use super::build::{Builder, Found, Place, shape_text};
+use super::builder::{Builder, Found, Place, shape_text};
 use super::plan::{Op, PoolBy, Slot, Spectral, Start, Weight};
 use super::size;
 use crate::config::{Conv, Init, Linear, Norm, Pool, SpectralNorm};

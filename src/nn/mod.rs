@@ -6,12 +6,14 @@
 //! `gradient.rs`.
 
 mod build;
+mod builder;
 mod forward;
 mod frozen;
 mod gradient;
 mod init;
 mod layers;
 mod layout;
+mod mode;
 mod network;
 mod normalize;
 mod plan;
@@ -24,5 +26,6 @@ mod summary;
 
 pub use frozen::Frozen;
 pub use layout::Layout;
-pub use network::{Mode, Network};
+pub use mode::Mode;
+pub use network::Network;
 pub use summary::{Row, Summary, describe, thousands};

@@ -6,23 +6,13 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::layout::Layout;
+use super::mode::Mode;
 use super::normalize::Normalizer;
 use super::plan::Plan;
-use super::{Frozen, forward, init, spectral, strict};
+use super::{forward, init, spectral, strict};
 use crate::config::{ModelConfig, Output};
 use crate::error::Result;
 use crate::rng::Stream;
-
-/// How a pass is meant; an argument of each pass, so that nothing is ever left switched on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout zeroes, batch norm uses and records the batch's statistics, spectral norm iterates.
-    Train,
-    /// As in training, but nothing is recorded: running statistics and spectral norm's vectors stay as they are.
-    TrainUnrecorded,
-    /// A fixed function of the image; no buffer changes.
-    Eval,
-}
 
 /// A network whose parameters require gradients.
 #[derive(Debug)]
@@ -179,16 +169,6 @@ impl Network {
             spectral::settle(&weight, &self.tensors);
         }
         Ok(())
-    }
-
-    /// A copy for chains and scores: evaluation mode, no gradient for any parameter, weights in `kind` (f32 or bf16).
-    pub fn frozen(&self, kind: Kind) -> Frozen {
-        self.frozen_in(kind, Layout::default())
-    }
-
-    /// The same in a layout of its own, which changes its speed alone.
-    pub fn frozen_in(&self, kind: Kind, layout: Layout) -> Frozen {
-        Frozen::new(self, kind, layout)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::build::Builder;
+use super::builder::Builder;
 use crate::config::{ModelConfig, Normalize};
 use crate::error::Result;
 

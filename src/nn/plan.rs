@@ -2,7 +2,7 @@
 
 use tch::Kind;
 
-use super::network::Mode;
+use super::mode::Mode;
 use crate::config::{Init, Norm, Output, SpectralNorm};
 
 /// A checked architecture; built by [`Plan::new`](super::build).

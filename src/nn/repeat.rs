@@ -1,6 +1,6 @@
 //! Writes out the layers of `repeat`, so that whatever follows meets plain layers only.
 
-use super::build::Builder;
+use super::builder::Builder;
 use crate::config::Layer;
 use crate::error::Result;
 

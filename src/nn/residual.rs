@@ -1,6 +1,6 @@
 //! Residual blocks, and the shortcut that has no parameters.
 
-use super::build::{Builder, Found, Place, shape_text};
+use super::builder::{Builder, Found, Place, shape_text};
 use super::plan::Op;
 use crate::config::{Residual, Subsample};
 use crate::error::Result;

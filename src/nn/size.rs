@@ -3,7 +3,7 @@
 //!
 //! Every sum is checked before a tensor is made, so no product of a file's numbers overflows.
 
-use super::build::{Builder, shape_text};
+use super::builder::{Builder, shape_text};
 use crate::error::{Error, Result};
 use crate::memory;
 

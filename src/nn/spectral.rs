@@ -8,7 +8,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::network::Mode;
+use super::mode::Mode;
 use super::plan::{Spectral, Weight};
 
 /// Iterations that a new network's random vectors get, so that evaluation is sound before the first training pass.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::build::shape_text;
+use super::builder::shape_text;
 use super::plan::{Node, Op, Plan};
 use super::size;
 use crate::config::ModelConfig;

@@ -1,6 +1,7 @@
 //! What a run leaves for people to look at: metrics, TensorBoard events, pictures, curves and tables.
 
 mod axis;
+mod canvas;
 mod confusion;
 mod curves;
 mod events;
@@ -12,6 +13,7 @@ mod pictures;
 mod plot;
 mod reliability;
 mod sheet;
+mod strip;
 mod table;
 
 pub use confusion::confusion;
@@ -21,7 +23,8 @@ pub use film::film;
 pub use histogram::histogram;
 pub use lines::lines;
 pub use metrics::{MetricsLog, read as read_metrics};
-pub use pictures::{grid, images_to_folder, npy, strip};
+pub use pictures::{columns, grid, images_to_folder, npy};
 pub use reliability::{Bin, reliability};
 pub use sheet::sheet;
+pub use strip::strip;
 pub use table::table;

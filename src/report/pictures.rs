@@ -1,12 +1,10 @@
-//! Images as files: a grid, a strip of chains over time, one file an image, a NumPy stack.
+//! Images as files: a grid, one file an image, a NumPy stack.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use tch::{Device, Kind, Tensor};
 
-use super::sheet::sheet;
+use super::canvas::Canvas;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -16,47 +14,6 @@ const CELL: i64 = 96;
 pub(super) const GAP: i64 = 4;
 /// Brightness of the gaps.
 pub(super) const GROUND: i64 = 255;
-
-/// Pixels in rows, grey or RGB.
-pub(super) struct Canvas {
-    pub width: u32,
-    pub height: u32,
-    pub channels: usize,
-    pub bytes: Vec<u8>,
-}
-
-impl Canvas {
-    /// Of u8 `[C,H,W]`.
-    pub fn of(chw: &Tensor) -> Result<Self> {
-        let (c, h, w) = chw.size3()?;
-        let hwc = chw.permute([1, 2, 0]).contiguous();
-        Ok(Self {
-            width: w as u32,
-            height: h as u32,
-            channels: c as usize,
-            bytes: Vec::try_from(hwc.view(-1))?,
-        })
-    }
-
-    /// The canvas as a PNG; `path` is named where that fails.
-    pub fn png(&self, path: &Path) -> Result<Vec<u8>> {
-        let colour = match self.channels {
-            1 => ExtendedColorType::L8,
-            _ => ExtendedColorType::Rgb8,
-        };
-        let mut out = Cursor::new(Vec::new());
-        PngEncoder::new(&mut out)
-            .write_image(&self.bytes, self.width, self.height, colour)
-            .map_err(|e| {
-                Error::file(
-                    path,
-                    format!("the picture cannot be encoded: {e}"),
-                    "write fewer images",
-                )
-            })?;
-        Ok(out.into_inner())
-    }
-}
 
 /// The images side by side, enlarged, `columns` in a row.
 pub(super) fn canvas(images: &Tensor, columns: usize) -> Result<Canvas> {
@@ -112,22 +69,6 @@ pub fn grid(images: &Tensor, columns: usize, path: &Path) -> Result<()> {
     files::write_atomic(path, &canvas(images, columns)?.png(path)?)
 }
 
-/// Writes chains over time as one PNG: a row is a chain, a column is one of `frames` (each u8
-/// `[N,C,H,W]`), with its caption beneath the last chain, if there are `captions`.
-///
-/// # Errors
-/// Where the frames are of another form, or not all of the same, or the file cannot be written.
-pub fn strip(frames: &[Tensor], captions: &[String], path: &Path) -> Result<()> {
-    let frames = stacked(frames, frames.len())?;
-    let [steps, chains, c, h, w] = frames.size()[..] else {
-        unreachable!("a stack of images has five dimensions")
-    };
-    let rows = frames.transpose(0, 1).contiguous().view([chains * steps, c, h, w]);
-    let mut under = vec![String::new(); ((chains - 1) * steps) as usize];
-    under.extend_from_slice(captions);
-    sheet(&rows, &under, steps as usize, path)
-}
-
 /// At most `most` of the frames, evenly, as [S,N,C,H,W] on the CPU.
 pub(super) fn stacked(frames: &[Tensor], most: usize) -> Result<Tensor> {
     let count = frames.len().min(most.max(1));
@@ -143,6 +84,11 @@ pub(super) fn stacked(frames: &[Tensor], most: usize) -> Result<Tensor> {
         ));
     }
     Ok(Tensor::stack(&chosen, 0))
+}
+
+/// Columns of a nearly square grid of `n` images.
+pub fn columns(n: i64) -> usize {
+    (n as f64).sqrt().ceil().max(1.0) as usize
 }
 
 /// Writes each of `images` (u8 `[N,C,H,W]`, C 1 or 3) as `folder`/00000.png, 00001.png, ...

@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use plotters::style::{register_font, text_anchor};
 
 use super::axis::Axis;
-use super::pictures::Canvas;
+use super::canvas::Canvas;
 use crate::error::{Error, Result};
 use crate::files;
 

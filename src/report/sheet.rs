@@ -5,7 +5,8 @@ use std::path::Path;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use tch::{Device, Kind, Tensor};
 
-use super::pictures::{self, Canvas, GAP, scale};
+use super::canvas::Canvas;
+use super::pictures::{self, GAP, scale};
 use super::plot::{self, Drawn, FINE, font};
 use crate::error::{Error, Result};
 use crate::files;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::Record;
+use super::record::Record;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::files::{self, Named};

@@ -1,6 +1,7 @@
 //! Training: the loop, its state, checkpoints, and the divergence guard.
 
 mod archive;
+mod batch;
 pub mod checkpoint;
 mod guard;
 mod labelled;
@@ -8,7 +9,7 @@ mod load;
 mod meters;
 mod observer;
 mod pace;
-mod ranges;
+mod record;
 mod recorded;
 mod run;
 mod state;
@@ -24,5 +25,6 @@ pub use meters::Meters;
 pub use observer::{Event, LogLine, Observer, Outcome};
 pub use pace::{Pace, rehearse};
 pub use run::RunDir;
-pub use state::{Record, State, Streams};
+pub use record::{Record, Streams};
+pub use state::State;
 pub use trainer::Trainer;

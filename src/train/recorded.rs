@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::step::{Batch, Synthesised};
+use super::batch::{Batch, Synthesised};
 use crate::config::{CudaGraph, ObjectiveConfig};
 use crate::ffi::cuda::{self, Graph, SideStream};
 use crate::rng;

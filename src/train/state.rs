@@ -2,54 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use super::checkpoint::Contents;
-use super::guard::{Divergence, Guard, GuardState};
-use super::labelled::{Labelled, LabelledState};
+use super::archive::Contents;
+use super::guard::{Divergence, Guard};
+use super::labelled::Labelled;
 use super::meters::{Counts, Meters};
+use super::record::{Record, Streams};
 use crate::buffer::ReplayBuffer;
 use crate::config::Experiment;
-use crate::data::{Batches, BatchesState, ClassShares, DataSet};
+use crate::data::{Batches, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
 use crate::nn::Network;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
 use crate::sampling::Starter;
-
-/// The independent sources of randomness of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Streams {
-    /// Augmentation and noise of data.
-    pub data: Stream,
-    /// Which chains are drawn and where fresh ones start.
-    pub buffer: Stream,
-    /// The noise of chains.
-    pub sampler: Stream,
-    /// Dropout of the live network.
-    pub network: Stream,
-}
-
-/// The part of the state that is not tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    pub(super) streams: Streams,
-    pub(super) batches: BatchesState,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) labelled: Option<LabelledState>,
-    pub(super) meters: u64,
-    /// Of these the steps with chains; all unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) chain_meters: Option<u64>,
-    pub(super) guard: GuardState,
-    pub(super) lr_scale: f64,
-    pub(super) divergences: Vec<Divergence>,
-    pub(super) seconds: f64,
-}
 
 /// The state of a run.
 pub struct State {

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::step::{Batch, ChainClass, Synthesised};
+use super::batch::{Batch, ChainClass, Synthesised};
 use super::trainer::Trainer;
 use crate::buffer::ReplayBuffer;
 use crate::config::{Statistics, TrainPrecision};

@@ -9,7 +9,6 @@ use super::samples::{Options, Reference, Samples};
 use super::subject::Subject;
 use super::{Figures, Found, Measure};
 use crate::cli::progress::say;
-use crate::cli::sample::columns;
 use crate::error::{Result, shown, shown_path};
 use crate::eval::{self, Features};
 use crate::report;
@@ -167,7 +166,7 @@ impl Measure for Quality {
         let picture = subject.out.join("samples.png");
         let drawn = samples.narrow(0, 0, samples.size()[0].min(SHOWN));
         let captions: Vec<String> = captions.into_iter().take(SHOWN as usize).collect();
-        report::sheet(&drawn, &captions, columns(drawn.size()[0]), &picture)?;
+        report::sheet(&drawn, &captions, report::columns(drawn.size()[0]), &picture)?;
         let figures = self.all(&samples, starts.as_ref())?;
         let words = format!("{}{}\n\n", self.words(&figures), shown_path(&picture));
         Ok((Figures::from_iter([("quality".to_owned(), json!(figures))]), words))

@@ -1,6 +1,6 @@
 //! Whether a BMP file is whole: as long as its header implies, or run lengths to their end.
 
-use super::whole::{Damage, Rest};
+use super::rest::{Damage, Rest};
 
 /// Checks plain pixels by their count, run lengths code by code; other kinds are for the decoder to
 /// refuse.

@@ -1,6 +1,6 @@
 //! Whether a JPEG file is whole: a decoder fills what is missing with grey, and says nothing.
 
-use super::whole::{Damage, Rest, early};
+use super::rest::{Damage, Rest, early};
 
 /// Goes from marker to marker to the end of the image, over the data of all scans.
 ///

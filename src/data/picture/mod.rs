@@ -5,6 +5,7 @@ mod bitmap;
 mod cost;
 mod fit;
 mod jpeg;
+mod rest;
 mod webp;
 mod whole;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::stack;
+use super::reading::head;
 use crate::config::FitRule;
 use crate::error::{Error, Result};
 
@@ -72,7 +73,7 @@ pub(super) fn size(path: &Path) -> Result<(i64, i64)> {
 
 /// The file's content, of which no more is read than memory is allowed.
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let bytes = stack::head(path, cost::most().saturating_add(1))?;
+    let bytes = head(path, cost::most().saturating_add(1))?;
     cost::ensure(path, "the file itself takes", bytes.len() as u128)?;
     Ok(bytes)
 }

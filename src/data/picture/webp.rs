@@ -1,6 +1,6 @@
 //! Whether a WebP file is whole: the lengths of the container, its chunks and the lossy data.
 
-use super::whole::{Damage, Rest, early};
+use super::rest::{Damage, Rest, early};
 
 /// Goes through all chunks that the container announces.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Damage> {

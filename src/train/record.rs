@@ -1,8 +1,45 @@
-//! What numbers a checkpoint's record can hold: others were not written by a run.
+//! The part of a run's state that is not tensors, and what numbers it can hold: others were not
+//! written by a run.
 
-use super::state::Record;
+use serde::{Deserialize, Serialize};
+
+use super::guard::{Divergence, GuardState};
+use super::labelled::LabelledState;
 use crate::config::Experiment;
+use crate::data::BatchesState;
 use crate::rng::Stream;
+
+/// The independent sources of randomness of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    /// Augmentation and noise of data.
+    pub data: Stream,
+    /// Which chains are drawn and where fresh ones start.
+    pub buffer: Stream,
+    /// The noise of chains.
+    pub sampler: Stream,
+    /// Dropout of the live network.
+    pub network: Stream,
+}
+
+/// The part of the state that is not tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    pub(super) streams: Streams,
+    pub(super) batches: BatchesState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) labelled: Option<LabelledState>,
+    pub(super) meters: u64,
+    /// Of these the steps with chains; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) chain_meters: Option<u64>,
+    pub(super) guard: GuardState,
+    pub(super) lr_scale: f64,
+    pub(super) divergences: Vec<Divergence>,
+    pub(super) seconds: f64,
+}
 
 impl Record {
     /// Checks every number of the record of a checkpoint of `step`.

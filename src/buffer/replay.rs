@@ -1,0 +1,305 @@
+//! Chains that persist from one training step to the next, on the device.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use tch::{Device, Kind, Tensor};
+
+use super::slots::SlotClasses;
+use crate::config::{BufferConfig, Replacement, Storage};
+use crate::data;
+use crate::error::Result;
+use crate::files::{self, Named};
+use crate::rng::Stream;
+
+/// The name of the slots' classes in a checkpoint.
+const CLASSES: &str = "classes";
+
+/// Chains kept on the device (Tieleman 2008), some of which start afresh when they are drawn (Du &
+/// Mordatch 2019).
+///
+/// Neither drawing nor storing reads anything back from the device.
+#[derive(Debug)]
+pub struct ReplayBuffer {
+    cfg: BufferConfig,
+    /// `[S,C,H,W]`, f32, or u8 for 256 levels of [-1, 1].
+    pub(super) chains: Tensor,
+    /// Steps of each chain since it started, `[S]`, i64.
+    pub(super) age: Tensor,
+    /// How often each chain was drawn since it started, `[S]`, i64.
+    reuse: Tensor,
+    /// Chains stored so far; what reservoir sampling counts.
+    stored: i64,
+    /// The classes of slots, where each slot keeps to one.
+    pub(super) classes: Option<SlotClasses>,
+}
+
+/// Chains to run.
+#[derive(Debug)]
+pub struct Drawn {
+    /// Where they are, `[n,C,H,W]`, f32; memory of its own.
+    pub x: Tensor,
+    /// The class that each has and keeps, `[n]`, i64, where they were drawn by class.
+    pub classes: Option<Tensor>,
+    /// What [`ReplayBuffer::put`] needs to take them back.
+    pub origin: Origin,
+}
+
+/// Where drawn chains came from and what they have behind them.
+#[derive(Debug)]
+pub struct Origin {
+    /// Their slots, `[n]`, i64, each one different.
+    pub slots: Tensor,
+    /// How many start afresh: the last ones of the batch.
+    pub fresh: i64,
+    /// Steps since they started, `[n]`, i64; 0 for fresh ones.
+    pub age: Tensor,
+    /// How often they were drawn since they started, this time included, `[n]`, i64; 0 for fresh
+    /// ones.
+    pub reuse: Tensor,
+}
+
+/// Means and maxima over all slots, `[]` each, f32, on the device.
+#[derive(Debug)]
+pub struct BufferStats {
+    /// Mean number of steps since a chain started.
+    pub mean_age: Tensor,
+    /// Steps of the oldest chain.
+    pub max_age: Tensor,
+    /// Mean number of times that a chain was drawn since it started.
+    pub mean_reuse: Tensor,
+    /// Draws of the chain that was drawn most.
+    pub max_reuse: Tensor,
+}
+
+impl ReplayBuffer {
+    /// A buffer that holds the starting points `initial`, `[S,C,H,W]`, f32, one a slot.
+    ///
+    /// # Panics
+    /// If there are not `cfg.size` of them.
+    pub fn new(cfg: &BufferConfig, initial: Tensor, rng: &mut Stream) -> Self {
+        let size = cfg.size as i64;
+        assert_eq!(initial.size()[0], size, "a buffer starts with a chain in every slot");
+        let counts = || Tensor::zeros(size, (Kind::Int64, initial.device()));
+        let (age, reuse) = (counts(), counts());
+        let chains = match cfg.storage {
+            Storage::F32 => initial.detach().copy(),
+            Storage::U8 => to_levels(&initial, rng),
+        };
+        Self {
+            cfg: cfg.clone(),
+            chains,
+            age,
+            reuse,
+            stored: 0,
+            classes: None,
+        }
+    }
+
+    /// How many chains it holds.
+    pub fn len(&self) -> i64 {
+        self.chains.size()[0]
+    }
+
+    /// Whether it holds none; a checked configuration never makes one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Draws `n` chains from distinct slots; each starts afresh with probability `reinit_prob`,
+    /// from what `fresh` gives when it is asked for so many; the others are changed at random
+    /// first, where the configuration says so.
+    ///
+    /// Slots come in random order, so the fresh ones can stand at the end of the batch.
+    ///
+    /// # Errors
+    /// Those of `fresh`.
+    ///
+    /// # Panics
+    /// If `n` is more than there are slots.
+    pub fn draw(
+        &self,
+        n: i64,
+        fresh: impl FnOnce(i64, &mut Stream) -> Result<Tensor>,
+        rng: &mut Stream,
+    ) -> Result<Drawn> {
+        assert!(n <= self.len(), "a draw of {n} from {} slots", self.len());
+        let slots = rng.permutation(self.len(), self.device()).narrow(0, 0, n).copy();
+        let afresh = self.count_afresh(n, rng);
+        self.take(slots, afresh, None, |rng| fresh(afresh, rng), rng)
+    }
+
+    /// How many of `n` chains start afresh.
+    pub(super) fn count_afresh(&self, n: i64, rng: &mut Stream) -> i64 {
+        let mut host = rng.host();
+        (0..n).filter(|_| host.random_bool(self.cfg.reinit_prob)).count() as i64
+    }
+
+    /// The chains of `slots`, the last `afresh` of them started anew.
+    pub(super) fn take(
+        &self,
+        slots: Tensor,
+        afresh: i64,
+        classes: Option<Tensor>,
+        fresh: impl FnOnce(&mut Stream) -> Result<Tensor>,
+        rng: &mut Stream,
+    ) -> Result<Drawn> {
+        let kept = slots.narrow(0, 0, slots.size()[0] - afresh);
+        let mut x = from_storage(&self.chains.index_select(0, &kept));
+        if let Some(changes) = &self.cfg.augment {
+            x = data::replay_augment(&x, changes, rng);
+        }
+        if afresh > 0 {
+            x = Tensor::cat(&[x, fresh(rng)?.detach()], 0);
+        }
+        let none = Tensor::zeros(afresh, (Kind::Int64, self.device()));
+        let age = Tensor::cat(&[&self.age.index_select(0, &kept), &none], 0);
+        let reuse = Tensor::cat(&[self.reuse.index_select(0, &kept) + 1, none], 0);
+        let origin = Origin {
+            slots,
+            fresh: afresh,
+            age,
+            reuse,
+        };
+        Ok(Drawn { x, classes, origin })
+    }
+
+    /// Takes chains back after `n_steps` more steps: into their own slots, or into random ones, as
+    /// the configuration has it.
+    pub fn put(&mut self, origin: &Origin, x: &Tensor, n_steps: usize, rng: &mut Stream) {
+        let _guard = tch::no_grad_guard();
+        let x = match self.cfg.storage {
+            Storage::F32 => x.detach(),
+            Storage::U8 => to_levels(x, rng),
+        };
+        let age = &origin.age + n_steps as i64;
+        let n = x.size()[0];
+        match self.cfg.replacement {
+            Replacement::InPlace => self.write(&origin.slots, &x, &age, &origin.reuse),
+            Replacement::Reservoir => {
+                let (rows, slots) = self.reservoir(n, rng);
+                // Without blocking: the numbers are taken along with the copy's launch, and nobody
+                // waits for the device.
+                let to_device = |v: &[i64]| Tensor::from_slice(v).to_device_(self.device(), Kind::Int64, true, false);
+                let (rows, slots) = (to_device(&rows), to_device(&slots));
+                let rows_of = |t: &Tensor| t.index_select(0, &rows);
+                self.write(&slots, &rows_of(&x), &rows_of(&age), &rows_of(&origin.reuse));
+            }
+        }
+        self.stored += n;
+    }
+
+    fn write(&mut self, slots: &Tensor, x: &Tensor, age: &Tensor, reuse: &Tensor) {
+        let _ = self.chains.index_copy_(0, slots, x);
+        let _ = self.age.index_copy_(0, slots, age);
+        let _ = self.reuse.index_copy_(0, slots, reuse);
+    }
+
+    /// Which rows of a batch of `n` go into which slots, so that the buffer is at any time a
+    /// uniform sample of all chains ever stored (algorithm R, Vitter 1985); until it is full, every
+    /// chain gets the next slot.
+    ///
+    /// A row whose slot a later row of the batch takes is left out, as if the later one had
+    /// overwritten it.
+    fn reservoir(&self, n: i64, rng: &mut Stream) -> (Vec<i64>, Vec<i64>) {
+        let mut host = rng.host();
+        let mut row_of_slot = BTreeMap::new();
+        for row in 0..n {
+            let before = self.stored + row;
+            let slot = if before < self.len() {
+                before
+            } else {
+                host.random_range(0..=before)
+            };
+            if slot < self.len() {
+                row_of_slot.insert(slot, row);
+            }
+        }
+        row_of_slot.into_iter().map(|(slot, row)| (row, slot)).unzip()
+    }
+
+    /// How long chains have run and how often they were drawn.
+    pub fn stats(&self) -> BufferStats {
+        let max = |t: &Tensor| t.max().to_kind(Kind::Float);
+        BufferStats {
+            mean_age: self.age.mean(Kind::Float),
+            max_age: max(&self.age),
+            mean_reuse: self.reuse.mean(Kind::Float),
+            max_reuse: max(&self.reuse),
+        }
+    }
+
+    /// All chains in the order of their slots, `[S,C,H,W]`, f32.
+    pub fn all(&self) -> Tensor {
+        from_storage(&self.chains)
+    }
+
+    /// `n` different chains at random, `[n,C,H,W]`, f32, to look at or to start from; the buffer
+    /// does not change.
+    pub fn peek(&self, n: i64, rng: &mut Stream) -> Tensor {
+        let slots = rng.permutation(self.len(), self.device());
+        let slots = slots.narrow(0, 0, n.min(self.len()));
+        from_storage(&self.chains.index_select(0, &slots))
+    }
+
+    /// Everything that a checkpoint needs, by name; the tensors are the buffer's own memory.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let stored = Tensor::from_slice(&[self.stored]);
+        let classes = self.classes.as_ref().map(SlotClasses::of_slots);
+        let named = [
+            ("chains", Some(self.chains.shallow_clone())),
+            ("age", Some(self.age.shallow_clone())),
+            ("reuse", Some(self.reuse.shallow_clone())),
+            ("stored", Some(stored)),
+            (CLASSES, classes),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(name, t)| Some((name.to_owned(), t?)))
+            .collect()
+    }
+
+    /// Takes over a saved state; `place` names it in errors.
+    ///
+    /// Earlier versions saved no classes of slots, and split the slots evenly.
+    ///
+    /// # Errors
+    /// When names, shapes or kinds differ, or a chain is not finite; nothing was copied then.
+    pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
+        let mut expected = self.state();
+        if !named.contains_key(CLASSES) {
+            expected.retain(|(name, _)| name != CLASSES);
+        }
+        files::check_same(&expected, named, place)?;
+        files::ensure_finite(named, &format!("{place}, the replay buffer"))?;
+        let _guard = tch::no_grad_guard();
+        self.load_classes(named.get(CLASSES))?;
+        self.chains.copy_(&named["chains"]);
+        self.age.copy_(&named["age"]);
+        self.reuse.copy_(&named["reuse"]);
+        self.stored = named["stored"].int64_value(&[0]);
+        Ok(())
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.chains.device()
+    }
+}
+
+/// Rounds [-1, 1] to one of 256 levels at random, so that the mean is kept; what lies outside goes
+/// to the ends.
+fn to_levels(x: &Tensor, rng: &mut Stream) -> Tensor {
+    let mut dither = Tensor::empty(x.size(), (Kind::Float, x.device()));
+    rng.uniform_(&mut dither, 0.0, 1.0);
+    let mut level = (x.detach() + 1.0).g_mul_scalar_(127.5);
+    let _ = level.g_add_(&dither).floor_().clamp_(0.0, 255.0);
+    level.to_kind(Kind::Uint8)
+}
+
+/// Chains as f32, whatever they are stored as.
+pub(super) fn from_storage(chains: &Tensor) -> Tensor {
+    match chains.kind() {
+        Kind::Uint8 => data::to_unit(chains),
+        _ => chains.shallow_clone(),
+    }
+}
