@@ -37,7 +37,8 @@ fn copy(from: &Path, to: &Path) {
 /// The third column of a CSV, the energy, without its header.
 fn energies(csv: &str) -> Vec<f64> {
     let rows = csv.lines().skip(1);
-    rows.map(|row| row.split(',').nth(2).unwrap().parse().unwrap()).collect()
+    rows.map(|row| row.split(',').nth(2).unwrap().parse().unwrap())
+        .collect()
 }
 
 /// The lines of a log that have a loss.

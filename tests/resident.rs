@@ -10,7 +10,7 @@ use ebm::config::Experiment;
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, Starter, run_chain};
-use ebm::train::{Event, LogLine, Observer, RunDir, State, Trainer};
+use ebm::train::{Observer, RunDir, State, Trainer};
 use ebm::{data, ffi};
 use tch::{Device, Kind, Tensor};
 
@@ -46,15 +46,6 @@ struct Notes<F> {
 impl<F: Fn() -> u64> Observer for Notes<F> {
     fn stepped(&mut self, _: u64) {
         self.notes.push((self.number)());
-    }
-    fn logged(&mut self, _: &LogLine) -> ebm::Result<()> {
-        Ok(())
-    }
-    fn happened(&mut self, _: &Event) -> ebm::Result<()> {
-        Ok(())
-    }
-    fn inspect(&mut self, _: &Trainer) -> ebm::Result<Option<(String, f64)>> {
-        Ok(None)
     }
 }
 

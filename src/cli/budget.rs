@@ -7,14 +7,13 @@ use tch::Device;
 
 use super::form;
 use super::progress::say;
-use super::results::FINAL_IMAGES;
 use crate::config::{Experiment, yaml};
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::nn::{Network, thousands};
 use crate::rng::Stream;
 use crate::sampling::Starter;
-use crate::train::{self, Pace, RunDir};
+use crate::train::{self, FINAL_IMAGES, Pace, RunDir};
 
 /// The record in the folder of a run whose steps were found from minutes.
 pub const FILE: &str = "budget.json";

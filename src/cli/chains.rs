@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{Experiment, yaml};
 use crate::error::{Error, Result};
+use crate::sampling::Length;
 
 /// How chains of a command differ from those of the run.
 #[derive(clap::Args)]
@@ -20,37 +21,6 @@ pub struct Options {
     /// So many further steps without noise, at the last step's size, after those of the chains
     #[arg(long, value_name = "K", default_value_t = 0)]
     final_steps: usize,
-}
-
-/// How long chains are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length {
-    /// Steps with the sampler's noise.
-    pub steps: usize,
-    /// Further steps without noise.
-    pub quiet: usize,
-}
-
-impl Length {
-    /// Chains of `steps`, all with noise.
-    pub fn of(steps: usize) -> Self {
-        Self { steps, quiet: 0 }
-    }
-
-    /// All steps.
-    pub fn whole(self) -> usize {
-        self.steps + self.quiet
-    }
-}
-
-impl std::fmt::Display for Length {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} steps", self.steps)?;
-        match self.quiet {
-            0 => Ok(()),
-            quiet => write!(f, " and {quiet} without noise"),
-        }
-    }
 }
 
 impl Options {

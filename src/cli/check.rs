@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::progress::{duration, say};
+use super::prepare::{consistent, resolve, say_notices};
+use super::progress::duration;
+use super::status::Status;
 use super::stdout::{self, outln};
-use super::{Status, budget, memory, own_data, results, train};
+use super::{budget, own_data};
 use crate::config::{Experiment, ModelConfig, yaml};
 use crate::data;
 use crate::error::{Error, Result, shown};
@@ -53,12 +55,6 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     Ok(Status::Done)
 }
 
-/// Says how a file was read, where that needs a word.
-pub fn say_notices(experiment: &Experiment) {
-    let say_one = |notice: &String| say(&format!("notice: {notice}"));
-    experiment.notices.iter().for_each(say_one);
-}
-
 /// An architecture file has no keys that an option could change.
 fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
     match sets.first() {
@@ -68,33 +64,6 @@ fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
             format!("{} is an architecture file", args.file.display()),
             "give --set with an experiment file, or edit the file",
         )),
-    }
-}
-
-/// The checks of an experiment that go beyond its own keys: the network can be built, fits the
-/// data, and fits into memory.
-pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
-    let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
-    data::check_shape(&experiment.data, experiment.model.input)?;
-    memory::ensure_experiment(experiment, &summary, file)?;
-    Ok(summary)
-}
-
-/// Puts `model.` before the key of an error in an architecture that stands inside an experiment.
-fn inside_model(error: Error) -> Error {
-    match error {
-        Error::Config {
-            file,
-            key,
-            what,
-            remedy,
-        } => Error::Config {
-            file,
-            key: format!("model.{key}"),
-            what,
-            remedy,
-        },
-        other => other,
     }
 }
 
@@ -150,7 +119,7 @@ fn print_experiment(e: &Experiment) -> Result<()> {
 
 /// Opens the data and the sets of the tables, times steps, and says what the run takes.
 fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
-    let device = train::resolve(&mut e, file)?;
+    let device = resolve(&mut e, file)?;
     let data = data::open(&e.data, e.model.input, device)?;
     outln!(
         "data: {} training, {} validation, {} test images",
@@ -158,7 +127,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         data.validation.len(),
         data.test.len()
     )?;
-    results::ensure_outside(&e, device)?;
+    crate::train::ensure_outside(&e, device)?;
     let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
     let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
     drop(data);

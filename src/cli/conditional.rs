@@ -8,9 +8,9 @@ use tch::{Device, Tensor};
 use super::classes::{Classes, repeated};
 use super::outputs::ensure_writable;
 use super::referee::{Referee, Views};
-use super::synthesis::{Target, captions};
 use crate::error::Result;
 use crate::files;
+use crate::sampling::{Target, captions};
 use crate::train::{RunDir, Trained};
 
 /// Images, where --classes does not say how many of each.

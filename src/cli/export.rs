@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::Status;
 use super::model::Choice;
 use super::outputs::ensure_writable;
 use super::progress::say;
+use super::status::Status;
 use crate::error::shown_path;
 use crate::files;
 use crate::train::RunDir;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::foreign;
 use super::names::{self, NameMap};
 use super::progress::say;
-use super::{Status, foreign};
+use super::status::Status;
 use crate::config::{Experiment, ModelConfig, Output, yaml};
 use crate::error::{Error, Result, shown, shown_path};
 use crate::files::{self, Named};

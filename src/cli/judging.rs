@@ -7,7 +7,6 @@ use tch::Device;
 use super::model::Choice;
 use super::own_data::{self, DATA};
 use super::progress::say;
-use super::results;
 use crate::config::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
 use crate::energy::FrozenEnergy;
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
 use crate::sampling;
-use crate::train::{RunDir, Trained};
+use crate::train::{self, RunDir, Trained};
 
 /// Images that are scored together.
 pub const BATCH: usize = 256;
@@ -90,12 +89,12 @@ impl Loaded {
     /// How other images than the run's are wanted: brought to the model's shape by the rule of the
     /// run's own data.
     pub fn wanted(&self, limit: Option<usize>, seed: u64) -> Wanted<'_> {
-        results::wanted(&self.trained.experiment, self.device, limit, seed)
+        train::wanted(&self.trained.experiment, self.device, limit, seed)
     }
 
     /// The rule by which images of a set are fitted, in words.
     pub fn fit_words(&self, dataset: &Dataset) -> String {
-        results::fit_words(&self.trained.experiment, dataset)
+        train::fit_words(&self.trained.experiment, dataset)
     }
 
     /// Refuses scores or a temperature that need logits which the network does not give; asked before data are loaded.

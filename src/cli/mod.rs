@@ -15,15 +15,14 @@ mod foreign;
 mod form;
 mod import;
 mod judging;
-mod looks;
 mod memory;
 mod model;
-mod monitor;
 mod names;
 mod ood;
 mod ood_rows;
 mod outputs;
 mod own_data;
+mod prepare;
 mod progress;
 mod referee;
 mod results;
@@ -32,9 +31,9 @@ mod score;
 mod score_rows;
 mod sets;
 mod starts;
+mod status;
 mod stdout;
 mod strangest;
-mod synthesis;
 mod threshold;
 mod train;
 mod warnings;
@@ -47,22 +46,8 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use self::progress::say;
+use self::status::Status;
 use crate::error::{Error, shown, shown_lines};
-
-/// How a command ended, as the shell sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    /// 0
-    Done,
-    /// 1: part of the work failed.
-    Failed,
-    /// 3: training diverged.
-    Diverged,
-    /// 4: an image is out of distribution.
-    OutOfDistribution,
-    /// 130: Ctrl-C.
-    Interrupted,
-}
 
 #[derive(Parser)]
 #[command(

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Tensor};
 
-use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
 use super::progress::say;
 use super::sets;
+use super::status::Status;
 use super::stdout::{self, outln};
 use crate::config::{Dataset, OodSet};
 use crate::data::{self, DataSet, Images};

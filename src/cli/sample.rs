@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
-use super::chains::{self, Length};
+use super::chains;
 use super::conditional::{Conditional, Request};
+use super::memory;
 use super::model::Choice;
 use super::outputs::ensure_writable;
 use super::progress::Progress;
 use super::starts::{From, starts};
+use super::status::Status;
 use super::stdout::{self, outln};
-use super::synthesis::{self, Target};
-use super::{Status, memory};
 use crate::error::{Error, Result, shown_path};
 use crate::rng::Stream;
+use crate::sampling::{self, Length, Target};
 use crate::train::{RunDir, Trained};
 use crate::{data, files, report};
 
@@ -114,7 +115,7 @@ fn chains(
             frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
         }
     };
-    let x = synthesis::synthesize(&trained.network, e, target, starts, length, rng, &mut watch)?;
+    let x = sampling::synthesize(&trained.network, e, target, starts, length, rng, &mut watch)?;
     progress.finish();
     Ok((data::to_u8(&x), frames))
 }
@@ -166,7 +167,7 @@ impl Reel {
         let film = args.trace.then(|| reel(Ends::Film, evenly(0, last, FRAMES)));
         let strip = args.trace.then(|| reel(Ends::Strip, by_logarithm(last, COLUMNS)));
         let between = matches!(target, Target::Between { .. });
-        let half = synthesis::halfway(length.steps);
+        let half = sampling::halfway(length.steps);
         let way = between.then(|| reel(Ends::Interpolation, evenly(half, last, COLUMNS - 1)));
         film.into_iter().chain(strip).chain(way).collect()
     }

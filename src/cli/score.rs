@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use tch::Device;
 
-use super::Status;
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
 use super::outputs::ensure_writable;
 use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
+use super::status::Status;
 use super::stdout;
 use super::strangest::{Strangest, ensure_png};
 use super::threshold::Threshold;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Status;
 use super::judging::{BATCH, Loaded, Options, number, score};
 use super::model::Choice;
 use super::progress::say;
 use super::sets;
+use super::status::Status;
 use super::stdout::outln;
 use crate::config::FitRule;
 use crate::data::{self, DataSet, Images};

@@ -7,19 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
 
 use super::budget;
-use super::check::{consistent, say_notices};
 use super::console::Console;
 use super::own_data::{self, DATA};
+use super::prepare::{resolve, say_notices};
 use super::progress::say;
-use super::results::{self, Results};
+use super::results;
+use super::status::Status;
 use super::stdout::outln;
-use super::{Status, device, environment, form};
-use crate::config::{Experiment, TrainPrecision, yaml};
+use super::{environment, form};
+use crate::config::{Experiment, yaml};
 use crate::data::{self, ClassShares, DataSet};
 use crate::error::{Error, Result, shown_path};
+use crate::ffi;
 use crate::sampling::Starter;
-use crate::train::{self, Outcome, RunDir, State, Trainer, Weights, Which, checkpoint};
-use crate::{ffi, process};
+use crate::train::{self, Outcome, Results, RunDir, State, Trainer, Weights, Which, checkpoint};
 
 /// What the guard saw, in the folder of a run that gave up.
 const DIVERGENCE: &str = "divergence.json";
@@ -92,26 +93,6 @@ fn sets(args: &Args) -> Vec<String> {
     sets
 }
 
-/// Checks what needs no data, and writes this machine's choices into the configuration.
-pub(super) fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
-    consistent(experiment, file)?;
-    let device = device::parse(&experiment.device)?;
-    if experiment.deterministic {
-        if device.is_cuda() {
-            process::repeat_products();
-        }
-        ffi::set_deterministic(true);
-    }
-    ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
-    experiment.device = device::name(device);
-    let threads = experiment
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
-    tch::set_num_threads(threads as i32);
-    experiment.threads = Some(threads);
-    Ok(device)
-}
-
 /// Refuses to go on with a run that gave up: the same steps would end in the same divergence.
 fn ensure_not_given_up(run: &RunDir) -> Result<()> {
     if !run.path().join(DIVERGENCE).exists() {
@@ -142,7 +123,7 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
 }
 
 fn show_finished(results: &Results, run: &RunDir) -> Result<()> {
-    results.print(run)?;
+    results::print(results, run)?;
     let (resolved, folder) = (shown_path(&run.resolved()), shown_path(run.path()));
     outln!(
         "This run is finished. To train it further: ebm train {resolved} --out {folder} --resume --set train.steps={}",
@@ -171,7 +152,7 @@ fn prepare(
         data.test.len(),
         experiment.device,
     ));
-    results::ensure_outside(&experiment, device)?;
+    train::ensure_outside(&experiment, device)?;
     if let Some(run) = &existing {
         own_data::ensure_same_limit(run, &data.record)?;
     }
@@ -238,7 +219,7 @@ fn say_passed_over(errors: &[Error]) {
 }
 
 fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
-    let mut console = Console::open(trainer)?;
+    let mut console = Console::new(trainer);
     let stop = interrupts()?;
     let outcome = trainer.run(&mut console, &stop.after_step);
     console.finish();
@@ -259,7 +240,7 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
         Outcome::Finished => {
             // All is saved: from here on Ctrl-C ends at once, and --resume makes the results again.
             stop.end_at_once();
-            Results::make(trainer)?.print(&run)?;
+            results::print(&trainer.results(&mut console)?, &run)?;
             Ok(Status::Done)
         }
         Outcome::Interrupted { saved } => {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 
+use super::detect::detect;
 use super::folder::Listing;
 use super::picture;
-use super::detect::detect;
 use super::stack::StackReader;
 use crate::config::FitRule;
 use crate::error::Result;

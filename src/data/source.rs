@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use super::named::{self, Named};
-use super::split::SourceRecord;
 use super::reading::head;
+use super::split::SourceRecord;
 use super::stack::{Stack, labelled};
 use super::{Images, hash, idx, npy};
 use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};

@@ -3,6 +3,7 @@
 mod classes;
 mod compose;
 mod drawn_class;
+mod finite;
 mod logits;
 mod network;
 mod stages;
@@ -10,6 +11,7 @@ mod stages;
 pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy};
 pub use compose::{GaussianReference, Sum, Tempered};
 pub use drawn_class::{DrawnClassEnergy, draw_classes};
+pub use finite::ensure_finite;
 pub use logits::{joint, marginal};
 pub use network::{FrozenEnergy, LiveEnergy};
 pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor, no_grad_guard};
 
-use super::{Score, ensure_finite};
+use super::Score;
 use crate::data;
-use crate::energy::{Energy, FrozenEnergy, energy_and_grad};
+use crate::energy::{Energy, FrozenEnergy, energy_and_grad, ensure_finite};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 

@@ -36,7 +36,7 @@ pub use judge::{Judge, Judged};
 pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, density_coverage, precision_recall};
 pub use monitor::RealImages;
 pub use ood::{OodRow, OodTable};
-pub use passes::{ensure_finite, outputs};
+pub use passes::outputs;
 pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};
 pub use robustness::{RobustCurve, RobustPoint};
 pub use scores::Score;

@@ -3,7 +3,8 @@
 use tch::{Kind, Tensor, no_grad_guard};
 
 use crate::data;
-use crate::error::{Error, Result};
+use crate::energy::ensure_finite;
+use crate::error::Result;
 
 /// What `f` gives for `images` `[N,C,H,W]`, N at least 1, u8 or f32 in [-1, 1], `batch` at a time, without gradients.
 ///
@@ -18,23 +19,6 @@ pub fn outputs(f: &dyn Fn(&Tensor) -> Result<Tensor>, images: &Tensor, batch: us
     let all = Tensor::cat(&parts, 0);
     ensure_finite(&all, "network", "gives numbers that are not finite")?;
     Ok(all)
-}
-
-/// Stops where numbers that a network made cannot be right; `what` says what is wrong with them at
-/// `place`.
-///
-/// # Errors
-/// One of them is a NaN or infinite.
-pub fn ensure_finite(numbers: &Tensor, place: &str, what: &str) -> Result<()> {
-    let bad = numbers.isfinite().logical_not().sum(Kind::Int64).f_int64_value(&[])?;
-    if bad == 0 {
-        return Ok(());
-    }
-    Err(Error::failure(
-        place,
-        format!("{what}: {bad} of {}", numbers.numel()),
-        "use another checkpoint, one of before the model diverged",
-    ))
 }
 
 fn unit(images: &Tensor) -> Tensor {

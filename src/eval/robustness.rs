@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Attack, Attacked, Defence, Norm, attack, ensure_finite};
+use super::{Attack, Attacked, Defence, Norm, attack};
 use crate::data::Images;
+use crate::energy::ensure_finite;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 

@@ -9,6 +9,7 @@ mod precision;
 mod runner;
 mod schedule;
 mod start;
+mod synthesis;
 
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
 pub use gaussians::ClassGaussians;
@@ -18,3 +19,4 @@ pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolv
 pub use runner::ChainRunner;
 pub(crate) use runner::WARM_UP;
 pub use start::Starter;
+pub use synthesis::{Length, Target, captions, captions_of, halfway, synthesize};

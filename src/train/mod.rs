@@ -1,30 +1,42 @@
-//! Training: the loop, its state, checkpoints, and the divergence guard.
+//! Training: the loop, its state, checkpoints, the divergence guard, and what is measured and drawn on the way.
 
 mod archive;
 mod batch;
 pub mod checkpoint;
+mod draws;
 mod guard;
+mod journal;
 mod labelled;
 mod load;
+mod looks;
 mod meters;
+mod monitor;
 mod observer;
 mod pace;
 mod record;
 mod recorded;
+mod results;
 mod run;
 mod state;
 mod step;
+mod tables;
 mod trainer;
 mod update;
+mod view;
 
 pub use checkpoint::Which;
+pub use draws::{Drawn, from_noise};
 pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
 pub use labelled::{Labelled, LabelledState};
 pub use load::{Trained, Weights, import, load};
 pub use meters::Meters;
-pub use observer::{Event, LogLine, Observer, Outcome};
+pub use monitor::{Decider, Monitor, Quality};
+pub use observer::{Event, LogLine, Making, Observer, Outcome};
 pub use pace::{Pace, rehearse};
-pub use run::RunDir;
 pub use record::{Record, Streams};
+pub use results::{FINAL, FINAL_IMAGES, Results};
+pub use run::RunDir;
 pub use state::State;
+pub use tables::{classification, ensure_outside, fit_words, ood_table, wanted};
 pub use trainer::Trainer;
+pub use view::View;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::guard::Divergence;
-use super::trainer::Trainer;
-use crate::error::{Error, Result};
+use super::monitor::Quality;
+use crate::error::Error;
 
 /// One line of metrics: means over the steps since the last one.
 #[derive(Debug, Clone, Serialize)]
@@ -41,23 +41,43 @@ pub enum Event {
     Notice(String),
     /// A damaged checkpoint was passed over.
     PassedOver(Error),
+    /// The quality monitor measured the run.
+    Looked {
+        /// The step.
+        step: u64,
+        /// What it found, by name.
+        quality: Quality,
+    },
 }
 
-/// Who watches a run: it writes metrics and pictures, shows progress, and judges by validation.
+/// What is made once a run is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Making {
+    /// The final grid, at a step of its chains.
+    Images {
+        /// Steps made.
+        step: u64,
+        /// Steps in all.
+        of: u64,
+    },
+    /// The energies of the out-of-distribution table.
+    Energies,
+}
+
+/// Who is told how a run goes, as a progress bar is; the run writes its own records.
 pub trait Observer {
     /// A step was made.
-    fn stepped(&mut self, step: u64);
-    /// A line of metrics is due.
-    fn logged(&mut self, line: &LogLine) -> Result<()>;
+    fn stepped(&mut self, _step: u64) {}
+    /// A line of metrics was written.
+    fn logged(&mut self, _line: &LogLine) {}
     /// Something happened.
-    fn happened(&mut self, event: &Event) -> Result<()>;
-    /// Called after each step; a validation metric that was measured comes back, by name (higher is better).
-    ///
-    /// Also called before the first step of a run that goes on from a checkpoint, since a kill may
-    /// have come between the checkpoint and the call that followed it: what was recorded then is
-    /// not measured again, but given back.
-    fn inspect(&mut self, trainer: &Trainer) -> Result<Option<(String, f64)>>;
+    fn happened(&mut self, _event: &Event) {}
+    /// Something is made of the finished run.
+    fn making(&mut self, _what: &Making) {}
 }
+
+/// Nobody.
+impl Observer for () {}
 
 /// How training ended.
 #[derive(Debug)]

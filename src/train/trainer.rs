@@ -7,11 +7,14 @@ use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Best, Sealed};
 use super::guard::Divergence;
+use super::journal::Journal;
 use super::observer::{Event, LogLine, Observer, Outcome};
-use super::recorded::StepRecorder;
-use super::run::RunDir;
 use super::record::Record;
+use super::recorded::StepRecorder;
+use super::results::Results;
+use super::run::RunDir;
 use super::state::State;
+use super::view::View;
 use crate::config::{Experiment, yaml};
 use crate::data::DataSet;
 use crate::energy::FrozenEnergy;
@@ -91,6 +94,25 @@ impl Trainer {
         }
     }
 
+    /// The run at this moment.
+    pub fn view(&self) -> View<'_> {
+        View {
+            experiment: &self.experiment,
+            data: &self.data,
+            starter: &self.starter,
+            state: &self.state,
+            device: self.device,
+        }
+    }
+
+    /// Makes the final pictures and tables of a finished run, and records them.
+    ///
+    /// # Errors
+    /// Those of [`Results::make`].
+    pub fn results(&self, observer: &mut dyn Observer) -> Result<Results> {
+        Results::make(&self.view(), &self.run, observer)
+    }
+
     /// The configuration.
     pub fn experiment(&self) -> &Experiment {
         &self.experiment
@@ -146,35 +168,40 @@ impl Trainer {
         Ok(found.is_some())
     }
 
-    /// Trains to the last step, or until `stop` is set.
+    /// Trains to the last step, or until `stop` is set; writes metrics, pictures, checkpoints and looks into the run's
+    /// folder, and tells `observer`.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or a look finds numbers that are not finite.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome> {
+        let journal = &mut Journal::open(&self.view(), &self.run, observer)?;
         self.restart_clock();
         if self.saved_at == Some(self.state.step) && self.state.step > 0 {
             // A kill may have come between this checkpoint and what follows it.
-            self.inspect(observer)?;
+            self.inspect(journal)?;
         }
         while self.state.step < self.experiment.train.steps {
             if stop.load(Ordering::SeqCst) {
-                return self.interrupted(observer);
+                return self.interrupted(journal);
             }
             let clock = Instant::now();
             self.step()?;
             let divergence = self.guarded();
             self.state.seconds += clock.elapsed().as_secs_f64();
-            observer.stepped(self.state.step);
+            journal.stepped(self.state.step);
             if let Some(notice) = self.take_notice() {
-                observer.happened(&Event::Notice(notice))?;
+                journal.happened(&Event::Notice(notice))?;
             }
             match divergence {
-                None => self.routine(observer)?,
+                None => self.routine(journal)?,
                 Some(divergence) => {
-                    if !self.roll_back(divergence, observer)? {
+                    if !self.roll_back(divergence, journal)? {
                         return Ok(Outcome::Diverged);
                     }
                 }
             }
         }
-        self.save(observer)?;
+        self.save(journal)?;
         Ok(Outcome::Finished)
     }
 
@@ -184,7 +211,7 @@ impl Trainer {
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
-    fn routine(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    fn routine(&mut self, journal: &mut Journal) -> Result<()> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let last = step == train.steps;
         let (log, save) = (
@@ -192,28 +219,28 @@ impl Trainer {
             step.is_multiple_of(train.checkpoint_every),
         );
         if log {
-            self.log(observer)?;
+            self.log(journal)?;
         }
         if save || last {
-            self.save(observer)?;
+            self.save(journal)?;
         }
         // After the checkpoint: a longer run would not have emptied the sums here.
         if last && !log {
-            self.log(observer)?;
+            self.log(journal)?;
         }
-        self.inspect(observer)
+        self.inspect(journal)
     }
 
-    fn inspect(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        match observer.inspect(self)? {
-            Some((metric, value)) => self.keep_if_best(observer, metric, value),
+    fn inspect(&mut self, journal: &mut Journal) -> Result<()> {
+        match journal.inspect(&self.view())? {
+            Some((metric, value)) => self.keep_if_best(journal, metric, value),
             None => Ok(()),
         }
     }
 
-    fn log(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    fn log(&mut self, journal: &mut Journal) -> Result<()> {
         let line = self.line();
-        observer.logged(&line)
+        journal.logged(&line)
     }
 
     /// Reads the guard's flags when they are due; before something is kept or shown they are
@@ -234,14 +261,14 @@ impl Trainer {
     }
 
     /// Goes back to the last good checkpoint with another sampler seed and a lower learning rate; false when that was tried too often.
-    fn roll_back(&mut self, divergence: Divergence, observer: &mut dyn Observer) -> Result<bool> {
+    fn roll_back(&mut self, divergence: Divergence, journal: &mut Journal) -> Result<bool> {
         let mut divergences = std::mem::take(&mut self.state.divergences);
         divergences.push(divergence.clone());
         let lr_scale = self.state.lr_scale * self.experiment.guard.lr_factor;
         let tries = divergences.len() as u32;
         if tries > self.experiment.guard.max_rollbacks {
             self.state.divergences = divergences;
-            observer.happened(&Event::GaveUp { divergence })?;
+            journal.happened(&Event::GaveUp { divergence })?;
             return Ok(false);
         }
         // What diverged again from the same checkpoint goes back behind it.
@@ -251,7 +278,7 @@ impl Trainer {
             found = checkpoint::latest(&self.run, u64::MAX)?.0;
         }
         for error in passed_over {
-            observer.happened(&Event::PassedOver(error))?;
+            journal.happened(&Event::PassedOver(error))?;
         }
         self.take(found)?;
         self.went_back_to = self.saved_at;
@@ -259,7 +286,7 @@ impl Trainer {
         self.state.divergences = divergences;
         self.state.lr_scale = lr_scale;
         self.state.streams.sampler = self.state.streams.sampler.derive(tries.into());
-        observer.happened(&Event::RolledBack {
+        journal.happened(&Event::RolledBack {
             divergence,
             to: self.state.step,
             lr_scale,
@@ -267,11 +294,11 @@ impl Trainer {
         Ok(true)
     }
 
-    fn interrupted(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+    fn interrupted(&mut self, journal: &mut Journal) -> Result<Outcome> {
         // A divergence that is not yet due for reading must not be saved as a good state.
         let good = self.is_good();
         if good {
-            self.save(observer)?;
+            self.save(journal)?;
         }
         Ok(Outcome::Interrupted { saved: good })
     }
@@ -286,7 +313,7 @@ impl Trainer {
     }
 
     /// Writes a checkpoint unless this step has one.
-    fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    fn save(&mut self, journal: &mut Journal) -> Result<()> {
         let step = self.state.step;
         if self.saved_at == Some(step) {
             return Ok(());
@@ -294,17 +321,17 @@ impl Trainer {
         let config = yaml::to_text(&self.experiment);
         checkpoint::write(&self.run, &config, &self.state.contents(), self.experiment.train.keep)?;
         self.saved_at = Some(step);
-        observer.happened(&Event::Saved { step })
+        journal.happened(&Event::Saved { step })
     }
 
-    fn keep_if_best(&mut self, observer: &mut dyn Observer, metric: String, value: f64) -> Result<()> {
+    fn keep_if_best(&mut self, journal: &mut Journal, metric: String, value: f64) -> Result<()> {
         let better =
             value.is_finite() && checkpoint::best(&self.run)?.is_none_or(|b| b.metric != metric || value > b.value);
         // A divergence that is not yet due for reading must not be kept as the best, nor as anything.
         if !better || !self.is_good() {
             return Ok(());
         }
-        self.save(observer)?;
+        self.save(journal)?;
         checkpoint::set_best(
             &self.run,
             &Best {

@@ -63,7 +63,10 @@ impl House {
             let named = file.named.iter().filter_map(|path| self.target(from, path));
             let named: BTreeSet<Module> = named.filter(|to| to != from && !to.is_empty()).collect();
             let from = shown(from);
-            named.into_iter().map(move |to| (from.clone(), shown(&to))).collect::<Vec<_>>()
+            named
+                .into_iter()
+                .map(move |to| (from.clone(), shown(&to)))
+                .collect::<Vec<_>>()
         };
         self.files.iter().filter(|(m, _)| !m.is_empty()).flat_map(targets)
     }
@@ -118,7 +121,11 @@ impl House {
             circles.insert(reach.keys().filter(|other| together(file, other)).collect::<Vec<_>>());
         }
         let inside = |circle: &Vec<&&str>| {
-            let both = |pair: &&(String, String)| [&pair.0, &pair.1].iter().all(|f| circle.iter().any(|c| **c == f.as_str()));
+            let both = |pair: &&(String, String)| {
+                [&pair.0, &pair.1]
+                    .iter()
+                    .all(|f| circle.iter().any(|c| **c == f.as_str()))
+            };
             let arrows: Vec<String> = arrows.iter().filter(both).map(|(a, b)| format!("{a} -> {b}")).collect();
             let files: Vec<&str> = circle.iter().map(|f| **f).collect();
             format!("{}: {}", files.join(", "), arrows.join(", "))
@@ -198,7 +205,8 @@ impl<'ast> Visit<'ast> for File {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.segments.len() > 1 && path.leading_colon.is_none() {
-            self.named.insert(path.segments.iter().map(|s| s.ident.to_string()).collect());
+            self.named
+                .insert(path.segments.iter().map(|s| s.ident.to_string()).collect());
         }
         visit::visit_path(self, path);
     }

@@ -1,13 +1,16 @@
 //! How often images that were synthesised for a class are taken for it.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use super::subject::Subject;
-use super::{Args, Figures, Found, Measure};
-use crate::cli::chains::Length;
+use super::part::{Found, Measure};
+use super::samples;
+use super::subject::{Figures, Subject};
 use crate::cli::referee::{Referee, Views};
 use crate::cli::starts::{self, From};
 use crate::error::Result;
+use crate::sampling::Length;
 
 /// Images to synthesise by class, and who judges them.
 pub struct Agreement {
@@ -21,17 +24,16 @@ pub struct Agreement {
 impl Agreement {
     /// # Errors
     /// When the run has no classes, or the judge does not fit.
-    pub fn new(args: &Args, subject: &Subject) -> Result<Self> {
+    pub fn new(judge: Option<&Path>, samples: &samples::Options, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts agreement")?;
         let (trained, device) = (&subject.loaded.trained, subject.loaded.device);
-        let judge = args.judge.as_deref();
         Ok(Self {
             judge: judge
                 .map(|run| Referee::open(run, trained, &classes, device))
                 .transpose()?,
             names: classes.names,
-            n: args.quality.n,
-            length: args.quality.length(subject),
+            n: samples.n,
+            length: samples.length(subject),
             start: starts::words(From::Noise, &trained.experiment.sampler.init, true),
         })
     }

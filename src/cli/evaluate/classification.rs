@@ -3,8 +3,8 @@
 use serde_json::json;
 use tch::no_grad_guard;
 
-use super::subject::Subject;
-use super::{Args, Figures, Found, Measure};
+use super::part::{Found, Measure};
+use super::subject::{Figures, Subject};
 use crate::data::{self, Images};
 use crate::error::{Result, shown_path};
 use crate::eval::Classifications;
@@ -23,12 +23,12 @@ pub struct Classified {
 impl Classified {
     /// # Errors
     /// When the run has no classes, or the images have no labels or other ones.
-    pub fn new(args: &Args, subject: &Subject) -> Result<Self> {
+    pub fn new(noise: f64, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts classification")?;
         Ok(Self {
             images: subject.labelled(&classes)?,
             names: classes.names,
-            noise: args.noise,
+            noise,
         })
     }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod classification;
 mod features;
+mod part;
 mod quality;
 mod robustness;
 mod samples;
@@ -11,47 +12,31 @@ mod subject;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use self::agreement::Agreement;
 use self::classification::Classified;
+use self::part::Measure;
 use self::quality::Quality;
 use self::robustness::Robustness;
 use self::subject::Subject;
-use super::Status;
 use super::judging::non_negative;
-use super::model::Choice;
 use super::outputs::ensure_writable;
 use super::progress::say;
+use super::status::Status;
 use super::stdout;
 use crate::error::{Result, shown_path};
 
-/// Figures by name.
-type Figures = Map<String, Value>;
-
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder of a run
-    run: PathBuf,
+    #[command(flatten)]
+    subject: subject::Options,
     /// What to measure; classification (of a classifier's run) and quality unless given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     parts: Vec<Part>,
-    /// Images to measure on: the test images of a set that has its own (a named one, say), else all
-    /// of a folder, a .npy or an idx stack; the run's own test images unless given
-    #[arg(long, value_name = "SET")]
-    data: Option<String>,
-    /// At most so many images, drawn by --seed, each class by its share; all unless given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    limit: Option<i64>,
     /// Standard deviation, in images of [-1, 1], of noise added to every image before it is classified (JEM adds 0.03)
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0, value_parser = non_negative)]
     noise: f64,
-    /// Decides every draw
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// The folder for pictures and evaluation.json; RUN/evaluate unless given
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
     /// Also write the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -62,8 +47,6 @@ pub struct Args {
     quality: samples::Options,
     #[command(flatten)]
     robustness: robustness::Options,
-    #[command(flatten)]
-    choice: Choice,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,17 +61,8 @@ enum Part {
     Agreement,
 }
 
-/// What a part found: figures, and the words that are printed once all files are written.
-type Found = (Figures, String);
-
-/// A part whose options were found to be usable.
-trait Measure {
-    /// Measures, and writes pictures.
-    fn measure(&self, subject: &Subject) -> Result<Found>;
-}
-
 pub fn run(args: &Args) -> anyhow::Result<Status> {
-    let subject = Subject::new(args)?;
+    let subject = Subject::new(&args.subject, |e| args.quality.apply(e))?;
     // Whatever can be refused is refused before anything is measured.
     let parts = parts(args, &subject);
     let prepared = parts
@@ -98,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let own = subject.out.join("evaluation.json");
     let files = [Some(&own), args.json.as_ref()];
     files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
-    let mut figures = subject.figures(args);
+    let mut figures = subject.figures(&args.subject);
     let mut words = String::new();
     for part in prepared {
         match part.measure(&subject) {
@@ -139,9 +113,9 @@ fn parts(args: &Args, subject: &Subject) -> Vec<Part> {
 
 fn prepare(part: Part, args: &Args, subject: &Subject) -> Result<Box<dyn Measure>> {
     Ok(match part {
-        Part::Classification => Box::new(Classified::new(args, subject)?),
+        Part::Classification => Box::new(Classified::new(args.noise, subject)?),
         Part::Quality => Box::new(Quality::new(&args.quality, subject)?),
-        Part::Robustness => Box::new(Robustness::new(args, subject)?),
-        Part::Agreement => Box::new(Agreement::new(args, subject)?),
+        Part::Robustness => Box::new(Robustness::new(&args.robustness, args.noise, subject)?),
+        Part::Agreement => Box::new(Agreement::new(args.judge.as_deref(), &args.quality, subject)?),
     })
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
 use super::features::Networks;
+use super::part::{Found, Measure};
 use super::samples::{Options, Reference, Samples};
-use super::subject::Subject;
-use super::{Figures, Found, Measure};
+use super::subject::{Figures, Subject};
 use crate::cli::progress::say;
 use crate::error::{Result, shown, shown_path};
 use crate::eval::{self, Features};

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::subject::Subject;
-use super::{Args, Figures, Found, Measure};
+use super::part::{Found, Measure};
+use super::subject::{Figures, Subject};
 use crate::cli::judging::positive;
 use crate::cli::progress::Progress;
 use crate::data::Images;
@@ -103,9 +103,8 @@ pub struct Robustness {
 impl Robustness {
     /// # Errors
     /// When the run has no classes, or the images have no labels or other ones.
-    pub fn new(args: &Args, subject: &Subject) -> Result<Self> {
+    pub fn new(o: &Options, noise: f64, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts robustness")?;
-        let o = &args.robustness;
         let inner = subject.loaded.trained.experiment.sampler.inner.is_some();
         if o.refine > 0 && inner && o.through == Way::Defence {
             return Err(Error::input(
@@ -131,7 +130,7 @@ impl Robustness {
             },
             refine: o.refine as usize,
             chains: i64::from(o.chains),
-            noise: args.noise,
+            noise,
         })
     }
 

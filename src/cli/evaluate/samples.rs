@@ -7,12 +7,13 @@ use tch::Tensor;
 
 use super::subject::Subject;
 use super::{features, subject::Made};
-use crate::cli::chains::{self, Length};
+use crate::cli::chains;
 use crate::cli::starts::{self, From};
-use crate::cli::synthesis::captions_of;
 use crate::config::{Chains, Experiment, FitRule};
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};
+use crate::sampling::Length;
+use crate::sampling::captions_of;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Samples")]

@@ -3,24 +3,48 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use super::{Args, Figures};
-use crate::cli::chains::Length;
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
 use crate::cli::memory;
+use crate::cli::model::Choice;
 use crate::cli::own_data;
 use crate::cli::progress::{Progress, say};
 use crate::cli::sets;
 use crate::cli::starts::{From, starts};
-use crate::cli::synthesis::{Target, synthesize};
-use crate::config::Dataset;
+use crate::config::{Dataset, Experiment};
 use crate::data::{self, DataSet, Images, Wanted};
 use crate::error::{Error, Result, shown};
 use crate::rng::Stream;
+use crate::sampling::Length;
+use crate::sampling::{Target, synthesize};
 use crate::train::RunDir;
+
+/// Figures by name.
+pub type Figures = Map<String, Value>;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// The folder of a run
+    run: PathBuf,
+    /// Images to measure on: the test images of a set that has its own (a named one, say), else all
+    /// of a folder, a .npy or an idx stack; the run's own test images unless given
+    #[arg(long, value_name = "SET")]
+    data: Option<String>,
+    /// At most so many images, drawn by --seed, each class by its share; all unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    limit: Option<i64>,
+    /// Decides every draw
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The folder for pictures and evaluation.json; RUN/evaluate unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+}
 
 /// A run and what it is measured on.
 pub struct Subject {
@@ -56,11 +80,13 @@ impl Made {
 
 impl Subject {
     /// Loads the network; images are loaded when a part asks for them.
-    pub fn new(args: &Args) -> Result<Self> {
+    ///
+    /// `change` changes the run's sampler for the chains of this evaluation.
+    pub fn new(args: &Options, change: impl FnOnce(&mut Experiment) -> Result<()>) -> Result<Self> {
         let run = RunDir::open(&args.run)?;
         let mut loaded = Loaded::new(&run, &args.choice)?;
         // Scores are of the run as it was trained: they were made ready before the sampler changes.
-        args.quality.apply(&mut loaded.trained.experiment)?;
+        change(&mut loaded.trained.experiment)?;
         let named = args.data.as_deref().map(sets::dataset).transpose()?;
         let dataset = named.as_ref().unwrap_or(&loaded.trained.experiment.data.dataset);
         Ok(Self {
@@ -78,7 +104,7 @@ impl Subject {
     }
 
     /// What was evaluated, for the record.
-    pub fn figures(&self, args: &Args) -> Figures {
+    pub fn figures(&self, args: &Options) -> Figures {
         let mut figures = Figures::new();
         figures.insert("run".into(), json!(self.run.path().display().to_string()));
         figures.insert("step".into(), json!(self.loaded.trained.step));

@@ -3,14 +3,14 @@
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-use super::results;
+use super::view::View;
+use super::{draws, tables};
 use crate::buffer::ReplayBuffer;
 use crate::config::{Chains, Experiment, Measure, OodSet};
 use crate::error::Result;
 use crate::eval::{self, Features, RealImages};
 use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
-use crate::train::Trainer;
 
 /// Validation images that distances are measured from, at most; drawn by the run's seed.
 const MOST_REAL: usize = 2000;
@@ -37,23 +37,23 @@ impl Monitor {
     ///
     /// # Errors
     /// When a measure cannot be taken, as where the model is not finite.
-    pub fn look(&mut self, trainer: &Trainer) -> Result<Quality> {
-        let e = trainer.experiment();
-        let network = trainer.state().averaged(trainer.device())?;
+    pub fn look(&mut self, view: &View) -> Result<Quality> {
+        let e = view.experiment;
+        let network = view.averaged()?;
         let frozen = network.frozen(Kind::Float);
         let mut found = Quality::new();
         if e.objective.uses_chains() {
-            self.distances(trainer, &network, &frozen, &mut found)?;
+            self.distances(view, &network, &frozen, &mut found)?;
         }
-        let validation = &trainer.data().validation;
+        let validation = &view.data.validation;
         if e.objective.uses_labels() {
-            let seen = results::classification(&network, validation)?;
+            let seen = tables::classification(&network, validation)?;
             found.extend(seen.map(|c| ("validation_accuracy", c.accuracy)));
         }
-        let table = results::ood_table(&network, trainer, validation, &[OodSet::Uniform])?;
+        let table = tables::ood_table(&network, view, validation, &[OodSet::Uniform])?;
         found.extend(table.mean_auroc().map(|value| (ALWAYS, value)));
         if !only_uniform(e) {
-            let mean = results::ood_table(&network, trainer, validation, &e.evaluate.ood)?.mean_auroc();
+            let mean = tables::ood_table(&network, view, validation, &e.evaluate.ood)?.mean_auroc();
             found.extend(mean.map(|value| ("validation_auroc", value)));
         }
         Ok(found)
@@ -61,30 +61,30 @@ impl Monitor {
 
     /// Fresh chains and chains of the buffer against validation images, beside what chains start
     /// from and training images; and how the buffer's classes stand.
-    fn distances(&mut self, trainer: &Trainer, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
-        let e = trainer.experiment();
+    fn distances(&mut self, view: &View, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
+        let e = view.experiment;
         let own = network.classes().is_some() && e.objective.uses_labels();
         let features = match own {
             true => Features::of_network(network, "the run's own classifier")?,
-            false => Features::random(e.model.input, trainer.device())?,
+            false => Features::random(e.model.input, view.device)?,
         };
         let real = RealImages::new(
             &features,
-            &trainer.data().validation.sampled(Some(MOST_REAL), e.seed)?.pixels,
+            &view.data.validation.sampled(Some(MOST_REAL), e.seed)?.pixels,
         )?;
         let n = e.evaluate.images as i64;
-        let fresh = results::from_noise(network, trainer, n, &mut |_| ())?;
+        let fresh = draws::from_noise(network, view, n, &mut |_| ())?;
         found.push(("frechet_fresh", real.distance(&fresh.images)?));
         let beside = match self.beside.take() {
             Some(known) => known,
-            None => beside(trainer, network, &real)?,
+            None => beside(view, network, &real)?,
         };
         found.extend_from_slice(&beside);
         self.beside = (!own).then_some(beside);
-        let Some(buffer) = &trainer.state().buffer else {
+        let Some(buffer) = &view.state.buffer else {
             return Ok(());
         };
-        let mut rng = Stream::new(e.seed, "monitor").derive(trainer.state().step);
+        let mut rng = Stream::new(e.seed, "monitor").derive(view.state.step);
         let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
         found.push(("frechet_buffer", real.distance(&kept)?));
         if e.objective.chains == Chains::ByClass {
@@ -96,13 +96,13 @@ impl Monitor {
 
 /// What the distance of fresh chains is to be read against: that of as many starts of chains, and
 /// of as many training images.
-fn beside(trainer: &Trainer, network: &Network, real: &RealImages) -> Result<Quality> {
-    let n = trainer.experiment().evaluate.images as i64;
-    let start = real.distance(&results::starts(network, trainer, n))?;
+fn beside(view: &View, network: &Network, real: &RealImages) -> Result<Quality> {
+    let n = view.experiment.evaluate.images as i64;
+    let start = real.distance(&draws::starts(network, view, n))?;
     let mut found = vec![("frechet_start", start)];
-    let train = &trainer.data().train;
+    let train = &view.data.train;
     if train.len() > 1 {
-        let rng = &mut Stream::new(trainer.experiment().seed, "monitor-train");
+        let rng = &mut Stream::new(view.experiment.seed, "monitor-train");
         let order = rng.permutation(train.len(), Device::Cpu);
         let some = train.select(&order.narrow(0, 0, n.min(train.len())));
         found.push(("frechet_train", real.distance(&some.pixels)?));

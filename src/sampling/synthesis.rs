@@ -2,18 +2,46 @@
 
 use tch::{Device, Tensor};
 
-use super::chains::Length;
-use super::progress::say;
+use super::{ChainOutput, ChainRunner, Langevin, chain_energy, resolve_auto};
 use crate::config::Experiment;
-use crate::energy::{Energy, FrozenEnergy};
+use crate::energy::{Energy, FrozenEnergy, ensure_finite};
 use crate::error::Result;
-use crate::eval;
 use crate::nn::Network;
 use crate::rng::Stream;
-use crate::sampling::{self, ChainOutput, ChainRunner, Langevin};
 
 /// Chains that run side by side.
 const BATCH: i64 = 250;
+
+/// How long chains are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    /// Steps with the sampler's noise.
+    pub steps: usize,
+    /// Further steps without noise.
+    pub quiet: usize,
+}
+
+impl Length {
+    /// Chains of `steps`, all with noise.
+    pub fn of(steps: usize) -> Self {
+        Self { steps, quiet: 0 }
+    }
+
+    /// All steps.
+    pub fn whole(self) -> usize {
+        self.steps + self.quiet
+    }
+}
+
+impl std::fmt::Display for Length {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} steps", self.steps)?;
+        match self.quiet {
+            0 => Ok(()),
+            quiet => write!(f, " and {quiet} without noise"),
+        }
+    }
+}
 
 /// What chains move by; classes are `[N]`, i64, one a chain.
 pub enum Target {
@@ -90,6 +118,9 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
 /// Runs a chain of this length from each start, by the energy that `target` names; `watch` is
 /// called before each batch's first step and after every step with the number of the batch's first
 /// image, the step, and the states. Returns images of the same shape.
+///
+/// # Errors
+/// Chains end in pixels that are not finite.
 pub fn synthesize(
     network: &Network,
     experiment: &Experiment,
@@ -104,8 +135,8 @@ pub fn synthesize(
     let still = kernel.without_noise();
     let mut runner = ChainRunner::new(experiment.train.cuda_graph);
     let mut resolved = sampler.clone();
-    sampling::resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
-    let energy = sampling::chain_energy(&resolved, network, kernel.temperature());
+    resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
+    let energy = chain_energy(&resolved, network, kernel.temperature());
     let mut first = 0;
     let mut ends = Vec::new();
     for start in starts.split(BATCH, 0) {
@@ -126,12 +157,9 @@ pub fn synthesize(
         ends.push(x);
         first += count;
     }
-    runner
-        .take_notice()
-        .iter()
-        .for_each(|notice| say(&format!("notice: {notice}")));
+    runner.take_notice().iter().for_each(|notice| log::info!("{notice}"));
     let x = Tensor::cat(&ends, 0);
-    eval::ensure_finite(&x, "chains", "end in pixels that are not finite")?;
+    ensure_finite(&x, "chains", "end in pixels that are not finite")?;
     Ok(x)
 }
 

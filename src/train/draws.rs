@@ -1,0 +1,52 @@
+//! Images that a run synthesises to be looked at, and what their chains start from.
+
+use tch::Tensor;
+
+use super::view::View;
+use crate::buffer::ReplayBuffer;
+use crate::config::Chains;
+use crate::data;
+use crate::error::Result;
+use crate::nn::Network;
+use crate::rng::Stream;
+use crate::sampling::{Length, Target, captions, synthesize};
+
+/// Images that chains of a run were drawn to.
+pub struct Drawn {
+    /// u8 `[N,C,H,W]`; class after class where chains have classes.
+    pub images: Tensor,
+    /// The name of each image's class; empty where chains have none.
+    pub captions: Vec<String>,
+}
+
+/// `n` images synthesised from the run's initial distribution with the given weights.
+///
+/// The run's own streams are not touched; `step` hears of each step of the chains.
+pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
+    let e = view.experiment;
+    let mut rng = Stream::new(e.seed, "report").derive(view.state.step);
+    let target = target(network, view, n);
+    let starts = view.starter.draw(n, target.first_classes(), &mut rng);
+    let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
+    let length = Length::of(e.sample_steps());
+    let x = synthesize(network, e, &target, &starts, length, &mut rng, &mut watch)?;
+    Ok(Drawn {
+        images: data::to_u8(&x),
+        captions: captions(&target, &view.data.train.classes),
+    })
+}
+
+/// What `n` chains of the run's own kind move by.
+fn target(network: &Network, view: &View, n: i64) -> Target {
+    match (view.experiment.objective.chains, network.classes()) {
+        (Chains::ByClass, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, view.device)),
+        _ => Target::Any,
+    }
+}
+
+/// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same draw every time.
+pub fn starts(network: &Network, view: &View, n: i64) -> Tensor {
+    let mut rng = Stream::new(view.experiment.seed, "starts");
+    let target = target(network, view, n);
+    data::to_u8(&view.starter.draw(n, target.first_classes(), &mut rng))
+}

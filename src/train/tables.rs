@@ -1,0 +1,83 @@
+//! How a run's network classifies images, and what it tells apart by their energies.
+
+use tch::{Device, Kind, Tensor};
+
+use super::view::View;
+use crate::config::{Dataset, Experiment, OodSet};
+use crate::data::{self, Images, Wanted};
+use crate::error::Result;
+use crate::eval::outliers::{self, OutlierSource};
+use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
+use crate::nn::Network;
+use crate::rng::Stream;
+use crate::sampling;
+
+/// Images whose energies are computed together.
+const BATCH: usize = 500;
+
+/// How labelled images are classified; none where they have no labels.
+pub fn classification(network: &Network, images: &Images) -> Result<Option<Classification>> {
+    let labels = images.labels.as_ref().filter(|_| !images.is_empty());
+    let (Some(classes), Some(labels)) = (network.classes(), labels) else {
+        return Ok(None);
+    };
+    let frozen = network.frozen(Kind::Float);
+    let mut seen = Classifications::new(classes as usize);
+    seen.add(
+        &eval::outputs(&|x| Ok(frozen.forward(x)), &images.pixels, BATCH)?,
+        labels,
+    )?;
+    seen.finish().map(Some)
+}
+
+/// AUROC of the energy between `inside` and each of `sets`.
+pub fn ood_table(network: &Network, view: &View, inside: &Images, sets: &[OodSet]) -> Result<OodTable> {
+    let e = view.experiment;
+    let frozen = sampling::score_energy(&e.sampler, network);
+    let judge = Judge::new(&frozen);
+    let rng = Stream::new(e.seed, "ood");
+    let energies = |images: &Tensor| -> Result<Tensor> {
+        let mut judged = judge.judge_all(&[Score::LogPx], images, BATCH, &mut rng.clone())?;
+        Ok(judged.scores.remove(0))
+    };
+    let inside = inside.sampled(e.evaluate.limit, e.seed)?;
+    let source = OutlierSource {
+        inside: &inside,
+        other: wanted(e, view.device, e.evaluate.limit, e.seed),
+    };
+    let row = |set: &OodSet| Ok((outliers::set_name(set), energies(&source.images(set, &rng)?)?));
+    let sets = sets.iter().map(row).collect::<Result<Vec<_>>>()?;
+    OodTable::new(&data::name(&e.data.dataset), &energies(&inside.pixels)?, &sets)
+}
+
+/// How other images are wanted for a run: brought to the model's shape by the rule of the run's own
+/// data.
+pub fn wanted(e: &Experiment, device: Device, limit: Option<usize>, seed: u64) -> Wanted<'_> {
+    Wanted {
+        root: &e.data.root,
+        input: e.model.input,
+        fit: e.data.dataset.rule(),
+        device,
+        limit,
+        seed,
+    }
+}
+
+/// The rule by which images of a set are fitted for a run, in words.
+pub fn fit_words(e: &Experiment, dataset: &Dataset) -> String {
+    let [_, h, w] = e.model.input;
+    let own = &e.data.dataset;
+    let (rule, whose) = match dataset.own_rule() {
+        Some(rule) if dataset != own => (rule, "asked for by name"),
+        _ => (own.rule(), "the run's own"),
+    };
+    format!("another size is brought to {h} x {w} by the rule `{rule}`, {whose}")
+}
+
+/// Refuses sets that a table would find missing, or unusable, only after training.
+pub fn ensure_outside(e: &Experiment, device: Device) -> Result<()> {
+    e.evaluate.ood.iter().try_for_each(|set| match set {
+        OodSet::Data(d) => data::test_images(d, &wanted(e, device, e.evaluate.limit, e.seed)).map(drop),
+        _ => Ok(()),
+    })
+}

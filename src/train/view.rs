@@ -1,0 +1,32 @@
+//! A run between two steps, as it is seen by what measures and draws.
+
+use tch::Device;
+
+use super::state::State;
+use crate::config::Experiment;
+use crate::data::DataSet;
+use crate::error::Result;
+use crate::nn::Network;
+use crate::sampling::Starter;
+
+/// What a run consists of at this moment.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The configuration.
+    pub experiment: &'a Experiment,
+    /// The images.
+    pub data: &'a DataSet,
+    /// Where fresh chains come from.
+    pub starter: &'a Starter,
+    /// Everything that changes from step to step.
+    pub state: &'a State,
+    /// Where tensors live.
+    pub device: Device,
+}
+
+impl View<'_> {
+    /// The network with its averaged weights, where an average is kept.
+    pub fn averaged(&self) -> Result<Network> {
+        self.state.averaged(self.device)
+    }
+}
