@@ -5,7 +5,7 @@
 #[path = "../tests/common/rounded.rs"]
 mod rounded;
 
-use ebm::config::StepPart::{Gradient, Noise};
+use ebm::sampling::StepPart::{Gradient, Noise};
 use rounded::RoundedGaussian;
 use tch::Kind;
 

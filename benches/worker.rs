@@ -5,12 +5,15 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ebm::config::{CudaGraph, Experiment, Layout, ModelConfig, Precision, SamplerConfig, TrainPrecision, yaml};
+use ebm::config::yaml;
 use ebm::data;
 use ebm::energy::FrozenEnergy;
+use ebm::experiment::{Experiment, TrainPrecision};
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{self, ChainRunner, Langevin, Starter};
+use ebm::sampling::{CudaGraph, Layout, Precision, SamplerConfig};
 use ebm::train::{RunDir, State, Trainer};
 use ebm::{ffi, files, process};
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ebm::buffer::ReplayBuffer;
-use ebm::config::Experiment;
 use ebm::data;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy};
+use ebm::experiment::Experiment;
 use ebm::nn::{Mode, Network};
 use ebm::objective::MaximumLikelihood;
 use ebm::optim::Optimizer;

@@ -41,6 +41,7 @@ pub mod data;
 pub mod energy;
 pub mod error;
 pub mod eval;
+pub mod experiment;
 pub mod ffi;
 pub mod files;
 pub mod memory;

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use ebm::config::{ModelConfig, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::data::{Images, to_u8};
 use ebm::energy::{Energy, FrozenEnergy, energy_and_grad_with_graph};
 use ebm::eval::{Attack, Attacked, Defence, Norm, RobustCurve, Through, attack};
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
+use ebm::sampling::SamplerConfig;
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 

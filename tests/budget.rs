@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use common::{Bench, text};
-use ebm::config::Experiment;
+use ebm::experiment::Experiment;
 
 const MINUTES: &str =
     "--set train.steps=null --set train.minutes=0.03 --set train.checkpoint_every=100000 --set report.sample_steps=1";

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ebm::buffer::ReplayBuffer;
-use ebm::config::{BufferConfig, Experiment, InitialDistribution, Replacement, Storage};
+use ebm::buffer::{BufferConfig, Replacement, Storage};
 use ebm::data::Images;
+use ebm::experiment::Experiment;
 use ebm::files::Named;
 use ebm::rng::Stream;
+use ebm::sampling::InitialDistribution;
 use ebm::sampling::Starter;
 use tch::{Device, Kind, Tensor};
 

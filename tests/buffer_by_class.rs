@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use ebm::buffer::{BufferConfig, Replacement, Storage};
 use ebm::buffer::{Drawn, ReplayBuffer};
-use ebm::config::{BufferConfig, Replacement, Storage};
 use ebm::data::ClassShares;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use common::{BY_CLASS, Bench};
-use ebm::config::Experiment;
+use ebm::experiment::Experiment;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -47,7 +47,7 @@ fn the_last_steps_keep_the_last_step_size_of_a_schedule() {
     let quick = format!("{still} {falling} --steps 0 --final-steps 4");
     assert_ne!(sampled(&bench, &quick), sampled(&bench, &slow));
     let mut kernel = experiment(&bench).sampler;
-    kernel.step_schedule = ebm::config::ChainSchedule::Linear { end: 0.25 };
+    kernel.step_schedule = ebm::sampling::ChainSchedule::Linear { end: 0.25 };
     let last = ebm::sampling::Langevin::new(&kernel, 10).without_noise();
     for k in [0, 3, 100] {
         assert_eq!((last.step_size_at(k), last.noise_scale_at(k)), (2.5, 0.0));

@@ -3,10 +3,10 @@
 mod common;
 
 use common::{Bench, CLASSIFIER};
-use ebm::config::Experiment;
 use ebm::data::to_unit;
 use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
+use ebm::experiment::Experiment;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, Starter};
 use ebm::train::{self, RunDir, Weights, Which};

@@ -6,13 +6,16 @@
 mod common;
 
 use common::Bench;
-use ebm::config::{CudaGraph, Experiment, ModelConfig, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::data;
 use ebm::energy::{Energy, FrozenEnergy};
+use ebm::experiment::Experiment;
 use ebm::ffi::cuda::{self, SyncDebug};
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{ChainOutput, ChainRunner, Kernel, Langevin, Starter, run_chain_watched};
+use ebm::sampling::{CudaGraph, SamplerConfig};
 use ebm::train::{RunDir, State, Trainer};
 use serde::de::DeserializeOwned;
 use tch::{Cuda, Device, Kind, Tensor};

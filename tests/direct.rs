@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, EnergyGrad, FrozenEnergy, energy_and_grad};
+use ebm::nn::ModelConfig;
 use ebm::nn::{Layout, Mode, Network};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};

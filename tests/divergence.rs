@@ -3,7 +3,7 @@
 mod common;
 
 use common::Bench;
-use ebm::config::GuardConfig;
+use ebm::experiment::GuardConfig;
 use ebm::train::{Cause, Divergence, Guard};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, GaussianReference, LiveEnergy, Sum, Tempered, energy_and_grad};
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
@@ -184,7 +185,7 @@ fn sign_and_reference_of_a_model_file() {
     let path = Path::new("t.yaml");
     let plain: ModelConfig = yaml::typed(yaml::parse(text, path).unwrap(), path).unwrap();
     let mut negative = plain.clone();
-    negative.output = ebm::config::Output::NegativeEnergy;
+    negative.output = ebm::nn::Output::NegativeEnergy;
     negative.reference_std = Some(0.5);
     let x = Stream::new(7, "x").normal(&[3, 1, 2, 2], Device::Cpu);
     let [a, b] = [&plain, &negative].map(|m| Network::new(m, Device::Cpu, &mut Stream::new(8, "init")).unwrap());

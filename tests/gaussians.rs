@@ -3,9 +3,9 @@
 mod common;
 
 use common::Bench;
-use ebm::config::InitialDistribution;
 use ebm::data::Images;
 use ebm::rng::Stream;
+use ebm::sampling::InitialDistribution;
 use ebm::sampling::{ClassGaussians, Starter};
 use tch::{Device, Kind, Tensor};
 

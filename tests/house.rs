@@ -6,7 +6,7 @@ mod imports;
 use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["error"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
@@ -16,6 +16,7 @@ const FLOORS: [&[&str]; 12] = [
     &["sampling", "buffer"],
     &["objective", "optim"],
     &["eval"],
+    &["experiment"],
     &["train"],
     &["cli"],
     &["main"],

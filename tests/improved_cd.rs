@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use ebm::config::{GradClip, ModelConfig, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy};
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::objective::{LEAST_DISTANCE, entropy_term, kl_term};
 use ebm::rng::Stream;
+use ebm::sampling::{GradClip, SamplerConfig};
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 

@@ -1,6 +1,6 @@
 //! The joint objective: its terms, their weights, and gradients against closed forms.
 
-use ebm::config::ObjectiveConfig;
+use ebm::objective::ObjectiveConfig;
 use ebm::objective::{JointObjective, Terms, cross_entropy};
 use tch::{Device, Kind, Tensor};
 

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::Bench;
-use ebm::config::{Experiment, yaml};
+use ebm::config::yaml;
+use ebm::experiment::Experiment;
 use serde_yaml::Value;
 
 const README: &str = include_str!("../README.md");

@@ -4,12 +4,12 @@
 //! values a mean has the standard error s / sqrt(n), and a variance of normal values v sqrt(2 / n); five of them are
 //! allowed, which chance exceeds once in two million.
 
-use ebm::config::{
-    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, SamplerConfig, StepPart,
-};
 use ebm::energy::{Energy, FrozenEnergy, Sum, Tempered};
 use ebm::nn::Network;
 use ebm::rng::Stream;
+use ebm::sampling::{
+    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, SamplerConfig, StepPart,
+};
 use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, run_chain, run_chain_watched};
 use tch::{Device, Kind, Tensor};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ebm::config::{Init, ModelConfig, yaml};
+use ebm::config::yaml;
+use ebm::nn::{Init, ModelConfig};
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use ebm::{Error, Result};

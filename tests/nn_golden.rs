@@ -5,7 +5,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use serde::Deserialize;

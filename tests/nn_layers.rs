@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ebm::Error;
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use tch::{Device, IndexOp, Kind, Tensor};
@@ -158,7 +159,7 @@ fn images_are_normalised_before_the_first_layer() {
 fn the_first_layer_and_the_rest_are_the_whole_in_each_precision() {
     let list = "[{conv: {out: 4, kernel: 3}}, relu, {batch_norm: {}}, flatten, {linear: {out: 3}}]";
     let mut config = normalized(list);
-    config.output = ebm::config::Output::Logits;
+    config.output = ebm::nn::Output::Logits;
     let net = network(&config);
     assert_eq!(names(&net)[..2], ["0.weight", "0.bias"], "normalising shifts no name");
     let x = images(&[4, 3, 6, 6]);

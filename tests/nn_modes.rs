@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use common::{Bench, text};
-use ebm::config::{Experiment, yaml};
+use ebm::config::yaml;
+use ebm::experiment::Experiment;
 use ebm::files::{self, Named};
 use ebm::train::RunDir;
 use ebm::train::checkpoint::{self, Contents};

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use ebm::config::{ObjectiveConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, LiveEnergy};
 use ebm::nn::{Mode, Network};
 use ebm::objective::MaximumLikelihood;
+use ebm::objective::ObjectiveConfig;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ebm::config::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
+use ebm::optim::{Algorithm, LrSchedule, OptimizerConfig, ParamClip, SamConfig};
 use ebm::optim::{Ema, Optimizer, Sam, Schedule};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use ebm::config::{Dataset, FitRule, OodSet};
 use ebm::data::{self, Images, ScoreInput, Wanted, to_u8, to_unit};
+use ebm::data::{Dataset, FitRule};
+use ebm::eval::OodSet;
 use ebm::eval::outliers::*;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};

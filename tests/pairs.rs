@@ -3,12 +3,15 @@
 
 use std::path::Path;
 
-use ebm::config::{Chains, ModelConfig, ObjectiveConfig, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::data::ClassShares;
 use ebm::energy::{FrozenEnergy, LiveEnergy, draw_classes, marginal};
+use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network};
+use ebm::objective::{Chains, ObjectiveConfig};
 use ebm::objective::{JointObjective, Terms};
 use ebm::rng::Stream;
+use ebm::sampling::SamplerConfig;
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 

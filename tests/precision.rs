@@ -5,10 +5,11 @@ mod common;
 use std::path::Path;
 
 use common::Bench;
-use ebm::config::{Layout, Precision, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, chain_energy, resolve_auto, run_chain};
+use ebm::sampling::{Layout, Precision, SamplerConfig};
 use tch::{Device, Kind, Tensor};
 
 fn sampler(more: &str) -> SamplerConfig {

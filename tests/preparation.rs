@@ -217,7 +217,7 @@ fn the_recipes_for_own_pictures_hold_validation_images_out() {
         (recipe, "mine.yaml"),
         (include_str!("../experiments/folder.yaml"), "experiments/folder.yaml"),
     ] {
-        let e = ebm::config::Experiment::from_text(text, Path::new(file), &[]).unwrap();
+        let e = ebm::experiment::Experiment::from_text(text, Path::new(file), &[]).unwrap();
         assert!(e.data.validation > 0, "{file}");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use ebm::config::{GradClip, ModelConfig, SamplerConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, Stages, Tempered, energy_and_grad, staged_energy_and_grad};
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
+use ebm::sampling::{GradClip, SamplerConfig};
 use ebm::sampling::{Langevin, run_chain};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -265,7 +267,7 @@ fn a_reference_and_inner_steps_are_refused_together() {
              sampler: {{n_steps: 2, {sampler}, noise_scale: 0.1}}\n\
              optimizer: {{algorithm: {{adam: {{}}}}, lr: 0.001}}\ntrain: {{steps: 1, batch_size: 4}}\n"
         );
-        ebm::config::Experiment::from_text(&text, Path::new("e.yaml"), &[]).map(drop)
+        ebm::experiment::Experiment::from_text(&text, Path::new("e.yaml"), &[]).map(drop)
     };
     let inner = "step_size: 0, inner: {steps: 5, step_size: 0.2}";
     check("", inner).unwrap();

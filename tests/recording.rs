@@ -3,16 +3,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ebm::config::{
-    Algorithm, CudaGraph, GuardConfig, LrSchedule, ModelConfig, OptimizerConfig, ParamClip, SamplerConfig, TrainConfig,
-    yaml,
-};
+use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, Tempered};
+use ebm::experiment::{GuardConfig, TrainConfig};
 use ebm::ffi::cuda;
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
+use ebm::optim::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
 use ebm::optim::{Ema, Optimizer};
 use ebm::rng::{self, Stream};
 use ebm::sampling::{ChainRunner, ChainState, Kernel, Langevin, StepInfo, run_chain_watched};
+use ebm::sampling::{CudaGraph, SamplerConfig};
 use ebm::train::Guard;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};

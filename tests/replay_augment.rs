@@ -1,7 +1,7 @@
 //! Random changes to replayed chains: each against a closed form or golden values (tests/golden/colour.py).
 
-use ebm::config::{ColourJitter, ReplayAugment};
 use ebm::data::{ColourChange, ResizedCrop, replay_augment};
+use ebm::data::{ColourJitter, ReplayAugment};
 use ebm::rng::Stream;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};

@@ -6,8 +6,8 @@ mod common;
 use std::sync::atomic::AtomicBool;
 
 use common::{BY_CLASS, Bench, JEM};
-use ebm::config::Experiment;
 use ebm::energy::{Energy, FrozenEnergy};
+use ebm::experiment::Experiment;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, Starter, run_chain};
 use ebm::train::{Observer, RunDir, State, Trainer};

@@ -3,13 +3,13 @@
 #[path = "common/rounded.rs"]
 mod rounded;
 
-use ebm::config::StepPart::{Gradient, Noise};
 use ebm::energy::energy_and_grad;
 use ebm::rng::Stream;
+use ebm::sampling::StepPart::{Gradient, Noise};
 use rounded::{RoundedGaussian, WEIGHT};
 use tch::{Device, Kind};
 
-const ORDERS: [[ebm::config::StepPart; 2]; 2] = [[Gradient, Noise], [Noise, Gradient]];
+const ORDERS: [[ebm::sampling::StepPart; 2]; 2] = [[Gradient, Noise], [Noise, Gradient]];
 const F32: RoundedGaussian = RoundedGaussian { kind: Kind::Float };
 const BF16: RoundedGaussian = RoundedGaussian { kind: Kind::BFloat16 };
 

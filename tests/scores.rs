@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use ebm::config::{ModelConfig, yaml};
+use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::eval::{Judge, Judged, Score};
+use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ebm::config::{Experiment, Layout, ModelConfig, Precision, TrainPrecision};
 use ebm::energy::FrozenEnergy;
+use ebm::experiment::{Experiment, TrainPrecision};
+use ebm::nn::ModelConfig;
 use ebm::rng::Stream;
 use ebm::sampling::{self, Langevin, Starter};
+use ebm::sampling::{Layout, Precision};
 use ebm::train::{RunDir, State, Trainer};
 use ebm::{data, nn};
 use serde::{Deserialize, Serialize};

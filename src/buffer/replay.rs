@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 use tch::{Device, Kind, Tensor};
 
+use super::config::{BufferConfig, Replacement, Storage};
 use super::slots::SlotClasses;
-use crate::config::{BufferConfig, Replacement, Storage};
 use crate::data;
 use crate::error::Result;
 use crate::files::{self, Named};

@@ -7,9 +7,10 @@ use tch::Device;
 
 use super::form;
 use super::progress::say;
-use crate::config::{Experiment, yaml};
+use crate::config::yaml;
 use crate::data::DataSet;
 use crate::error::Result;
+use crate::experiment::Experiment;
 use crate::nn::{Network, thousands};
 use crate::rng::Stream;
 use crate::sampling::Starter;

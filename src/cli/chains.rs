@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use crate::config::{Experiment, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::sampling::Length;
 
 /// How chains of a command differ from those of the run.

@@ -10,9 +10,11 @@ use super::progress::duration;
 use super::status::Status;
 use super::stdout::{self, outln};
 use super::{budget, own_data};
-use crate::config::{Experiment, ModelConfig, yaml};
+use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
+use crate::experiment::Experiment;
+use crate::nn::ModelConfig;
 use crate::nn::{self, thousands};
 use crate::sampling::{Langevin, Starter};
 use crate::{ffi, process};
@@ -84,9 +86,9 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
 
 fn output_word(model: &ModelConfig) -> &'static str {
     match model.output {
-        crate::config::Output::Energy => "one energy E(x), low = likely",
-        crate::config::Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
-        crate::config::Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
+        crate::nn::Output::Energy => "one energy E(x), low = likely",
+        crate::nn::Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
+        crate::nn::Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
     }
 }
 

@@ -1,9 +1,9 @@
 //! What shows a run on the terminal.
 
 use super::progress::{Progress, say};
-use crate::config::OodSet;
 use crate::data;
 use crate::error::shown;
+use crate::eval::OodSet;
 use crate::train::{Event, LogLine, Making, Observer, Trainer, fit_words};
 
 /// Shows how a run goes.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::progress::say;
-use crate::config::{Experiment, yaml};
+use crate::config::yaml;
+use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::sampling::{self, Candidate};
 

@@ -6,10 +6,12 @@ use super::foreign;
 use super::names::{self, NameMap};
 use super::progress::say;
 use super::status::Status;
-use crate::config::{Experiment, ModelConfig, Output, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result, shown, shown_path};
+use crate::experiment::Experiment;
 use crate::files::{self, Named};
 use crate::nn;
+use crate::nn::{ModelConfig, Output};
 use crate::train::{self, RunDir};
 
 /// What an imported run is sampled with unless --sampler says otherwise, and the keys that only training reads.

@@ -7,7 +7,7 @@ use tch::Device;
 use super::model::Choice;
 use super::own_data::{self, DATA};
 use super::progress::say;
-use crate::config::Dataset;
+use crate::data::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
 use crate::energy::FrozenEnergy;
 use crate::error::{Error, Result};

@@ -7,10 +7,14 @@ use std::path::Path;
 
 use tch::{Cuda, Device};
 
-use crate::config::{Algorithm, Dataset, Experiment, Storage, yaml};
+use crate::buffer::Storage;
+use crate::config::yaml;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::memory::{UNKNOWN, available, product, words};
 use crate::nn::Summary;
+use crate::optim::Algorithm;
 
 /// Bytes of a number, f32.
 const NUMBER: u64 = 4;

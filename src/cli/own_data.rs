@@ -5,9 +5,9 @@ use std::path::Path;
 use tch::Device;
 
 use super::progress::say;
-use crate::config::Experiment;
 use crate::data::{self, DataSet, Kept, SplitRecord};
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::train::RunDir;
 
 /// The record of the data and its split, in the run's folder.

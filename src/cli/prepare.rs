@@ -6,8 +6,8 @@ use tch::Device;
 
 use super::progress::say;
 use super::{device, memory};
-use crate::config::{Experiment, TrainPrecision};
 use crate::error::{Error, Result};
+use crate::experiment::{Experiment, TrainPrecision};
 use crate::{data, ffi, nn, process};
 
 /// Says how a file was read, where that needs a word.

@@ -2,8 +2,8 @@
 
 use super::starts::{self, From};
 use super::stdout::outln;
-use crate::config::Chains;
 use crate::error::{Result, shown_path};
+use crate::objective::Chains;
 use crate::train::{FINAL, Results, RunDir};
 
 /// Prints the results and where the pictures are.

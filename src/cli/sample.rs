@@ -115,7 +115,9 @@ fn chains(
             frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
         }
     };
-    let x = sampling::synthesize(&trained.network, e, target, starts, length, rng, &mut watch)?;
+    let x = e
+        .synthesis(&trained.network)
+        .run(target, starts, length, rng, &mut watch)?;
     progress.finish();
     Ok((data::to_u8(&x), frames))
 }

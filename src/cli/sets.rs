@@ -4,9 +4,11 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use crate::config::{Dataset, OodSet, yaml};
+use crate::config::yaml;
 use crate::data;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::eval::OodSet;
 
 /// What a set may be called; a path or a mapping of YAML does as well.
 pub const WORDS: [&str; 14] = [

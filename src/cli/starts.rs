@@ -5,11 +5,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::{memory, own_data};
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, InitialDistribution};
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
+use crate::objective::Chains;
 use crate::rng::Stream;
+use crate::sampling::InitialDistribution;
 use crate::sampling::Starter;
 use crate::train::{RunDir, Trained};
 

@@ -10,7 +10,7 @@ use super::progress::say;
 use super::sets;
 use super::status::Status;
 use super::stdout::outln;
-use crate::config::FitRule;
+use crate::data::FitRule;
 use crate::data::{self, DataSet, Images};
 use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{self, Score};

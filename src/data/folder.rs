@@ -8,9 +8,9 @@ use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::{Dataset, FitRule};
 use super::walk::{Kinds, Walk};
 use super::{Images, draw, memory, picture};
-use crate::config::{Dataset, FitRule};
 use crate::error::{Error, Result};
 
 /// How much is held on the host at once while pictures are decoded.

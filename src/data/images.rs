@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::Augment;
 use super::{augment, draw, to_unit};
-use crate::config::Augment;
 use crate::error::Result;
 use crate::rng::Stream;
 

@@ -4,6 +4,7 @@ mod augment;
 mod batches;
 pub mod cifar;
 mod colour;
+mod config;
 mod crop;
 mod detect;
 mod draw;
@@ -35,6 +36,9 @@ mod walk;
 pub use augment::augment;
 pub use batches::{Batches, BatchesState};
 pub use colour::ColourChange;
+pub use config::{
+    Augment, ColourJitter, DataConfig, Dataset, FitRule, FolderConfig, ReplayAugment, StackConfig, StrokesConfig,
+};
 pub use crop::ResizedCrop;
 pub use folder::look_through;
 pub use images::Images;

@@ -2,11 +2,11 @@
 
 use tch::{Device, Tensor};
 
+use super::config::{DataConfig, FitRule, FolderConfig};
 use super::folder::Listing;
 use super::source::{Source, no_images};
 use super::split::{SourceRecord, Split, SplitRecord};
 use super::{Images, hash, picture, strokes};
-use crate::config::{DataConfig, FitRule, FolderConfig};
 use crate::error::{Error, Result};
 
 /// A data set in its three parts.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tch::Device;
 
+use super::config::{Dataset, FitRule, FolderConfig};
 use super::folder::Listing;
 use super::source::{Source, name, no_images};
 use super::{Images, picture, strokes};
-use crate::config::{Dataset, FitRule, FolderConfig};
 use crate::error::{Error, Result};
 
 /// How the images of a set are wanted.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 
+use super::config::FitRule;
 use super::detect::detect;
 use super::folder::Listing;
 use super::picture;
 use super::stack::StackReader;
-use crate::config::FitRule;
 use crate::error::Result;
 
 /// Images from paths in the order given, decoded as they are asked for; only one is held at a time.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
+use super::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
 use super::named::{self, Named};
 use super::reading::head;
 use super::split::SourceRecord;
 use super::stack::{Stack, labelled};
 use super::{Images, hash, idx, npy};
-use crate::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
 use crate::error::{Error, Result};
 
 /// A data set by the way it is read.

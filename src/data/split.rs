@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use super::config::Dataset;
 use super::hash;
-use crate::config::Dataset;
 use crate::error::Result;
 use crate::rng::Stream;
 

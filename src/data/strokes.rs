@@ -4,7 +4,7 @@ use rand::RngExt;
 use tch::{Device, Kind, Tensor};
 
 use super::Images;
-use crate::config::StrokesConfig;
+use super::config::StrokesConfig;
 use crate::rng::Stream;
 
 /// How many are drawn at once, which bounds the memory for it.

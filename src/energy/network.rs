@@ -3,8 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::{Energy, EnergyGrad, GaussianReference, Stages, joint, marginal};
-use crate::config::{ModelConfig, Output};
 use crate::nn::{Frozen, Layout, Mode, Network};
+use crate::nn::{ModelConfig, Output};
 
 /// How a network's output becomes an energy.
 #[derive(Debug, Clone, Copy)]

@@ -2,10 +2,10 @@
 
 use tch::{Kind, Tensor};
 
-use crate::config::SamplerConfig;
 use crate::data;
 use crate::energy::FrozenEnergy;
 use crate::rng::Stream;
+use crate::sampling::SamplerConfig;
 use crate::sampling::{Langevin, run_chain};
 
 /// JEM-k (Grathwohl et al. 2020): images move by k Langevin steps on E(x) before they are classified.

@@ -5,9 +5,10 @@ use std::path::Path;
 use tch::{CModule, Device, Kind, Tensor};
 
 use super::{outputs, script_file};
-use crate::config::{ModelConfig, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::nn::ModelConfig;
 use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::builder::{Builder, Found, Place, shape_text};
+use super::config::{Layer, ModelConfig, Output};
 use super::plan::{Activation, Node, Op, Plan, PoolBy, Slot};
 use super::repeat::Written;
 use super::size;
-use crate::config::{Layer, ModelConfig, Output};
 use crate::error::Result;
 
 impl Plan {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::config::Init;
 use super::plan::{Op, Slot};
-use crate::config::{Init, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result};
 
 /// A shape as people write it: `128x8x8`.

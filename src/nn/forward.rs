@@ -2,10 +2,10 @@
 
 use tch::Tensor;
 
+use super::config::Norm;
 use super::mode::Mode;
 use super::plan::{Activation, Node, Op, PoolBy};
 use super::spectral::effective;
-use crate::config::Norm;
 
 /// Runs the layers one after another; `tensors` are those of the plan's slots.
 pub(super) fn run(nodes: &[Node], x: Tensor, tensors: &[Tensor], mode: Mode) -> Tensor {

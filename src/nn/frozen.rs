@@ -2,6 +2,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::config::{Layer, ModelConfig};
 use super::gradient::Pass;
 use super::layout::Layout;
 use super::mode::Mode;
@@ -9,7 +10,6 @@ use super::network::{Network, shaped};
 use super::normalize::Normalizer;
 use super::plan::{Node, Plan, Weight};
 use super::{forward, spectral};
-use crate::config::{Layer, ModelConfig};
 
 /// A network whose tensors never require gradients; spectral norm is folded into plain weights.
 ///

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::Init;
 use super::plan::{Slot, Start};
-use crate::config::Init;
 use crate::rng::Stream;
 
 /// A new tensor for `slot`, on the CPU.

@@ -3,9 +3,9 @@
 use tch::Kind;
 
 use super::builder::{Builder, Found, Place, shape_text};
+use super::config::{Conv, Init, Linear, Norm, Pool, SpectralNorm};
 use super::plan::{Op, PoolBy, Slot, Spectral, Start, Weight};
 use super::size;
-use crate::config::{Conv, Init, Linear, Norm, Pool, SpectralNorm};
 use crate::error::Result;
 
 impl Builder<'_> {

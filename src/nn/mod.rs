@@ -1,12 +1,13 @@
 //! An architecture file becomes a network: a live one to train, and a frozen copy that chains run on.
 //!
-//! A layer is added in three arms: its variant in [`config::Layer`](crate::config::Layer), its shapes and tensors in
+//! A layer is added in three arms: its variant in [`config::Layer`](super::config::Layer), its shapes and tensors in
 //! `build.rs` (by way of `layers.rs` and `residual.rs`), its arithmetic in `forward.rs`. Counts, names, loading and
 //! freezing follow from those; a layer whose gradient in the image can be had for less than autograd asks gets a fourth arm, in
 //! `gradient.rs`.
 
 mod build;
 mod builder;
+mod config;
 mod forward;
 mod frozen;
 mod gradient;
@@ -24,6 +25,9 @@ mod spectral;
 mod strict;
 mod summary;
 
+pub use config::{
+    Conv, Init, Layer, Linear, ModelConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+};
 pub use frozen::Frozen;
 pub use layout::Layout;
 pub use mode::Mode;

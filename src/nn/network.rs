@@ -5,12 +5,12 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::{ModelConfig, Output};
 use super::layout::Layout;
 use super::mode::Mode;
 use super::normalize::Normalizer;
 use super::plan::Plan;
 use super::{forward, init, spectral, strict};
-use crate::config::{ModelConfig, Output};
 use crate::error::Result;
 use crate::rng::Stream;
 

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::builder::Builder;
-use crate::config::{ModelConfig, Normalize};
+use super::config::{ModelConfig, Normalize};
 use crate::error::Result;
 
 /// x * scale + shift a channel, or nothing.

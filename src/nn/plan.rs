@@ -2,8 +2,8 @@
 
 use tch::Kind;
 
+use super::config::{Init, Norm, Output, SpectralNorm};
 use super::mode::Mode;
-use crate::config::{Init, Norm, Output, SpectralNorm};
 
 /// A checked architecture; built by [`Plan::new`](super::build).
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Writes out the layers of `repeat`, so that whatever follows meets plain layers only.
 
 use super::builder::Builder;
-use crate::config::Layer;
+use super::config::Layer;
 use crate::error::Result;
 
 /// More layers in a row than any network has.

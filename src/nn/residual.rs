@@ -1,8 +1,8 @@
 //! Residual blocks, and the shortcut that has no parameters.
 
 use super::builder::{Builder, Found, Place, shape_text};
+use super::config::{Residual, Subsample};
 use super::plan::Op;
-use crate::config::{Residual, Subsample};
 use crate::error::Result;
 
 impl Builder<'_> {

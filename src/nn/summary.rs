@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::builder::shape_text;
+use super::config::ModelConfig;
 use super::plan::{Node, Op, Plan};
 use super::size;
-use crate::config::ModelConfig;
 use crate::error::Result;
 
 /// An architecture, layer by layer.

@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::MaximumLikelihood;
-use crate::config::ObjectiveConfig;
+use super::config::ObjectiveConfig;
 use crate::energy::marginal;
 
 /// What one step's passes gave; a term whose weight is 0 may be absent.

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::config::ObjectiveConfig;
+use super::config::ObjectiveConfig;
 
 /// A loss to differentiate and the energies behind it; all scalars on the device.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use tch::{Tensor, no_grad_guard};
 
+use super::config::{Algorithm, OptimizerConfig, ParamClip};
 use super::formulas::{Numbers, adam, sgd, write};
-use crate::config::{Algorithm, OptimizerConfig, ParamClip};
 use crate::error::Result;
 use crate::files::{self, Named};
 

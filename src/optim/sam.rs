@@ -2,7 +2,7 @@
 
 use tch::{Tensor, no_grad_guard};
 
-use crate::config::SamConfig;
+use super::config::SamConfig;
 
 /// Keeps a vanishing gradient from dividing by 0, as the published codes do.
 const LEAST_NORM: f64 = 1e-12;

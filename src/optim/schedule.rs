@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::config::{LrSchedule, OptimizerConfig};
+use super::config::{LrSchedule, OptimizerConfig};
 
 /// Linear warm-up times a constant, step-wise, exponential or cosine factor; it keeps no state.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
+use super::config::{GradClip, StepPart};
 use super::langevin::Langevin;
-use crate::config::{GradClip, StepPart};
 use crate::energy::{Energy, energy_and_grad_with_graph};
 use crate::rng::Stream;
 

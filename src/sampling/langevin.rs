@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
+use super::config::{ChainSchedule, GradClip, InnerConfig, SamplerConfig, StepPart};
 use super::kernel::{ChainState, Kernel, StepInfo};
-use crate::config::{ChainSchedule, GradClip, InnerConfig, SamplerConfig, StepPart};
 use crate::energy::{Energy, energy_and_grad, pull_back, staged_energy_and_grad};
 use crate::rng::Stream;
 

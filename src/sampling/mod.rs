@@ -1,6 +1,7 @@
 //! Markov chains that draw images from an energy.
 
 mod chain;
+mod config;
 mod gaussians;
 mod graph;
 mod kernel;
@@ -12,6 +13,10 @@ mod start;
 mod synthesis;
 
 pub use chain::{ChainOutput, run_chain, run_chain_watched};
+pub use config::{
+    ChainSchedule, CudaGraph, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision,
+    SamplerConfig, StepPart,
+};
 pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Kernel, StepInfo};
 pub use langevin::Langevin;
@@ -19,4 +24,4 @@ pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolv
 pub use runner::ChainRunner;
 pub(crate) use runner::WARM_UP;
 pub use start::Starter;
-pub use synthesis::{Length, Target, captions, captions_of, halfway, synthesize};
+pub use synthesis::{Length, Synthesis, Target, captions, captions_of, halfway};

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
+use super::config::{self, NetworkMode, Precision, SamplerConfig};
 use super::langevin::Langevin;
-use crate::config::{self, NetworkMode, Precision, SamplerConfig};
 use crate::energy::{FrozenEnergy, energy_and_grad};
 use crate::nn::{Layout, Mode, Network};
 use crate::rng::Stream;

@@ -3,8 +3,8 @@
 use tch::{Device, Kind, Tensor};
 
 use super::chain::{ChainOutput, run_chain_watched};
+use super::config::CudaGraph;
 use super::kernel::{ChainState, Kernel};
-use crate::config::CudaGraph;
 use crate::energy::Energy;
 use crate::ffi::cuda::{self, Graph, SideStream};
 use crate::rng::{self, Stream};

@@ -1,6 +1,6 @@
 //! Factors that change along a chain.
 
-use crate::config::ChainSchedule;
+use super::config::ChainSchedule;
 
 impl ChainSchedule {
     /// The factor of step `k` (from 0) of `n_steps`: 1 at the first, `end` at the last, and `end` for any step beyond.

@@ -2,8 +2,8 @@
 
 use tch::{Device, Tensor};
 
+use super::config::InitialDistribution;
 use super::gaussians::ClassGaussians;
-use crate::config::InitialDistribution;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::rng::Stream;

@@ -2,8 +2,8 @@
 
 use tch::{Device, Tensor};
 
+use super::config::{CudaGraph, SamplerConfig};
 use super::{ChainOutput, ChainRunner, Langevin, chain_energy, resolve_auto};
-use crate::config::Experiment;
 use crate::energy::{Energy, FrozenEnergy, ensure_finite};
 use crate::error::Result;
 use crate::nn::Network;
@@ -115,52 +115,66 @@ pub fn weight_at(k: usize, steps: usize) -> f64 {
     k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
 }
 
-/// Runs a chain of this length from each start, by the energy that `target` names; `watch` is
-/// called before each batch's first step and after every step with the number of the batch's first
-/// image, the step, and the states. Returns images of the same shape.
-///
-/// # Errors
-/// Chains end in pixels that are not finite.
-pub fn synthesize(
-    network: &Network,
-    experiment: &Experiment,
-    target: &Target,
-    starts: &Tensor,
-    length: Length,
-    rng: &mut Stream,
-    watch: &mut dyn FnMut(i64, usize, &Tensor),
-) -> Result<Tensor> {
-    let (sampler, Length { steps, quiet }) = (&experiment.sampler, length);
-    let kernel = Langevin::new(sampler, steps);
-    let still = kernel.without_noise();
-    let mut runner = ChainRunner::new(experiment.train.cuda_graph);
-    let mut resolved = sampler.clone();
-    resolve_auto(&mut resolved, network, starts.size()[0].min(BATCH) as usize);
-    let energy = chain_energy(&resolved, network, kernel.temperature());
-    let mut first = 0;
-    let mut ends = Vec::new();
-    for start in starts.split(BATCH, 0) {
-        let count = start.size()[0];
-        let part = target.part(first, count);
-        let mut watch = |k: usize, x: &Tensor| watch(first, k, x);
-        let run = |energy: &dyn Energy, watch: Watch| runner.run(&kernel, energy, start, steps, rng, watch);
-        let mut x = one_batch(&energy, &part, steps, run, &mut watch).x;
-        if quiet > 0 {
-            let mut watch = |k: usize, x: &Tensor| {
-                if k > 0 {
-                    watch(steps + k, x)
-                }
-            };
-            let run = |energy: &dyn Energy, watch: Watch| runner.run(&still, energy, x, quiet, rng, watch);
-            x = one_batch(&energy, &part.last(), quiet, run, &mut watch).x;
+/// What synthesises images: a trained network, and how chains move on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Synthesis<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// How chains move.
+    pub sampler: &'a SamplerConfig,
+    /// Whether steps are recorded on CUDA.
+    pub cuda_graph: CudaGraph,
+}
+
+impl Synthesis<'_> {
+    /// Runs a chain of this length from each start, `[N,C,H,W]`, by the energy that `target` names;
+    /// returns images of the same shape.
+    ///
+    /// `watch` is called before each batch's first step and after every step, with the number of the
+    /// batch's first image, the step, and the states.
+    ///
+    /// # Errors
+    /// Chains end in pixels that are not finite.
+    pub fn run(
+        &self,
+        target: &Target,
+        starts: &Tensor,
+        length: Length,
+        rng: &mut Stream,
+        watch: &mut dyn FnMut(i64, usize, &Tensor),
+    ) -> Result<Tensor> {
+        let (sampler, Length { steps, quiet }) = (self.sampler, length);
+        let kernel = Langevin::new(sampler, steps);
+        let still = kernel.without_noise();
+        let mut runner = ChainRunner::new(self.cuda_graph);
+        let mut resolved = sampler.clone();
+        resolve_auto(&mut resolved, self.network, starts.size()[0].min(BATCH) as usize);
+        let energy = chain_energy(&resolved, self.network, kernel.temperature());
+        let mut first = 0;
+        let mut ends = Vec::new();
+        for start in starts.split(BATCH, 0) {
+            let count = start.size()[0];
+            let part = target.part(first, count);
+            let mut watch = |k: usize, x: &Tensor| watch(first, k, x);
+            let run = |energy: &dyn Energy, watch: Watch| runner.run(&kernel, energy, start, steps, rng, watch);
+            let mut x = one_batch(&energy, &part, steps, run, &mut watch).x;
+            if quiet > 0 {
+                let mut watch = |k: usize, x: &Tensor| {
+                    if k > 0 {
+                        watch(steps + k, x)
+                    }
+                };
+                let run = |energy: &dyn Energy, watch: Watch| runner.run(&still, energy, x, quiet, rng, watch);
+                x = one_batch(&energy, &part.last(), quiet, run, &mut watch).x;
+            }
+            ends.push(x);
+            first += count;
         }
-        ends.push(x);
-        first += count;
+        runner.take_notice().iter().for_each(|notice| log::info!("{notice}"));
+        let x = Tensor::cat(&ends, 0);
+        ensure_finite(&x, "chains", "end in pixels that are not finite")?;
+        Ok(x)
     }
-    runner.take_notice().iter().for_each(|notice| log::info!("{notice}"));
-    let x = Tensor::cat(&ends, 0);
-    ensure_finite(&x, "chains", "end in pixels that are not finite")?;
-    Ok(x)
 }
 
 /// What sees the number of steps made and the states.

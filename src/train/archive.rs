@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use crate::config::Experiment;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::files::{self, Named};
 
 const MANIFEST: &str = "manifest.json";

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub use super::archive::{Contents, Sealed, versions};
 use super::archive::{fill, json, read};
 use super::run::RunDir;
-use crate::config::Experiment;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::files;
 
 const BEST: &str = "best.json";

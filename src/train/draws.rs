@@ -4,12 +4,12 @@ use tch::Tensor;
 
 use super::view::View;
 use crate::buffer::ReplayBuffer;
-use crate::config::Chains;
 use crate::data;
 use crate::error::Result;
 use crate::nn::Network;
+use crate::objective::Chains;
 use crate::rng::Stream;
-use crate::sampling::{Length, Target, captions, synthesize};
+use crate::sampling::{Length, Target, captions};
 
 /// Images that chains of a run were drawn to.
 pub struct Drawn {
@@ -29,7 +29,9 @@ pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u
     let starts = view.starter.draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let length = Length::of(e.sample_steps());
-    let x = synthesize(network, e, &target, &starts, length, &mut rng, &mut watch)?;
+    let x = e
+        .synthesis(network)
+        .run(&target, &starts, length, &mut rng, &mut watch)?;
     Ok(Drawn {
         images: data::to_u8(&x),
         captions: captions(&target, &view.data.train.classes),

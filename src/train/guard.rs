@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::GuardConfig;
+use crate::experiment::GuardConfig;
 
 /// How many past looks the running median of the gradient norm is taken over.
 const WINDOW: usize = 101;

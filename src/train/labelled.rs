@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::config::Experiment;
 use crate::data::{self, Batches, BatchesState, ClassShares, DataSet};
 use crate::error::Result;
+use crate::experiment::Experiment;
 use crate::rng::Stream;
 
 /// Endless batches of the training images that count as labelled.

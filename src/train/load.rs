@@ -8,8 +8,9 @@ use tch::Device;
 
 use super::checkpoint::{self, Contents, Sealed, Which};
 use super::run::RunDir;
-use crate::config::{Experiment, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::files::Named;
 use crate::nn::Network;
 use crate::rng::Stream;

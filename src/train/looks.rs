@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::checkpoint::{self, Best};
 use super::monitor::{self, Decider};
 use super::run::RunDir;
-use crate::config::Experiment;
 use crate::error::Result;
+use crate::experiment::Experiment;
 use crate::report;
 
 /// The looks in metrics.jsonl.

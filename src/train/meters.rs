@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::config::ObjectiveConfig;
+use crate::objective::ObjectiveConfig;
 
 /// Sums on the device; reading them is the only transfer to the host.
 pub struct Meters {

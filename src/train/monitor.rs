@@ -6,10 +6,12 @@ use tch::{Device, Kind, Tensor};
 use super::view::View;
 use super::{draws, tables};
 use crate::buffer::ReplayBuffer;
-use crate::config::{Chains, Experiment, Measure, OodSet};
 use crate::error::Result;
 use crate::eval::{self, Features, RealImages};
+use crate::eval::{Measure, OodSet};
+use crate::experiment::Experiment;
 use crate::nn::{Frozen, Network};
+use crate::objective::Chains;
 use crate::rng::Stream;
 
 /// Validation images that distances are measured from, at most; drawn by the run's seed.

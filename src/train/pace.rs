@@ -7,9 +7,9 @@ use tch::Device;
 use super::run::RunDir;
 use super::state::State;
 use super::trainer::Trainer;
-use crate::config::Experiment;
 use crate::data::DataSet;
 use crate::error::Result;
+use crate::experiment::Experiment;
 use crate::sampling::Starter;
 
 /// Steps of a kind are timed for so long, unless two take longer.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::{Divergence, GuardState};
 use super::labelled::LabelledState;
-use crate::config::Experiment;
 use crate::data::BatchesState;
+use crate::experiment::Experiment;
 use crate::rng::Stream;
 
 /// The independent sources of randomness of a run.

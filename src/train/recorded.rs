@@ -3,9 +3,10 @@
 use tch::{Device, Tensor};
 
 use super::batch::{Batch, Synthesised};
-use crate::config::{CudaGraph, ObjectiveConfig};
 use crate::ffi::cuda::{self, Graph, SideStream};
+use crate::objective::ObjectiveConfig;
 use crate::rng;
+use crate::sampling::CudaGraph;
 use crate::sampling::WARM_UP;
 
 /// Runs the device's part of each step: as it is at first, on a side stream, then as a graph.

@@ -6,8 +6,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Experiment, yaml};
+use crate::config::yaml;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
 use crate::files;
 
 const LOCK: &str = "lock";

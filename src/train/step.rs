@@ -5,10 +5,10 @@ use tch::Tensor;
 use super::batch::{Batch, ChainClass, LastStep, Synthesised};
 use super::trainer::Trainer;
 use crate::buffer::Origin;
-use crate::config::{Chains, Negatives};
 use crate::data;
 use crate::energy::{ClassEnergy, DrawnClassEnergy, Energy};
 use crate::error::Result;
+use crate::objective::{Chains, Negatives};
 use crate::rng::Stream;
 
 /// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).

@@ -3,11 +3,13 @@
 use tch::{Device, Kind, Tensor};
 
 use super::view::View;
-use crate::config::{Dataset, Experiment, OodSet};
+use crate::data::Dataset;
 use crate::data::{self, Images, Wanted};
 use crate::error::Result;
+use crate::eval::OodSet;
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
+use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::rng::Stream;
 use crate::sampling;

@@ -5,9 +5,10 @@ use tch::{Kind, Tensor};
 use super::batch::{Batch, ChainClass, Synthesised};
 use super::trainer::Trainer;
 use crate::buffer::ReplayBuffer;
-use crate::config::{Statistics, TrainPrecision};
 use crate::energy::{Energy, LiveEnergy, marginal};
+use crate::experiment::TrainPrecision;
 use crate::nn::Mode;
+use crate::objective::Statistics;
 use crate::objective::{JointLoss, Terms, entropy_term, kl_term};
 use crate::sampling;
 

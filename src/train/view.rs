@@ -3,9 +3,9 @@
 use tch::Device;
 
 use super::state::State;
-use crate::config::Experiment;
 use crate::data::DataSet;
 use crate::error::Result;
+use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::sampling::Starter;
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use ebm::config::{SamplerConfig, StepPart, yaml};
+use ebm::config::yaml;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, run_chain};
+use ebm::sampling::{SamplerConfig, StepPart};
 use tch::{Device, Kind, Tensor};
 
 /// `WEIGHT` |x|^2 / 2, in `kind` between an image and its energy in f32: a normal distribution of variance 1 / `WEIGHT`.

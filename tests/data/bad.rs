@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use ebm::config::{DataConfig, Dataset, FitRule};
 use ebm::data::{self, cifar};
+use ebm::data::{DataConfig, Dataset, FitRule};
 use tch::Device;
 
 use crate::files::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ebm::config::Dataset;
+use ebm::data::Dataset;
 use ebm::data::{self, Batches, BatchesState, SplitRecord};
 use ebm::rng::Stream;
 use tch::Device;

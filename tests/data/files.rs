@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ebm::config::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig};
 use ebm::data::Wanted;
+use ebm::data::{Augment, DataConfig, Dataset, FitRule, FolderConfig, StackConfig};
 use image::{Rgb, RgbImage};
 use tch::Device;
 use tch::Tensor;

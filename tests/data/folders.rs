@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use ebm::config::FitRule;
 use ebm::data;
+use ebm::data::FitRule;
 use tch::Device;
 
 use crate::files::*;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use ebm::config::{Dataset, FitRule, StrokesConfig};
 use ebm::data::{self, Digest, cifar};
+use ebm::data::{Dataset, FitRule, StrokesConfig};
 use ebm::rng::Stream;
 use image::{GrayAlphaImage, LumaA};
 use tch::{Device, Kind};

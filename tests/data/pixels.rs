@@ -1,7 +1,7 @@
 //! Normalisation and random changes against slow references.
 
-use ebm::config::Augment;
 use ebm::data;
+use ebm::data::Augment;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ebm::config::FitRule;
+use ebm::data::FitRule;
 use ebm::data::{ScoreInput, ScoreItem};
 use image::codecs::gif::GifEncoder;
 use image::{Frame, Rgba, RgbaImage};

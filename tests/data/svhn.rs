@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ebm::Error;
-use ebm::config::{DataConfig, Dataset};
 use ebm::data::{self, Images};
+use ebm::data::{DataConfig, Dataset};
 use tch::{Device, Tensor};
 
 use crate::files::*;

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ebm::config::{Experiment, ModelConfig, yaml};
+use ebm::config::yaml;
+use ebm::experiment::Experiment;
+use ebm::nn::ModelConfig;
 use ebm::{Error, nn};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;

@@ -9,9 +9,11 @@ use super::subject::Subject;
 use super::{features, subject::Made};
 use crate::cli::chains;
 use crate::cli::starts::{self, From};
-use crate::config::{Chains, Experiment, FitRule};
+use crate::data::FitRule;
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::objective::Chains;
 use crate::sampling::Length;
 use crate::sampling::captions_of;
 

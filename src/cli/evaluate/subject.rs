@@ -14,12 +14,13 @@ use crate::cli::own_data;
 use crate::cli::progress::{Progress, say};
 use crate::cli::sets;
 use crate::cli::starts::{From, starts};
-use crate::config::{Dataset, Experiment};
+use crate::data::Dataset;
 use crate::data::{self, DataSet, Images, Wanted};
 use crate::error::{Error, Result, shown};
+use crate::experiment::Experiment;
 use crate::rng::Stream;
 use crate::sampling::Length;
-use crate::sampling::{Target, synthesize};
+use crate::sampling::Target;
 use crate::train::RunDir;
 
 /// Figures by name.
@@ -271,15 +272,8 @@ impl Subject {
             progress.at(before.saturating_add((k as u64).saturating_mul(x.size()[0] as u64)));
         };
         let experiment = &trained.experiment;
-        let x = synthesize(
-            &trained.network,
-            experiment,
-            target,
-            &starts,
-            length,
-            &mut rng,
-            &mut watch,
-        )?;
+        let chains = experiment.synthesis(&trained.network);
+        let x = chains.run(target, &starts, length, &mut rng, &mut watch)?;
         progress.finish();
         Ok(Made {
             images: data::to_u8(&x),

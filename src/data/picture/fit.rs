@@ -4,7 +4,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GenericImageView, ImageBuffer, Luma, Pixel, Rgb};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::FitRule;
+use crate::data::config::FitRule;
 use crate::data::pixels::{LUMA, convert_channels};
 
 /// u8 `[C,H,W]` on the host brought to the shape `input` by the rules for pictures.

@@ -16,7 +16,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::reading::head;
-use crate::config::FitRule;
+use crate::data::config::FitRule;
 use crate::error::{Error, Result};
 
 pub use cost::bound_pictures;

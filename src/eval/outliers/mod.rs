@@ -10,9 +10,9 @@ pub use textures::textures;
 
 use tch::Tensor;
 
-use crate::config::OodSet;
 use crate::data::{self, Images, Wanted};
 use crate::error::{Error, Result};
+use crate::eval::config::OodSet;
 use crate::rng::Stream;
 
 /// What the sets are made of, and how large they are.

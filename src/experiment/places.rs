@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataConfig, Dataset, Experiment, OodSet};
+use super::Experiment;
+use crate::data::{DataConfig, Dataset};
+use crate::eval::OodSet;
 
 /// Folders above a file, its own among them, that are looked through: the file of a run lies two
 /// below its project.

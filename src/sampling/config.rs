@@ -1,4 +1,4 @@
-//! The `sampler` and `buffer` sections: how chains move and where they start.
+//! The `sampler` section: how chains move and where they start.
 
 use serde::{Deserialize, Serialize};
 
@@ -199,79 +199,13 @@ impl Default for InitialDistribution {
     }
 }
 
-/// The persistent replay buffer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BufferConfig {
-    /// How many chains it holds.
-    pub size: usize,
-    /// With this probability a drawn chain starts afresh from `sampler.init`.
-    pub reinit_prob: f64,
-    /// How chains are stored.
-    pub storage: Storage,
-    /// Where finished chains go.
-    pub replacement: Replacement,
-    /// Random changes made to chains that go on from the buffer, before they run; null makes none.
-    pub augment: Option<ReplayAugment>,
-}
-
-/// Random changes to replayed chains, each image by itself (Du et al. 2021): crop, then mirror, then colours, then grey.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReplayAugment {
-    /// Cuts a part out whose share of the area is uniform between these two, its width 3/4 to 4/3 of its height, and
-    /// scales it to the whole size; null does not.
-    pub resized_crop: Option<[f64; 2]>,
-    /// Mirrors half of the images left to right.
-    pub flip: bool,
-    /// Changes the colours of four images in five.
-    pub jitter: ColourJitter,
-    /// With this probability an image loses its colour.
-    pub grey: f64,
-}
-
-/// How far colours may change; 0 leaves one out. Saturation and hue are for images of three channels.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ColourJitter {
-    /// Multiplies by a factor uniform from max(0, 1 - b) to 1 + b.
-    pub brightness: f64,
-    /// The same, about the image's mean luma.
-    pub contrast: f64,
-    /// The same, about each pixel's luma.
-    pub saturation: f64,
-    /// Turns the hue by so much of a full turn at most, either way; up to 0.5.
-    pub hue: f64,
-}
-
-/// How chains are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether work that is the same each time becomes a CUDA graph; a CPU has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Storage {
-    /// As they are.
-    F32,
-    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept).
-    U8,
-}
-
-/// Where finished chains go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Replacement {
-    /// Into the slots they were drawn from.
-    InPlace,
-    /// Into random slots, with the probability of reservoir sampling over all chains so far.
-    Reservoir,
-}
-
-impl Default for BufferConfig {
-    fn default() -> Self {
-        Self {
-            size: 10_000,
-            reinit_prob: 0.05,
-            storage: Storage::F32,
-            replacement: Replacement::InPlace,
-            augment: None,
-        }
-    }
+pub enum CudaGraph {
+    /// Where it can be recorded; elsewhere a notice says why not, and every operation is launched by itself.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }

@@ -1,8 +1,10 @@
 //! Checks of how chains move, where they start and where they are kept.
 
-use super::check::Checker;
-use super::{ChainSchedule, Experiment, GradClip, InitialDistribution, NetworkMode, StepPart, Storage};
+use super::Experiment;
+use crate::buffer::Storage;
+use crate::config::Checker;
 use crate::error::Result;
+use crate::sampling::{ChainSchedule, GradClip, InitialDistribution, NetworkMode, StepPart};
 
 impl Experiment {
     pub(super) fn check_sampler(&self, c: &Checker) -> Result<()> {

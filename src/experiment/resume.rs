@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::{Experiment, Layout, Precision, yaml};
+use super::Experiment;
+use crate::config::yaml;
 use crate::error::Result;
+use crate::sampling::{Layout, Precision};
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
 pub const MAY_CHANGE: [&str; 14] = [

@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::{
-    BufferConfig, DataConfig, Evaluate, GuardConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ReportConfig,
-    SamplerConfig, TrainConfig, legacy, yaml,
-};
+use super::{GuardConfig, ReportConfig, TrainConfig, legacy};
+use crate::buffer::BufferConfig;
+use crate::config::yaml;
+use crate::data::DataConfig;
 use crate::error::Result;
+use crate::eval::Evaluate;
+use crate::nn::{ModelConfig, Network};
+use crate::objective::ObjectiveConfig;
+use crate::optim::OptimizerConfig;
+use crate::sampling::{SamplerConfig, Synthesis};
 
 /// An experiment: data, model, sampler, objective, optimiser, and how the loop runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +91,15 @@ impl Experiment {
         experiment.data.settle_fit();
         experiment.locate_data(path);
         Ok(experiment)
+    }
+
+    /// What synthesises images with `network` as this experiment's chains do.
+    pub fn synthesis<'a>(&'a self, network: &'a Network) -> Synthesis<'a> {
+        Synthesis {
+            network,
+            sampler: &self.sampler,
+            cuda_graph: self.train.cuda_graph,
+        }
     }
 
     /// Steps of a chain that draws a picture from noise.

@@ -1,8 +1,11 @@
 //! Checks of what is minimised: its weights, and what they ask of the network, the chains and the data.
 
-use super::check::Checker;
-use super::{Chains, Experiment, Layer, Negatives, Output, Replacement};
+use super::Experiment;
+use crate::buffer::Replacement;
+use crate::config::Checker;
 use crate::error::Result;
+use crate::nn::{Layer, Output};
+use crate::objective::{Chains, Negatives};
 
 impl Experiment {
     pub(super) fn check_objective(&self, c: &Checker) -> Result<()> {

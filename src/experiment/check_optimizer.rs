@@ -1,8 +1,9 @@
 //! Checks of how parameters follow their gradient.
 
-use super::check::Checker;
-use super::{Algorithm, Experiment, LrSchedule, ParamClip};
+use super::Experiment;
+use crate::config::Checker;
 use crate::error::Result;
+use crate::optim::{Algorithm, LrSchedule, ParamClip};
 
 impl Experiment {
     pub(super) fn check_optimizer(&self, c: &Checker) -> Result<()> {

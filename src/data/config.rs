@@ -191,3 +191,32 @@ fn default_strokes() -> usize {
 fn default_strokes_size() -> usize {
     16
 }
+
+/// Random changes to replayed chains, each image by itself (Du et al. 2021): crop, then mirror, then colours, then grey.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayAugment {
+    /// Cuts a part out whose share of the area is uniform between these two, its width 3/4 to 4/3 of its height, and
+    /// scales it to the whole size; null does not.
+    pub resized_crop: Option<[f64; 2]>,
+    /// Mirrors half of the images left to right.
+    pub flip: bool,
+    /// Changes the colours of four images in five.
+    pub jitter: ColourJitter,
+    /// With this probability an image loses its colour.
+    pub grey: f64,
+}
+
+/// How far colours may change; 0 leaves one out. Saturation and hue are for images of three channels.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColourJitter {
+    /// Multiplies by a factor uniform from max(0, 1 - b) to 1 + b.
+    pub brightness: f64,
+    /// The same, about the image's mean luma.
+    pub contrast: f64,
+    /// The same, about each pixel's luma.
+    pub saturation: f64,
+    /// Turns the hue by so much of a full turn at most, either way; up to 0.5.
+    pub hue: f64,
+}
