@@ -20,19 +20,21 @@
 //!
 //! # Modules
 //! A module imports only from those before it.
-//! - [`error`], [`files`], [`memory`], [`rng`]: the error type, files that are written whole, how much memory there is,
-//!   randomness.
-//! - [`config`]: experiment and architecture files as plain types, and their checks; no tensors.
-//! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network.
+//! - [`error`]: the error type. [`ffi`]: the C++ shim, with the only unsafe code. [`memory`], [`files`], [`rng`]: how much
+//!   memory there is, files that are written whole, randomness. [`process`]: how a process uses a CPU.
+//! - [`config`]: how a file that a person writes becomes a typed value.
+//! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network. [`report`]: metrics, event
+//!   files and pictures.
 //! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
-//! - [`sampling`]: Markov kernels and chains. [`buffer`]: chains that persist between steps.
+//! - [`sampling`]: Markov kernels, chains, and synthesis by long ones. [`buffer`]: chains that persist between steps.
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
-//! - [`report`], [`eval`]: metrics, event files and pictures; out-of-distribution scores, classification and calibration,
-//!   robustness, quality of samples.
-//! - [`train`]: the loop, checkpoints, the divergence guard.
-//! - [`ffi`]: the C++ shim, with the only unsafe code. [`process`]: how a process uses a CPU. [`cli`]: the commands of the program `ebm`.
+//! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
+//! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
+//! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results.
+//! - [`cli`]: the commands of the program `ebm`: arguments, words and exit codes.
 //!
-//! `examples/langevin.rs` uses a trained run; `examples/train.rs` writes the loop out by hand.
+//! `examples/run.rs` trains a run as the program does; `examples/train.rs` writes the loop out by hand;
+//! `examples/langevin.rs` draws from a trained run; `examples/judge.rs` synthesises and scores.
 
 pub mod buffer;
 pub mod cli;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::prepare::{consistent, resolve, say_notices};
+use super::budget;
+use super::prepare::{consistent, resolve, root_key, say_notices};
 use super::progress::duration;
 use super::status::Status;
 use super::stdout::{self, outln};
-use super::{budget, own_data};
 use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
     let mut sets = args.sets.clone();
-    sets.extend(args.root.as_deref().map(own_data::root_key));
+    sets.extend(args.root.as_deref().map(root_key));
     if tree.get("layers").is_some() {
         refuse_sets(args, &sets)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;

@@ -2,9 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::own_data::DATA;
 use crate::data::SplitRecord;
 use crate::error::{Error, Result};
+use crate::train::own_data::DATA;
 use crate::train::{RunDir, Trained};
 
 /// The classes that a run's network tells apart.

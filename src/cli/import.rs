@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::foreign;
-use super::names::{self, NameMap};
 use super::progress::say;
 use super::status::Status;
 use crate::config::yaml;
@@ -11,6 +10,7 @@ use crate::error::{Error, Result, shown, shown_path};
 use crate::experiment::Experiment;
 use crate::files::{self, Named};
 use crate::nn;
+use crate::nn::rename::{self, NameMap};
 use crate::nn::{ModelConfig, Output};
 use crate::train::{self, RunDir};
 
@@ -106,7 +106,7 @@ fn negated(output: Output, model: &Path) -> Result<Output> {
 /// The tensors under the prefix, by the network's names, in single precision; says what it left out and added.
 fn renamed(tensors: Named, args: &Args) -> Result<Named> {
     let file = shown_path(&args.file);
-    let (own, others) = names::below(&args.prefix, tensors, &args.file)?;
+    let (own, others) = rename::below(&args.prefix, tensors, &args.file)?;
     if others > 0 {
         say(&format!(
             "{file}: {others} tensors whose names do not begin with `{}` are left out",
@@ -117,11 +117,11 @@ fn renamed(tensors: Named, args: &Args) -> Result<Named> {
         Some(map) => NameMap::load(map)?.apply(own, &args.file)?,
         None => own,
     };
-    let added = names::count_batches(&mut named);
+    let added = rename::count_batches(&mut named);
     if added > 0 {
         say(&format!(
             "{file}: {added} batch norms have no num_batches_tracked, which is taken as 0"
         ));
     }
-    Ok(names::in_single_precision(named))
+    Ok(rename::in_single_precision(named))
 }

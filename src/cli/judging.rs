@@ -5,7 +5,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tch::Device;
 
 use super::model::Choice;
-use super::own_data::{self, DATA};
 use super::progress::say;
 use crate::data::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
 use crate::sampling;
+use crate::train::own_data::{self, DATA};
 use crate::train::{self, RunDir, Trained};
 
 /// Images that are scored together.

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use tch::Device;
 
+use super::device;
 use super::progress::say;
-use super::{device, memory};
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, TrainPrecision};
-use crate::{data, ffi, nn, process};
+use crate::experiment::{Experiment, memory};
+use crate::train::set_modes;
+use crate::{data, nn, process};
 
 /// Says how a file was read, where that needs a word.
 pub fn say_notices(experiment: &Experiment) {
@@ -47,13 +48,10 @@ fn inside_model(error: Error) -> Error {
 pub fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     consistent(experiment, file)?;
     let device = device::parse(&experiment.device)?;
-    if experiment.deterministic {
-        if device.is_cuda() {
-            process::repeat_products();
-        }
-        ffi::set_deterministic(true);
+    if experiment.deterministic && device.is_cuda() {
+        process::repeat_products();
     }
-    ffi::set_tf32(experiment.train.precision == TrainPrecision::Tf32);
+    set_modes(experiment);
     experiment.device = device::name(device);
     let threads = experiment
         .threads
@@ -61,4 +59,10 @@ pub fn resolve(experiment: &mut Experiment, file: &Path) -> Result<Device> {
     tch::set_num_threads(threads as i32);
     experiment.threads = Some(threads);
     Ok(device)
+}
+
+/// The change of an experiment that `--root` stands for.
+pub fn root_key(root: &Path) -> String {
+    // A string of JSON is one of YAML, whatever the path holds.
+    format!("data.root={}", serde_json::json!(root.to_string_lossy()))
 }

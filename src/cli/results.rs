@@ -1,9 +1,9 @@
 //! The words on a finished run.
 
-use super::starts::{self, From};
 use super::stdout::outln;
 use crate::error::{Result, shown_path};
 use crate::objective::Chains;
+use crate::train::{ChainStart, start_words};
 use crate::train::{FINAL, Results, RunDir};
 
 /// Prints the results and where the pictures are.
@@ -23,7 +23,7 @@ pub fn print(results: &Results, run: &RunDir) -> Result<()> {
         outln!("  images synthesised:            {}", shown_path(&grid))?;
         if let Ok(e) = run.experiment() {
             let classes = e.objective.chains == Chains::ByClass;
-            let start = starts::words(From::Noise, &e.sampler.init, classes);
+            let start = start_words(ChainStart::Noise, &e.sampler.init, classes);
             outln!("  their chains start from:       {start}")?;
         }
     }

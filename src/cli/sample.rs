@@ -6,16 +6,16 @@ use tch::Tensor;
 
 use super::chains;
 use super::conditional::{Conditional, Request};
-use super::memory;
 use super::model::Choice;
 use super::outputs::ensure_writable;
 use super::progress::Progress;
-use super::starts::{From, starts};
 use super::status::Status;
 use super::stdout::{self, outln};
 use crate::error::{Error, Result, shown_path};
+use crate::experiment::memory;
 use crate::rng::Stream;
 use crate::sampling::{self, Length, Target};
+use crate::train::{ChainStart, starts};
 use crate::train::{RunDir, Trained};
 use crate::{data, files, report};
 
@@ -42,8 +42,8 @@ pub struct Args {
     #[arg(long)]
     steps: Option<usize>,
     /// Where the chains start
-    #[arg(long, value_enum, default_value_t = From::Noise)]
-    from: From,
+    #[arg(long, value_enum, default_value_t = ChainStart::Noise)]
+    from: ChainStart,
     /// NAME.png for a grid, NAME.npy for u8 [N,C,H,W], a folder for a file an image; a pipe or
     /// device of another name gets the grid; RUN/samples/sample.png unless given
     #[arg(long)]
@@ -72,7 +72,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     };
     let form = Form::of(&out)?;
     let (mut trained, device) = args.choice.load(&run)?;
-    args.chains.apply(&mut trained.experiment, args.from == From::Noise)?;
+    args.chains
+        .apply(&mut trained.experiment, args.from == ChainStart::Noise)?;
     let request = args.conditional.request(&run, &trained, args.n, device)?;
     form.ensure_writable(&out, args)?;
     if request.images > MOST {

@@ -1,142 +1,21 @@
-//! Where the chains of a command start.
+//! How a command names where chains start.
 
 use clap::ValueEnum;
-use tch::{Device, Kind, Tensor};
+use clap::builder::PossibleValue;
 
-use super::{memory, own_data};
-use crate::buffer::ReplayBuffer;
-use crate::data::Images;
-use crate::error::{Error, Result};
-use crate::eval;
-use crate::objective::Chains;
-use crate::rng::Stream;
-use crate::sampling::InitialDistribution;
-use crate::sampling::Starter;
-use crate::train::{RunDir, Trained};
+use crate::train::ChainStart;
 
-/// Chains whose classes are looked at together.
-const BATCH: usize = 500;
-
-/// Where chains start.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum From {
-    /// The distribution that fresh chains of the run start from
-    Noise,
-    /// The persistent chains of the checkpoint
-    Buffer,
-    /// Images of the training set
-    Data,
-}
-
-/// The starts of `n` chains, `[n,C,H,W]`, f32; `classes` `[n]` are those that they are to be of, if any.
-///
-/// A buffer gives chains of these classes where the run's chains have classes; class Gaussians
-/// start chains as them; any other start knows of none.
-///
-/// # Errors
-/// When the data are not there, or the run keeps no chains, or too few.
-pub fn starts(
-    from: From,
-    run: &RunDir,
-    trained: &Trained,
-    n: i64,
-    classes: Option<&Tensor>,
-    rng: &mut Stream,
-) -> Result<Tensor> {
-    let e = &trained.experiment;
-    let (shape, device) = (e.model.input, trained.network.device());
-    let init = match from {
-        From::Noise => e.sampler.init,
-        From::Data => InitialDistribution::Data,
-        From::Buffer => {
-            let buffer = buffer(run, trained, rng)?;
-            let kept = e.objective.chains != Chains::Marginal;
-            return match classes.filter(|_| kept) {
-                Some(wanted) => of_classes(buffer, trained, wanted, rng),
-                None => {
-                    ensure(buffer.len(), n, run)?;
-                    Ok(buffer.peek(n, rng))
-                }
-            };
-        }
-    };
-    let images = match init.needs_data() {
-        true => Some(training_images(run, trained)?),
-        false => None,
-    };
-    Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(n, classes, rng))
-}
-
-/// The images that the run was trained on.
-fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
-    let data = own_data::open(run, &trained.experiment, trained.network.device())?;
-    own_data::ensure_same_limit(run, &data.record)?;
-    Ok(data.train)
-}
-
-/// What chains start from, in words; `classes` says whether they are of classes from the start.
-pub fn words(from: From, init: &InitialDistribution, classes: bool) -> String {
-    let init = match from {
-        From::Noise => *init,
-        From::Data => InitialDistribution::Data,
-        From::Buffer => return "persistent chains of the checkpoint's buffer".into(),
-    };
-    match init {
-        InitialDistribution::Uniform(low, high) => format!("noise, every pixel uniform in [{low}, {high}]"),
-        InitialDistribution::Gaussian { mean, std } => format!("noise, every pixel N({mean}, {std}^2)"),
-        InitialDistribution::Data => "training images".into(),
-        InitialDistribution::NoisyData { std } => format!("training images with noise N(0, {std}^2)"),
-        InitialDistribution::ClassGaussians { jitter } => {
-            let whose = if classes { "the chain's class" } else { "a random class" };
-            format!("a Gaussian fitted to the training images of {whose} (jitter {jitter})")
-        }
+impl ValueEnum for ChainStart {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Noise, Self::Buffer, Self::Data]
     }
-}
 
-/// The checkpoint's buffer.
-fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuffer> {
-    let place = run.path().display().to_string();
-    let named = trained.buffer.as_ref().ok_or_else(|| {
-        Error::input(
-            &place,
-            "the run keeps no persistent chains",
-            "use --from noise or --from data",
-        )
-    })?;
-    let e = &trained.experiment;
-    memory::ensure_buffer(e, &run.resolved(), trained.network.device())?;
-    let [c, h, w] = e.model.input;
-    let empty = Tensor::zeros([e.buffer.size as i64, c, h, w], (Kind::Float, trained.network.device()));
-    let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
-    if let (Chains::ByClass, Some(count)) = (e.objective.chains, trained.network.classes()) {
-        let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.network.device());
-        buffer = buffer.by_class(before_loading, count)?;
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Noise => ("noise", "The distribution that fresh chains of the run start from"),
+            Self::Buffer => ("buffer", "The persistent chains of the checkpoint"),
+            Self::Data => ("data", "Images of the training set"),
+        };
+        Some(PossibleValue::new(name).help(help))
     }
-    buffer.load_state(named, &place)?;
-    Ok(buffer)
-}
-
-fn ensure(size: i64, n: i64, run: &RunDir) -> Result<()> {
-    if n <= size {
-        return Ok(());
-    }
-    Err(Error::input(
-        run.path().display(),
-        format!("the buffer holds {size} chains, {n} were asked for"),
-        "ask for fewer with -n",
-    ))
-}
-
-/// Different chains of the classes `wanted` `[n]`, in this order: of the classes that slots keep
-/// to, or of those that the network sees in chains that draw their class.
-fn of_classes(buffer: ReplayBuffer, trained: &Trained, wanted: &Tensor, rng: &mut Stream) -> Result<Tensor> {
-    let wanted = Vec::<i64>::try_from(wanted.to_device(Device::Cpu))?;
-    if trained.experiment.objective.chains == Chains::ByClass {
-        return buffer.peek_of_classes(&wanted, rng);
-    }
-    let frozen = trained.network.frozen(Kind::Float);
-    let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &buffer.all(), BATCH)?;
-    let count = trained.network.classes().expect("checked to have classes");
-    let buffer = buffer.by_class(logits.argmax(1, false), count)?;
-    buffer.peek_of_classes(&wanted, rng)
 }

@@ -8,8 +8,7 @@ use tch::Device;
 
 use super::budget;
 use super::console::Console;
-use super::own_data::{self, DATA};
-use super::prepare::{resolve, say_notices};
+use super::prepare::{resolve, root_key, say_notices};
 use super::progress::say;
 use super::results;
 use super::status::Status;
@@ -21,6 +20,7 @@ use crate::error::{Error, Result, shown_path};
 use crate::experiment::Experiment;
 use crate::ffi;
 use crate::sampling::Starter;
+use crate::train::own_data::{self, DATA};
 use crate::train::{self, Outcome, Results, RunDir, State, Trainer, Weights, Which, checkpoint};
 
 /// What the guard saw, in the folder of a run that gave up.
@@ -90,7 +90,7 @@ fn sets(args: &Args) -> Vec<String> {
     let mut sets = args.sets.clone();
     sets.extend(args.device.iter().map(|d| format!("device={d}")));
     sets.extend(args.seed.iter().map(|s| format!("seed={s}")));
-    sets.extend(args.root.iter().map(|root| own_data::root_key(root)));
+    sets.extend(args.root.iter().map(|root| root_key(root)));
     sets
 }
 

@@ -6,6 +6,7 @@ mod check_optimizer;
 mod check_sampler;
 mod file;
 mod legacy;
+pub mod memory;
 mod places;
 mod resume;
 mod training;

@@ -1,6 +1,6 @@
 //! An architecture file becomes a network: a live one to train, and a frozen copy that chains run on.
 //!
-//! A layer is added in three arms: its variant in [`config::Layer`](super::config::Layer), its shapes and tensors in
+//! A layer is added in three arms: its variant in [`Layer`], its shapes and tensors in
 //! `build.rs` (by way of `layers.rs` and `residual.rs`), its arithmetic in `forward.rs`. Counts, names, loading and
 //! freezing follow from those; a layer whose gradient in the image can be had for less than autograd asks gets a fourth arm, in
 //! `gradient.rs`.
@@ -18,6 +18,7 @@ mod mode;
 mod network;
 mod normalize;
 mod plan;
+pub mod rename;
 mod repeat;
 mod residual;
 mod size;

@@ -49,7 +49,8 @@ pub enum Target {
     Any,
     /// E(x,y)
     Classes(Tensor),
-    /// From E(x,a) to E(x,b): (1 - w) E(x,a) + w E(x,b) with the w of [`weight_at`].
+    /// From E(x,a) to E(x,b): (1 - w) E(x,a) + w E(x,b) with a w that is 0 over the first half of the chain, and from there
+    /// rises linearly to 1 at the last step.
     Between {
         /// a
         from: Tensor,

@@ -8,6 +8,7 @@ use tch::{Device, Tensor};
 use super::checkpoint::{self, Best, Sealed};
 use super::guard::Divergence;
 use super::journal::Journal;
+use super::modes::set_modes;
 use super::observer::{Event, LogLine, Observer, Outcome};
 use super::record::Record;
 use super::recorded::StepRecorder;
@@ -49,6 +50,8 @@ pub struct Trainer {
 impl Trainer {
     /// A run that goes on from `state`; its folder is this process's own until the trainer is dropped.
     ///
+    /// Does what [`set_modes`] does.
+    ///
     /// # Errors
     /// When another process trains the run.
     pub fn new(
@@ -60,6 +63,7 @@ impl Trainer {
         state: State,
     ) -> Result<Self> {
         let run = run.claim()?;
+        set_modes(&experiment);
         Ok(Self::assemble(experiment, data, starter, run, device, state))
     }
 

@@ -49,7 +49,7 @@ impl House {
     }
 
     pub fn files(&self) -> impl Iterator<Item = String> {
-        self.files.keys().map(|m| shown(m))
+        self.files.keys().map(shown)
     }
 
     /// The room that a file stands in: the first part of its name.

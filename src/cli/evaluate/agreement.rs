@@ -8,9 +8,9 @@ use super::part::{Found, Measure};
 use super::samples;
 use super::subject::{Figures, Subject};
 use crate::cli::referee::{Referee, Views};
-use crate::cli::starts::{self, From};
 use crate::error::Result;
 use crate::sampling::Length;
+use crate::train::{ChainStart, start_words};
 
 /// Images to synthesise by class, and who judges them.
 pub struct Agreement {
@@ -34,14 +34,14 @@ impl Agreement {
             names: classes.names,
             n: samples.n,
             length: samples.length(subject),
-            start: starts::words(From::Noise, &trained.experiment.sampler.init, true),
+            start: start_words(ChainStart::Noise, &trained.experiment.sampler.init, true),
         })
     }
 }
 
 impl Measure for Agreement {
     fn measure(&self, subject: &Subject) -> Result<Found> {
-        let (made, asked) = subject.by_class(self.n, From::Noise, self.length)?;
+        let (made, asked) = subject.by_class(self.n, ChainStart::Noise, self.length)?;
         let views = Views::new(
             &subject.loaded.trained,
             self.judge.as_ref(),

@@ -8,7 +8,6 @@ use tch::Tensor;
 use super::subject::Subject;
 use super::{features, subject::Made};
 use crate::cli::chains;
-use crate::cli::starts::{self, From};
 use crate::data::FitRule;
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};
@@ -16,6 +15,7 @@ use crate::experiment::Experiment;
 use crate::objective::Chains;
 use crate::sampling::Length;
 use crate::sampling::captions_of;
+use crate::train::{ChainStart, start_words};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Samples")]
@@ -83,7 +83,7 @@ pub enum Samples {
     Given(Tensor, String),
     Chains {
         n: i64,
-        from: From,
+        from: ChainStart,
         length: Length,
         by_class: bool,
         /// Where they start, in words.
@@ -106,15 +106,15 @@ impl Samples {
             .by_class
             .unwrap_or_else(|| e.objective.chains == Chains::ByClass && subject.loaded.has_classes());
         let (from, length) = match o.from {
-            Source::Noise => (From::Noise, o.length(subject)),
-            Source::Buffer => (From::Buffer, o.chains.length(o.steps.unwrap_or(0))),
+            Source::Noise => (ChainStart::Noise, o.length(subject)),
+            Source::Buffer => (ChainStart::Buffer, o.chains.length(o.steps.unwrap_or(0))),
         };
         Ok(Self::Chains {
             n: o.n,
             from,
             length,
             by_class,
-            start: starts::words(from, &e.sampler.init, by_class),
+            start: start_words(from, &e.sampler.init, by_class),
         })
     }
 

@@ -8,20 +8,20 @@ use tch::{Kind, Tensor};
 
 use crate::cli::classes::Classes;
 use crate::cli::judging::Loaded;
-use crate::cli::memory;
 use crate::cli::model::Choice;
-use crate::cli::own_data;
 use crate::cli::progress::{Progress, say};
 use crate::cli::sets;
-use crate::cli::starts::{From, starts};
 use crate::data::Dataset;
 use crate::data::{self, DataSet, Images, Wanted};
 use crate::error::{Error, Result, shown};
 use crate::experiment::Experiment;
+use crate::experiment::memory;
 use crate::rng::Stream;
 use crate::sampling::Length;
 use crate::sampling::Target;
 use crate::train::RunDir;
+use crate::train::own_data;
+use crate::train::{ChainStart, starts};
 
 /// Figures by name.
 pub type Figures = Map<String, Value>;
@@ -60,7 +60,7 @@ pub struct Subject {
     named: Option<Dataset>,
     data: OnceCell<DataSet>,
     test: OnceCell<Images>,
-    conditional: OnceCell<((i64, From, Length), Made)>,
+    conditional: OnceCell<((i64, ChainStart, Length), Made)>,
 }
 
 /// Synthesised images, and where their chains started; u8 `[N,C,H,W]` both.
@@ -239,13 +239,13 @@ impl Subject {
     }
 
     /// `n` images synthesised by chains of this length.
-    pub fn synthesised(&self, n: i64, from: From, length: Length) -> Result<Made> {
+    pub fn synthesised(&self, n: i64, from: ChainStart, length: Length) -> Result<Made> {
         self.chains(n, from, length, &Target::Any)
     }
 
     /// `n` images synthesised by class, with the classes `[n]`, which take turns. Made once, where
     /// two parts ask for the same.
-    pub fn by_class(&self, n: i64, from: From, length: Length) -> Result<(Made, Tensor)> {
+    pub fn by_class(&self, n: i64, from: ChainStart, length: Length) -> Result<(Made, Tensor)> {
         let count = self.loaded.trained.network.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
         let key = (n, from, length);
@@ -259,7 +259,7 @@ impl Subject {
         Ok((made, asked))
     }
 
-    fn chains(&self, n: i64, from: From, length: Length, target: &Target) -> Result<Made> {
+    fn chains(&self, n: i64, from: ChainStart, length: Length, target: &Target) -> Result<Made> {
         let trained = &self.loaded.trained;
         memory::ensure_images("-n", n, trained.experiment.model.input, self.loaded.device)?;
         let mut rng = self.stream("samples");

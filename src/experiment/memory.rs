@@ -7,11 +7,11 @@ use std::path::Path;
 
 use tch::{Cuda, Device};
 
+use super::Experiment;
 use crate::buffer::Storage;
 use crate::config::yaml;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
 use crate::memory::{UNKNOWN, available, product, words};
 use crate::nn::Summary;
 use crate::optim::Algorithm;

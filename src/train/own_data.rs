@@ -4,11 +4,10 @@ use std::path::Path;
 
 use tch::Device;
 
-use super::progress::say;
+use super::run::RunDir;
 use crate::data::{self, DataSet, Kept, SplitRecord};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::train::RunDir;
 
 /// The record of the data and its split, in the run's folder.
 pub const DATA: &str = "data.json";
@@ -21,13 +20,13 @@ pub fn open(run: &RunDir, e: &Experiment, device: Device) -> Result<DataSet> {
     let data = data::open(&e.data, e.model.input, device)?;
     let kept = compare(run, &data.record)?;
     for folder in &kept.unhashed {
-        say(&format!(
-            "notice: {}: files have the names and sizes that they had; what they hold was not recorded and is not compared",
+        log::info!(
+            "{}: files have the names and sizes that they had; what they hold was not recorded and is not compared",
             folder.display()
-        ));
+        );
     }
     if kept.other_limit {
-        say("notice: data.limit takes other images than when this run was trained; its test images are the same");
+        log::info!("data.limit takes other images than when this run was trained; its test images are the same");
     }
     Ok(data)
 }
@@ -46,12 +45,6 @@ pub fn ensure_same_limit(run: &RunDir, record: &SplitRecord) -> Result<()> {
         "data.limit took the first images (of a folder, every so many) when this run was trained, and draws them now: training and validation images are others",
         "start another run with --out (and --init-from this one), or use this run's test images or a named data set",
     ))
-}
-
-/// The change of an experiment that `--root` stands for.
-pub fn root_key(root: &Path) -> String {
-    // A string of JSON is one of YAML, whatever the path holds.
-    format!("data.root={}", serde_json::json!(root.to_string_lossy()))
 }
 
 fn compare(run: &RunDir, now: &SplitRecord) -> Result<Kept> {

@@ -1,0 +1,63 @@
+//! The examples that the README does not show run: the library alone trains a run, draws from it and judges it.
+
+mod common;
+
+use common::Bench;
+
+#[allow(dead_code)] // the tests bring their own main
+mod run {
+    include!("../examples/run.rs");
+
+    #[test]
+    fn the_library_leaves_the_run_that_the_program_leaves() {
+        tch::set_num_threads(1);
+        let bench = super::Bench::new();
+        let (file, own) = (bench.path("tiny.yaml"), bench.path("own"));
+        let steps = "--set train.steps=12 --set evaluate.every=10";
+        bench.succeeds(&format!("train tiny.yaml --out program {steps}"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("evaluate: {", "evaluate: {every: 10, ")).unwrap();
+        let results = train(&file, &own, 12).unwrap().expect("a run that does not diverge");
+        let theirs: Results = RunDir::open(&bench.path("program"))
+            .unwrap()
+            .read_json("results.json")
+            .unwrap();
+        assert_eq!(format!("{:?}", results.ood), format!("{:?}", theirs.ood));
+        let (ours, theirs) = (bench.checkpoint("own", 12), bench.checkpoint("program", 12));
+        for (name, bytes) in ours.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
+            assert!(bytes == &theirs[name], "{name} differs");
+        }
+        for name in [
+            "metrics.jsonl",
+            "curves.png",
+            "samples/final.png",
+            "checkpoints/best.json",
+        ] {
+            assert!(own.join(name).is_file(), "{name}");
+        }
+        // What the library began the program goes on with, and the other way round.
+        let resolved = "own/resolved.yaml --out own --resume --set train.steps=14";
+        bench.succeeds(&format!("train {resolved}"));
+    }
+}
+
+#[allow(dead_code)] // the tests bring their own main
+mod judge {
+    include!("../examples/judge.rs");
+
+    #[test]
+    fn chains_of_no_step_are_the_noise_that_the_program_tells_from_data() {
+        tch::set_num_threads(1);
+        let bench = super::Bench::new();
+        bench.succeeds("train tiny.yaml --out run --set train.steps=40");
+        bench.succeeds("ood run --against uniform --scores log_px --bootstrap 0 --json ood.json");
+        let rows = std::fs::read_to_string(bench.path("ood.json")).unwrap();
+        let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
+        let theirs = rows[0]["auroc"].as_f64().unwrap();
+        let ours = auroc(&bench.path("run"), 400, 0).unwrap();
+        // Two draws of noise against the same few images.
+        assert!((ours - theirs).abs() < 0.1, "{ours} and {theirs}");
+        let moved = auroc(&bench.path("run"), 400, 20).unwrap();
+        assert!(moved != ours, "chains stood still");
+    }
+}
