@@ -4,8 +4,9 @@
 use rand::seq::{SliceRandom, index};
 use tch::{Device, Kind, Tensor};
 
-use super::replay::{Drawn, ReplayBuffer, from_storage};
+use super::replay::{Drawn, ReplayBuffer};
 use super::slots::SlotClasses;
+use super::storage::from_storage;
 use crate::data::ClassShares;
 use crate::error::{Error, Result};
 use crate::rng::Stream;

@@ -4,6 +4,7 @@ mod by_class;
 mod config;
 mod replay;
 mod slots;
+mod storage;
 
 pub use config::{BufferConfig, Replacement, Storage};
 pub use replay::{BufferStats, Drawn, Origin, ReplayBuffer};

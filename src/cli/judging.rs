@@ -41,7 +41,7 @@ pub struct Loaded {
     pub trained: Trained,
     pub device: Device,
     pub energy: FrozenEnergy,
-    run: RunDir,
+    pub run: RunDir,
 }
 
 impl Loaded {

@@ -6,15 +6,15 @@ use tch::{Device, Tensor};
 
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
+use super::ood_inside::{Inside, Which};
 use super::ood_rows::{self, Row, csv};
 use super::outputs::ensure_writable;
 use super::progress::say;
 use super::sets;
 use super::status::Status;
 use super::stdout::{self, outln};
-use crate::data::Dataset;
-use crate::data::{self, DataSet, Images};
-use crate::error::{Error, Result, shown, shown_path};
+use crate::data::{self, DataSet};
+use crate::error::{Result, shown, shown_path};
 use crate::eval::OodSet;
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Detection, Judge, Score};
@@ -76,7 +76,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     loaded.ensure(&scores, &args.options)?;
     let data = data(&loaded, &inside, scores.contains(&Score::Typicality))?;
     let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
-    let inside = Inside::new(args, &loaded, inside, data)?;
+    let limit = args.limit.map(|n| n as usize);
+    let inside = Inside::new(&loaded, inside, data, limit, args.options.seed)?;
     let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
     let written = write(args, &folder, &scores, &compared)?;
     print(args, &inside, &scores, &compared)?;
@@ -134,67 +135,6 @@ fn data(loaded: &Loaded, inside: &Which, typicality: bool) -> Result<Option<Data
     let needed = typicality || !matches!(inside, Which::Other(_));
     let training = typicality || matches!(inside, Which::Validation);
     (needed && loaded.has_data()).then(|| loaded.data(training)).transpose()
-}
-
-/// Which images are in distribution.
-enum Which {
-    Test,
-    Validation,
-    Other(Dataset),
-}
-
-impl Which {
-    fn of(option: Option<&str>) -> Result<Self> {
-        match option {
-            None | Some("test") => Ok(Self::Test),
-            Some("validation") => Ok(Self::Validation),
-            Some(set) => sets::dataset(set).map(Self::Other),
-        }
-    }
-}
-
-/// The images that are in distribution.
-struct Inside {
-    name: String,
-    images: Images,
-    /// How images of another size were fitted.
-    fit: String,
-}
-
-impl Inside {
-    fn new(args: &Args, loaded: &Loaded, which: Which, data: Option<DataSet>) -> Result<Self> {
-        let limit = args.limit.map(|n| n as usize);
-        let own = &loaded.trained.experiment.data.dataset;
-        let seed = args.options.seed;
-        let fit = |dataset| loaded.fit_words(dataset);
-        match (which, data) {
-            (Which::Other(dataset), _) => Ok(Self {
-                images: data::test_images(&dataset, &loaded.wanted(limit, seed))?,
-                name: data::name(&dataset),
-                fit: fit(&dataset),
-            }),
-            (Which::Test, Some(data)) => Ok(Self {
-                images: data.test.sampled(limit, seed)?,
-                name: data::name(own),
-                fit: fit(own),
-            }),
-            (Which::Validation, Some(data)) if data.validation.is_empty() => Err(Error::file(
-                &args.run,
-                "the run held no validation images out (data.validation: 0)",
-                "leave --in out for its test images, or name a data set",
-            )),
-            (Which::Validation, Some(data)) => Ok(Self {
-                images: data.validation.sampled(limit, seed)?,
-                name: format!("{}, validation", data::name(own)),
-                fit: fit(own),
-            }),
-            (_, None) => Err(Error::file(
-                &args.run,
-                "the run has no data of its own (data.dataset: none)",
-                "name the data set that is in distribution by --in SET",
-            )),
-        }
-    }
 }
 
 /// All figures, and the scores that they were made of.

@@ -1,13 +1,12 @@
 //! `ebm train EXPERIMENT`: trains, or goes on with a run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
 use super::budget;
 use super::console::Console;
+use super::interrupts::interrupts;
 use super::prepare::{resolve, root_key, say_notices};
 use super::progress::say;
 use super::results;
@@ -18,7 +17,6 @@ use crate::config::yaml;
 use crate::data::{self, ClassShares, DataSet};
 use crate::error::{Error, Result, shown_path};
 use crate::experiment::Experiment;
-use crate::ffi;
 use crate::sampling::Starter;
 use crate::train::own_data::{self, DATA};
 use crate::train::{self, Outcome, Results, RunDir, State, Trainer, Weights, Which, checkpoint};
@@ -262,47 +260,6 @@ fn train(trainer: &mut Trainer) -> anyhow::Result<Status> {
             Ok(Status::Diverged)
         }
     }
-}
-
-/// What Ctrl-C, a polite kill and a terminal that closes set.
-struct Interrupts {
-    /// Set by the first one: finish the step, save, end.
-    after_step: Arc<AtomicBool>,
-    /// Where it is set, the next Ctrl-C or kill ends the process at once.
-    at_once: Arc<AtomicBool>,
-    /// The same for a terminal that closes: it tells its programs twice, and the second time must
-    /// not cost the save.
-    hang_up_at_once: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    /// From here on nothing needs saving.
-    fn end_at_once(&self) {
-        self.at_once.store(true, Ordering::SeqCst);
-        self.hang_up_at_once.store(true, Ordering::SeqCst);
-    }
-}
-
-fn interrupts() -> std::io::Result<Interrupts> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let flag = || Arc::new(AtomicBool::new(false));
-    let (after_step, at_once, hang_up_at_once) = (flag(), flag(), flag());
-    for signal in [SIGINT, SIGTERM] {
-        // They run in this order, so the first signal only sets the flags.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, at_once.clone())?;
-        signal_hook::flag::register(signal, after_step.clone())?;
-        signal_hook::flag::register(signal, at_once.clone())?;
-    }
-    // A run under nohup outlives its terminal.
-    if !ffi::ignores(SIGHUP) {
-        signal_hook::flag::register_conditional_shutdown(SIGHUP, 130, hang_up_at_once.clone())?;
-        signal_hook::flag::register(SIGHUP, after_step.clone())?;
-    }
-    Ok(Interrupts {
-        after_step,
-        at_once,
-        hang_up_at_once,
-    })
 }
 
 fn report_divergence(trainer: &Trainer) {

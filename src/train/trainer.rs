@@ -6,10 +6,9 @@ use std::time::Instant;
 use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Best, Sealed};
-use super::guard::Divergence;
 use super::journal::Journal;
 use super::modes::set_modes;
-use super::observer::{Event, LogLine, Observer, Outcome};
+use super::observer::{Event, Observer, Outcome};
 use super::record::Record;
 use super::recorded::StepRecorder;
 use super::results::Results;
@@ -30,7 +29,7 @@ pub struct Trainer {
     pub(super) experiment: Experiment,
     pub(super) data: DataSet,
     pub(super) starter: Starter,
-    run: RunDir,
+    pub(super) run: RunDir,
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) kernel: Langevin,
@@ -41,10 +40,10 @@ pub struct Trainer {
     pub(super) recorder: StepRecorder,
     pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
-    saved_at: Option<u64>,
-    log_seconds: f64,
-    went_back_to: Option<u64>,
-    log_step: u64,
+    pub(super) saved_at: Option<u64>,
+    pub(super) log_seconds: f64,
+    pub(super) went_back_to: Option<u64>,
+    pub(super) log_step: u64,
 }
 
 impl Trainer {
@@ -157,7 +156,7 @@ impl Trainer {
     }
 
     /// Takes over a checkpoint, or the first step where there is none; returns whether there was one.
-    fn take(&mut self, found: Option<Sealed<Record>>) -> Result<bool> {
+    pub(super) fn take(&mut self, found: Option<Sealed<Record>>) -> Result<bool> {
         match &found {
             Some(Sealed { experiment, contents }) => {
                 self.state.restore(contents)?;
@@ -248,57 +247,6 @@ impl Trainer {
         journal.logged(&line)
     }
 
-    /// Reads the guard's flags when they are due; before something is kept or shown they are
-    /// judged, but left as they are.
-    fn guarded(&mut self) -> Option<Divergence> {
-        let (step, train) = (self.state.step, &self.experiment.train);
-        let parameters = self.state.network.parameters();
-        if self.state.guard.is_due(step) {
-            return self.state.guard.look(step, parameters);
-        }
-        let kept = step.is_multiple_of(train.checkpoint_every) || step == train.steps;
-        let shown = [self.experiment.report.every, self.experiment.evaluate.every];
-        if kept || shown.iter().any(|n| *n > 0 && step.is_multiple_of(*n)) {
-            self.state.guard.judge_now(step, parameters)
-        } else {
-            None
-        }
-    }
-
-    /// Goes back to the last good checkpoint with another sampler seed and a lower learning rate; false when that was tried too often.
-    fn roll_back(&mut self, divergence: Divergence, journal: &mut Journal) -> Result<bool> {
-        let mut divergences = std::mem::take(&mut self.state.divergences);
-        divergences.push(divergence.clone());
-        let lr_scale = self.state.lr_scale * self.experiment.guard.lr_factor;
-        let tries = divergences.len() as u32;
-        if tries > self.experiment.guard.max_rollbacks {
-            self.state.divergences = divergences;
-            journal.happened(&Event::GaveUp { divergence })?;
-            return Ok(false);
-        }
-        // What diverged again from the same checkpoint goes back behind it.
-        let before = self.went_back_to.filter(|s| Some(*s) == self.saved_at && *s > 0);
-        let (mut found, passed_over) = checkpoint::latest(&self.run, before.unwrap_or(u64::MAX))?;
-        if found.is_none() && before.is_some() {
-            found = checkpoint::latest(&self.run, u64::MAX)?.0;
-        }
-        for error in passed_over {
-            journal.happened(&Event::PassedOver(error))?;
-        }
-        self.take(found)?;
-        self.went_back_to = self.saved_at;
-        self.state.guard.forgive();
-        self.state.divergences = divergences;
-        self.state.lr_scale = lr_scale;
-        self.state.streams.sampler = self.state.streams.sampler.derive(tries.into());
-        journal.happened(&Event::RolledBack {
-            divergence,
-            to: self.state.step,
-            lr_scale,
-        })?;
-        Ok(true)
-    }
-
     fn interrupted(&mut self, journal: &mut Journal) -> Result<Outcome> {
         // A divergence that is not yet due for reading must not be saved as a good state.
         let good = self.is_good();
@@ -306,15 +254,6 @@ impl Trainer {
             self.save(journal)?;
         }
         Ok(Outcome::Interrupted { saved: good })
-    }
-
-    /// Whether the guard would find nothing wrong now.
-    fn is_good(&self) -> bool {
-        let judged = self
-            .state
-            .guard
-            .judge_now(self.state.step, self.state.network.parameters());
-        judged.is_none()
     }
 
     /// Writes a checkpoint unless this step has one.
@@ -345,57 +284,5 @@ impl Trainer {
                 value,
             },
         )
-    }
-
-    /// The means since the last line, with what is derived from them.
-    fn line(&mut self) -> LogLine {
-        // The reading waits for steps that the device still works on, and their time is training time.
-        let clock = Instant::now();
-        let mut values = self.state.meters.read();
-        self.state.seconds += clock.elapsed().as_secs_f64();
-        if self.experiment.objective.is_cross_entropy() {
-            values.retain(|(name, _)| *name != "loss");
-        }
-        if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
-            values.insert(2, ("energy_gap", neg - pos));
-        }
-        let of_pairs = |key: &str| values.iter().find(|(name, _)| *name == key).map(|v| v.1);
-        if let Some((pos, neg)) = of_pairs("joint_energy_pos").zip(of_pairs("joint_energy_neg")) {
-            values.push(("joint_energy_gap", neg - pos));
-        }
-        values.push((
-            "lr",
-            self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
-        ));
-        let (name, work) = self.work();
-        let work = (self.state.step - self.log_step) * work as u64;
-        values.push((name, work as f64 / (self.state.seconds - self.log_seconds)));
-        values.push(("seconds", self.state.seconds));
-        self.restart_clock();
-        LogLine {
-            step: self.state.step,
-            values,
-        }
-    }
-
-    /// What a step does, in the unit by which its speed is told.
-    fn work(&self) -> (&'static str, usize) {
-        let train = &self.experiment.train;
-        let objective = &self.experiment.objective;
-        match objective.uses_chains() && self.state.step > objective.p_x_from {
-            true => (
-                "images_x_steps_per_second",
-                train.batch_size * self.experiment.sampler.n_steps,
-            ),
-            false => (
-                "images_per_second",
-                train.labelled_batch_size.unwrap_or(train.batch_size),
-            ),
-        }
-    }
-
-    fn restart_clock(&mut self) {
-        self.log_seconds = self.state.seconds;
-        self.log_step = self.state.step;
     }
 }

@@ -1,0 +1,60 @@
+//! Lines of metrics: what is read from the meters, and what follows from it.
+
+use std::time::Instant;
+
+use super::observer::LogLine;
+use super::trainer::Trainer;
+
+impl Trainer {
+    /// The means since the last line, with what is derived from them.
+    pub(super) fn line(&mut self) -> LogLine {
+        // The reading waits for steps that the device still works on, and their time is training time.
+        let clock = Instant::now();
+        let mut values = self.state.meters.read();
+        self.state.seconds += clock.elapsed().as_secs_f64();
+        if self.experiment.objective.is_cross_entropy() {
+            values.retain(|(name, _)| *name != "loss");
+        }
+        if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
+            values.insert(2, ("energy_gap", neg - pos));
+        }
+        let of_pairs = |key: &str| values.iter().find(|(name, _)| *name == key).map(|v| v.1);
+        if let Some((pos, neg)) = of_pairs("joint_energy_pos").zip(of_pairs("joint_energy_neg")) {
+            values.push(("joint_energy_gap", neg - pos));
+        }
+        values.push((
+            "lr",
+            self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
+        ));
+        let (name, work) = self.work();
+        let work = (self.state.step - self.log_step) * work as u64;
+        values.push((name, work as f64 / (self.state.seconds - self.log_seconds)));
+        values.push(("seconds", self.state.seconds));
+        self.restart_clock();
+        LogLine {
+            step: self.state.step,
+            values,
+        }
+    }
+
+    /// What a step does, in the unit by which its speed is told.
+    fn work(&self) -> (&'static str, usize) {
+        let train = &self.experiment.train;
+        let objective = &self.experiment.objective;
+        match objective.uses_chains() && self.state.step > objective.p_x_from {
+            true => (
+                "images_x_steps_per_second",
+                train.batch_size * self.experiment.sampler.n_steps,
+            ),
+            false => (
+                "images_per_second",
+                train.labelled_batch_size.unwrap_or(train.batch_size),
+            ),
+        }
+    }
+
+    pub(super) fn restart_clock(&mut self) {
+        self.log_seconds = self.state.seconds;
+        self.log_step = self.state.step;
+    }
+}
