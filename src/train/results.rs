@@ -49,7 +49,12 @@ impl Results {
         if e.objective.uses_chains() {
             let (n, of) = (e.report.images.max(FINAL_IMAGES) as i64, e.sample_steps() as u64);
             observer.making(&Making::Images { step: 0, of });
-            let mut watch = |step: u64| observer.making(&Making::Images { step, of });
+            // Every batch of chains begins at 0; the observer has heard of that.
+            let mut watch = |step: u64| {
+                if step > 0 {
+                    observer.making(&Making::Images { step, of })
+                }
+            };
             let Drawn { images, captions } = from_noise(&network, view, n, &mut watch)?;
             report::sheet(&images, &captions, report::columns(n), &run.file(FINAL)?)?;
         }
