@@ -65,13 +65,36 @@ fn seconds_with_chains(trial: &mut Trainer) -> Result<f64> {
         seconds(trial)
     };
     let (one, longer) = (of(1)?, of(LONGEST)?);
-    let each = (longer - one).max(0.0) / (LONGEST - 1) as f64;
-    let found = one + each * (whole - 1) as f64;
     trial.experiment.sampler.n_steps = whole;
-    match 2.0 * found > BUDGET.as_secs_f64() {
-        true => Ok(found),
-        false => seconds(trial),
+    match whole_step(one, longer, whole) {
+        Whole::Reckoned(seconds) => Ok(seconds),
+        Whole::Short => seconds(trial),
     }
+}
+
+/// How the time of a step with whole chains is found.
+#[derive(Debug, PartialEq)]
+enum Whole {
+    /// From shorter ones.
+    Reckoned(f64),
+    /// By timing it: that takes little.
+    Short,
+}
+
+/// From the seconds of a step with chains of one and of [`LONGEST`] steps.
+///
+/// Times are noisy, and may not tell chains of one step from longer ones. So the whole step is timed
+/// only where it takes little even if all the time of the longer chains went into their steps.
+fn whole_step(one: f64, longer: f64, whole: usize) -> Whole {
+    let most = longer.max(one) / LONGEST as f64;
+    if 2.0 * most * whole as f64 <= BUDGET.as_secs_f64() {
+        return Whole::Short;
+    }
+    let each = match longer > one {
+        true => (longer - one) / (LONGEST - 1) as f64,
+        false => most,
+    };
+    Whole::Reckoned(one + each * (whole - 1) as f64)
 }
 
 /// The median time of the later half of some steps: the first ones choose algorithms, and record
@@ -93,4 +116,22 @@ fn seconds(trial: &mut Trainer) -> Result<f64> {
     let mut later = times.split_off(times.len() / 2);
     later.sort_by(f64::total_cmp);
     Ok(later[later.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_chains_are_never_run_to_be_timed() {
+        // Noise can make the longer chains look as short as the others, or shorter.
+        for longer in [0.001, 0.0009, 0.0011] {
+            let Whole::Reckoned(seconds) = whole_step(0.001, longer, 1_000_000_000_000) else {
+                panic!("a chain of a million million steps would be run");
+            };
+            assert!(seconds > 1e7, "{seconds}");
+        }
+        assert_eq!(whole_step(0.001, 0.004, 20), Whole::Short);
+        assert_eq!(whole_step(1.0, 4.0, 11), Whole::Reckoned(11.0));
+    }
 }
