@@ -14,10 +14,9 @@ use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::experiment::Experiment;
-use crate::nn::ModelConfig;
-use crate::nn::{self, thousands};
+use crate::nn::{self, ModelConfig, Output, thousands};
 use crate::sampling::{Langevin, Starter};
-use crate::{ffi, process};
+use crate::{ffi, process, train};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -86,9 +85,9 @@ fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
 
 fn output_word(model: &ModelConfig) -> &'static str {
     match model.output {
-        crate::nn::Output::Energy => "one energy E(x), low = likely",
-        crate::nn::Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
-        crate::nn::Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
+        Output::Energy => "one energy E(x), low = likely",
+        Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
+        Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
     }
 }
 
@@ -129,7 +128,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         data.validation.len(),
         data.test.len()
     )?;
-    crate::train::ensure_outside(&e, device)?;
+    train::ensure_outside(&e, device)?;
     let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
     let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
     drop(data);
