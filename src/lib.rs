@@ -54,6 +54,7 @@ pub mod process;
 pub mod report;
 pub mod rng;
 pub mod sampling;
+pub mod space;
 pub mod train;
 
 pub use error::{Error, Result};

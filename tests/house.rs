@@ -7,7 +7,7 @@ use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
 const FLOORS: [&[&str]; 13] = [
-    &["error"],
+    &["error", "space"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
     &["config"],

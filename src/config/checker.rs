@@ -11,12 +11,34 @@ const MOST: u64 = 1 << 40;
 /// Collects what a check needs to word its error.
 pub(crate) struct Checker<'a> {
     file: &'a Path,
+    /// The section that keys are of; empty for the whole file.
+    section: String,
 }
 
 impl<'a> Checker<'a> {
     /// Of the file that errors name.
     pub fn of(file: &'a Path) -> Self {
-        Self { file }
+        Self {
+            file,
+            section: String::new(),
+        }
+    }
+
+    /// The same for the keys of a section of this one.
+    pub fn at(&self, section: &str) -> Self {
+        Self {
+            file: self.file,
+            section: self.key(section),
+        }
+    }
+
+    /// The whole path of a key.
+    fn key(&self, key: &str) -> String {
+        match (self.section.as_str(), key) {
+            ("", key) => key.into(),
+            (section, "") => section.into(),
+            (section, key) => format!("{section}.{key}"),
+        }
     }
 
     pub fn ensure(&self, holds: bool, key: &str, found: impl std::fmt::Display, expected: &str) -> Result<()> {
@@ -25,7 +47,7 @@ impl<'a> Checker<'a> {
         }
         Err(yaml::config(
             self.file,
-            key,
+            self.key(key),
             format!("{found} is out of range"),
             format!("give {expected}"),
         ))
@@ -72,6 +94,6 @@ impl<'a> Checker<'a> {
     }
 
     pub fn conflict(&self, key: &str, what: &str, remedy: &str) -> Result<()> {
-        Err(yaml::config(self.file, key, what, remedy))
+        Err(yaml::config(self.file, self.key(key), what, remedy))
     }
 }

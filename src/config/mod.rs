@@ -1,7 +1,9 @@
-//! How a file that a person writes becomes a typed value: YAML, its bounds, and checks of ranges.
+//! How a file that a person writes becomes a typed value: YAML, its bounds, kinds, and checks of ranges.
 
 mod bounds;
 mod checker;
+mod kinds;
 pub mod yaml;
 
 pub(crate) use checker::Checker;
+pub(crate) use kinds::kinds;

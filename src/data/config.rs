@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::toy::Toy;
+
 /// The `data` section of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,13 @@ pub struct DataConfig {
     /// The same for labelled batches; null means `augment`.
     #[serde(default)]
     pub labelled_augment: Option<Augment>,
+    /// Standard deviation of the normal noise added to each batch, which the interval of the sampler's kernel then
+    /// bounds, where it has one.
+    #[serde(default)]
+    pub noise: f64,
+    /// The same for labelled batches; null means `noise`.
+    #[serde(default)]
+    pub labelled_noise: Option<f64>,
 }
 
 /// Where images come from.
@@ -54,6 +63,8 @@ pub enum Dataset {
     Svhn,
     /// Strokes and discs drawn by the program itself, with labels.
     Strokes(StrokesConfig),
+    /// Points of a density in the plane.
+    Toy(ToyConfig),
     /// A folder of image files; its sub-folders are the labels where every file lies in one.
     Folder(FolderConfig),
     /// A stack of images in NumPy's format.
@@ -75,6 +86,11 @@ impl Dataset {
             Self::Folder(folder) => folder.fit,
             _ => None,
         }
+    }
+
+    /// The word of a set of points; none of images.
+    pub fn points(&self) -> Option<&'static str> {
+        matches!(self, Self::Toy(_)).then_some("toy")
     }
 
     /// The folder of a named set below `data.root`.
@@ -103,6 +119,24 @@ pub struct StrokesConfig {
     /// Decides what is drawn.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// Points in the plane, drawn by code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToyConfig {
+    /// What they are drawn from.
+    pub density: Toy,
+    /// How many to draw for training; a tenth as many, at least a thousand, are for testing.
+    #[serde(default = "default_points")]
+    pub count: usize,
+    /// Decides what is drawn.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_points() -> usize {
+    50_000
 }
 
 /// Image files below a folder.

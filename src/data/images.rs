@@ -7,10 +7,10 @@ use super::{augment, draw, to_unit};
 use crate::error::Result;
 use crate::rng::Stream;
 
-/// Images of one shape on one device, with class numbers where there are any.
+/// Images, or points, of one shape on one device, with class numbers where there are any.
 #[derive(Debug)]
 pub struct Images {
-    /// u8 `[N,C,H,W]`.
+    /// u8 `[N,C,H,W]` of images, f32 `[N,D]` of points.
     pub pixels: Tensor,
     /// i64 `[N]`, in `0..classes.len()`.
     pub labels: Option<Tensor>,
@@ -38,10 +38,9 @@ impl Images {
         self.len() == 0
     }
 
-    /// Channels, height and width.
-    pub fn shape(&self) -> [i64; 3] {
-        let s = self.pixels.size();
-        [s[1], s[2], s[3]]
+    /// The shape of one: channels, height and width, or `[D]` of a point.
+    pub fn shape(&self) -> Vec<i64> {
+        self.pixels.size()[1..].to_vec()
     }
 
     /// Where the images lie.

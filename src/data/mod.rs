@@ -31,6 +31,8 @@ mod split;
 mod stack;
 mod strokes;
 mod svhn;
+mod toy;
+mod toy_points;
 mod walk;
 
 pub use augment::augment;
@@ -38,6 +40,7 @@ pub use batches::{Batches, BatchesState};
 pub use colour::ColourChange;
 pub use config::{
     Augment, ColourJitter, DataConfig, Dataset, FitRule, FolderConfig, ReplayAugment, StackConfig, StrokesConfig,
+    ToyConfig,
 };
 pub use crop::ResizedCrop;
 pub use folder::look_through;
@@ -53,3 +56,4 @@ pub use score::{ScoreBatch, ScoreInput, ScoreItem};
 pub use shares::ClassShares;
 pub use source::{dataset_at, name};
 pub use split::{Digest, SourceRecord, SplitRecord};
+pub use toy::Toy;

@@ -34,6 +34,11 @@ pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
         Source::Stack(files) => files.shape(input),
         Source::Strokes(s) => Ok([1, s.size as i64, s.size as i64]),
         Source::Folder(f) => folder_shape(f, input),
+        Source::Toy(_) => Err(Error::input(
+            "data.dataset",
+            "gives points, and this is about images",
+            "choose an architecture file with `input: [2]`",
+        )),
         Source::None => Ok(input),
     }
 }
@@ -42,8 +47,12 @@ pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
 ///
 /// # Errors
 /// Those of [`declared_shape`], and shapes that disagree.
-pub fn check_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<()> {
-    let found = declared_shape(cfg, input)?;
+pub fn check_shape(cfg: &DataConfig, input: &[i64]) -> Result<()> {
+    let found = match image(input) {
+        Ok(input) => declared_shape(cfg, input)?.to_vec(),
+        Err(e) if !matches!(Source::of(&cfg.dataset), Source::Toy(_)) => return Err(e),
+        Err(_) => vec![2],
+    };
     if found == input {
         return Ok(());
     }
@@ -54,13 +63,24 @@ pub fn check_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<()> {
     ))
 }
 
+/// The shape of the model's input as that of images.
+fn image(input: &[i64]) -> Result<[i64; 3]> {
+    input.try_into().map_err(|_| {
+        Error::input(
+            "data.dataset",
+            format!("gives images, and the states of the model are of shape {input:?}"),
+            "choose an architecture file for images, or data.dataset: {toy: {density: eight-gaussians}}",
+        )
+    })
+}
+
 /// Loads a data set onto `device` for a model of the shape `input`.
 ///
 /// `limit` draws from the training images first, then `validation` of these are held out.
 ///
 /// # Errors
 /// Anything missing, truncated, of a wrong kind, hash or size, or too few images for what is held out.
-pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet> {
+pub fn open(cfg: &DataConfig, input: &[i64], device: Device) -> Result<DataSet> {
     check_shape(cfg, input)?;
     let loaded = load(cfg, input, device)?;
     let count = loaded.train.len();
@@ -80,7 +100,7 @@ pub fn open(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<DataSet
     let record = SplitRecord {
         dataset: cfg.dataset.clone(),
         sources: loaded.sources,
-        shape: input,
+        shape: input.to_vec(),
         classes: train.classes.clone(),
         train: train.len(),
         validation,
@@ -107,10 +127,10 @@ struct Loaded {
     limit_sha256: Option<String>,
 }
 
-fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
+fn load(cfg: &DataConfig, input: &[i64], device: Device) -> Result<Loaded> {
     let (train, test, sources) = match Source::of(&cfg.dataset) {
         Source::None => return Err(no_images()),
-        Source::Folder(f) => return load_folder(f, cfg, input, device),
+        Source::Folder(f) => return load_folder(f, cfg, image(input)?, device),
         Source::Named(set) => {
             let (train, mut sources) = set.train(&cfg.root, device)?;
             let (test, more) = set.test(&cfg.root, device)?;
@@ -118,11 +138,12 @@ fn load(cfg: &DataConfig, input: [i64; 3], device: Device) -> Result<Loaded> {
             (train, Some(test), sources)
         }
         Source::Stack(files) => (
-            files.read_train(input, device)?,
-            files.read_test(input, device)?,
+            files.read_train(image(input)?, device)?,
+            files.read_test(image(input)?, device)?,
             files.records()?,
         ),
         Source::Strokes(s) => (strokes::train(s, device), Some(strokes::test(s, device)), Vec::new()),
+        Source::Toy(t) => (t.train(device), Some(t.test(device)), Vec::new()),
     };
     let (train, test, test_sha256) = match test {
         Some(test) => {

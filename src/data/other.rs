@@ -71,6 +71,7 @@ fn images(dataset: &Dataset, part: Part, wanted: &Wanted) -> Result<Images> {
         (Source::Strokes(s), Part::Training) => strokes::train(s, device),
         (Source::Strokes(s), Part::Test) => strokes::test(s, device),
         (Source::None, _) => return Err(no_images()),
+        (Source::Toy(_), _) => return Err(are_points()),
         (Source::Folder(f), _) => return of_folder(f, part, wanted),
     };
     let images = images.sampled(wanted.limit, wanted.seed)?;
@@ -82,6 +83,14 @@ fn images(dataset: &Dataset, part: Part, wanted: &Wanted) -> Result<Images> {
         )
     })?;
     Ok(Images { pixels, ..images })
+}
+
+fn are_points() -> Error {
+    Error::input(
+        "set toy",
+        "gives points, and images are told apart here",
+        "name a set of images",
+    )
 }
 
 /// Only pictures that are wanted are decoded.

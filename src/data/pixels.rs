@@ -7,8 +7,12 @@ use crate::rng::Stream;
 /// Rec. 601 luma weights in thousandths; integers, so that every path rounds alike.
 pub(super) const LUMA: [i64; 3] = [299, 587, 114];
 
-/// u8 levels to f32 in [-1, 1]: u / 127.5 - 1, exactly -1 at 0 and 1 at 255.
+/// u8 levels to f32 in [-1, 1]: u / 127.5 - 1, exactly -1 at 0 and 1 at 255. Points are numbers
+/// already, and are copied.
 pub fn to_unit(levels: &Tensor) -> Tensor {
+    if levels.kind() == Kind::Float {
+        return levels.copy();
+    }
     let mut x = levels.to_kind(Kind::Float);
     let _ = x.g_div_scalar_(127.5);
     x.g_sub_scalar_(1.0)

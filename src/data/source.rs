@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::config::{Dataset, FolderConfig, StackConfig, StrokesConfig};
+use super::config::{Dataset, FolderConfig, StackConfig, StrokesConfig, ToyConfig};
 use super::named::{self, Named};
 use super::reading::head;
 use super::split::SourceRecord;
@@ -18,6 +18,7 @@ pub(super) enum Source<'a> {
     Stack(StackFiles<'a>),
     Strokes(&'a StrokesConfig),
     Folder(&'a FolderConfig),
+    Toy(&'a ToyConfig),
     None,
 }
 
@@ -32,6 +33,7 @@ impl<'a> Source<'a> {
             Dataset::Svhn => Self::Named(&named::SVHN),
             Dataset::Strokes(cfg) => Self::Strokes(cfg),
             Dataset::Folder(cfg) => Self::Folder(cfg),
+            Dataset::Toy(cfg) => Self::Toy(cfg),
             Dataset::Npy(files) => Self::Stack(StackFiles { files, is_npy: true }),
             Dataset::Idx(files) => Self::Stack(StackFiles { files, is_npy: false }),
         }
@@ -44,6 +46,7 @@ pub fn name(dataset: &Dataset) -> String {
     match Source::of(dataset) {
         Source::Named(set) => set.name.into(),
         Source::Strokes(_) => "strokes".into(),
+        Source::Toy(t) => t.density.name().into(),
         Source::Folder(f) => last(&f.path).unwrap_or_else(|| f.path.display().to_string()),
         Source::Stack(files) => last(&files.files.images).unwrap_or_default(),
         Source::None => "none".into(),

@@ -18,8 +18,8 @@ pub struct SplitRecord {
     pub dataset: Dataset,
     /// The files that were read; empty for a set that is drawn by code.
     pub sources: Vec<SourceRecord>,
-    /// Channels, height and width.
-    pub shape: [i64; 3],
+    /// Channels, height and width, or the dimension of points.
+    pub shape: Vec<i64>,
     /// The names of the classes.
     pub classes: Vec<String>,
     /// Training images.

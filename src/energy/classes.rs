@@ -5,7 +5,7 @@ use std::cell::Cell;
 use tch::Tensor;
 
 use super::logits::{joint, joint_with_gradient};
-use super::{Energy, EnergyGrad, FrozenEnergy, LiveEnergy, Stages};
+use super::{Energy, EnergyGrad, FrozenEnergy, Identity, LiveEnergy, Stages};
 
 /// The classes of a part of a batch that begins at image `first`.
 fn part(classes: &Tensor, first: i64, logits: &Tensor) -> Tensor {
@@ -67,10 +67,13 @@ impl Energy for ClassEnergy<'_> {
         self.frozen.draws()
     }
 
-    fn reads(&self) -> Option<Vec<Tensor>> {
-        let mut tensors = self.frozen.reads()?;
-        tensors.push(self.classes.shallow_clone());
-        Some(tensors)
+    fn identity(&self) -> Option<Identity> {
+        let Identity { words, mut reads } = self.frozen.identity()?;
+        reads.push(self.classes.shallow_clone());
+        Some(Identity {
+            words: format!("{words} of classes"),
+            reads,
+        })
     }
 }
 
@@ -109,6 +112,8 @@ impl Energy for LiveClassEnergy<'_> {
 }
 
 /// (1 - w) E(x,a) + w E(x,b) of a frozen classifier: a way from one class to another, in one pass of the network.
+///
+/// Along a chain w is 0 over the first half, and from there rises linearly to 1 at the last step.
 #[derive(Debug)]
 pub struct BetweenClasses<'a> {
     frozen: &'a FrozenEnergy,
@@ -129,7 +134,26 @@ impl BetweenClasses<'_> {
     }
 }
 
+/// The last step, counted from 1, of a chain of `steps` that moves by E(x,a) alone: the half of them, rounded down.
+pub fn halfway(steps: usize) -> usize {
+    steps / 2
+}
+
+/// The w of step `k` of `steps`, counted from 1: 0 over the first half, from there linear, 1 at the last step.
+fn weight_at(k: usize, steps: usize) -> f64 {
+    let half = halfway(steps);
+    k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
+}
+
 impl Energy for BetweenClasses<'_> {
+    fn prepare(&self, k: usize, n: usize) {
+        self.set_weight(weight_at(k, n));
+    }
+
+    fn changes(&self) -> bool {
+        true
+    }
+
     fn energy(&self, x: &Tensor) -> Tensor {
         let energy = self.mixed(&self.frozen.network().forward(x));
         self.frozen.with_reference(energy, x)

@@ -1,8 +1,9 @@
 //! Energies made of others: at a temperature, in sums, against a Gaussian.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::Energy;
+use super::{Energy, EnergyGrad, Identity, energy_and_grad};
+use crate::space::sum_each;
 
 /// E(x) / T: what a term is added to, and the minus log density up to a constant.
 #[derive(Debug, Clone)]
@@ -18,8 +19,32 @@ impl<E: Energy> Energy for Tempered<E> {
         self.energy.energy(x) / self.temperature
     }
 
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        let found = self.energy.direct(x)?;
+        Some(EnergyGrad {
+            energy: found.energy / self.temperature,
+            grad: found.grad / self.temperature,
+        })
+    }
+
     fn draws(&self) -> bool {
         self.energy.draws()
+    }
+
+    fn prepare(&self, k: usize, n: usize) {
+        self.energy.prepare(k, n);
+    }
+
+    fn changes(&self) -> bool {
+        self.energy.changes()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let Identity { words, reads } = self.energy.identity()?;
+        Some(Identity {
+            words: format!("({words}) / {}", self.temperature),
+            reads,
+        })
     }
 }
 
@@ -34,21 +59,52 @@ impl Energy for Sum<'_> {
         terms.reduce(|a, b| a + b).expect("a sum of energies has a term")
     }
 
+    /// Each term by its own way; a term without one by autograd.
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        let terms = self.0.iter().map(|e| energy_and_grad(e.as_ref(), x));
+        terms.reduce(|a, b| EnergyGrad {
+            energy: a.energy + b.energy,
+            grad: a.grad + b.grad,
+        })
+    }
+
     fn draws(&self) -> bool {
         self.0.iter().any(|e| e.draws())
+    }
+
+    fn prepare(&self, k: usize, n: usize) {
+        self.0.iter().for_each(|e| e.prepare(k, n));
+    }
+
+    fn changes(&self) -> bool {
+        self.0.iter().any(|e| e.changes())
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let terms: Vec<Identity> = self.0.iter().map(|e| e.identity()).collect::<Option<_>>()?;
+        let words: Vec<&str> = terms.iter().map(|t| t.words.as_str()).collect();
+        let words = words.join(" + ");
+        let reads = terms.into_iter().flat_map(|t| t.reads).collect();
+        Some(Identity { words, reads })
     }
 }
 
 /// |x|^2 / (2 std^2): minus the log density of N(0, std^2 I) up to a constant (the reference of Xie et al. 2016).
 #[derive(Debug, Clone, Copy)]
 pub struct GaussianReference {
-    /// Standard deviation of a pixel.
+    /// Standard deviation of each number of a state.
     pub std: f64,
 }
 
 impl Energy for GaussianReference {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let squares = x.square().flatten(1, -1).sum_dim_intlist(1, false, Kind::Float);
-        squares / (2.0 * self.std * self.std)
+        sum_each(&x.square()) / (2.0 * self.std * self.std)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            words: format!("{self:?}"),
+            reads: Vec::new(),
+        })
     }
 }

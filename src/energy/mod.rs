@@ -2,14 +2,18 @@
 
 mod classes;
 mod compose;
+mod compute;
+mod compute_config;
 mod drawn_class;
 mod finite;
 mod logits;
 mod network;
 mod stages;
 
-pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy};
+pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy, halfway};
 pub use compose::{GaussianReference, Sum, Tempered};
+pub use compute::{Candidate, chain_energy, kind_of, layout_of, resolve_auto, score_energy};
+pub use compute_config::{ComputeConfig, Layout, Precision};
 pub use drawn_class::{DrawnClassEnergy, draw_classes};
 pub use finite::ensure_finite;
 pub use logits::{joint, marginal};
@@ -38,11 +42,19 @@ pub trait Energy {
         false
     }
 
-    /// Every tensor that a pass reads beside the images, in a fixed order, where the energy is a function of these alone.
+    /// The host's part of step `k` (from 1) of a chain of `n`, of an energy that changes along it.
+    fn prepare(&self, _k: usize, _n: usize) {}
+
+    /// Whether [`prepare`](Self::prepare) changes it: what was found at one step does not hold at the
+    /// next.
+    fn changes(&self) -> bool {
+        false
+    }
+
+    /// What tells this function from others, where it depends on no more than that.
     ///
-    /// Two energies that give the same tensors, the very same memory, must be the same function, so one that also depends
-    /// on numbers of the host gives none. On CUDA a chain's step on an energy that says so can be recorded and replayed.
-    fn reads(&self) -> Option<Vec<Tensor>> {
+    /// On CUDA a chain's step on an energy that says so can be recorded and replayed.
+    fn identity(&self) -> Option<Identity> {
         None
     }
 }
@@ -64,8 +76,16 @@ impl<E: Energy + ?Sized> Energy for &E {
         (**self).draws()
     }
 
-    fn reads(&self) -> Option<Vec<Tensor>> {
-        (**self).reads()
+    fn prepare(&self, k: usize, n: usize) {
+        (**self).prepare(k, n)
+    }
+
+    fn changes(&self) -> bool {
+        (**self).changes()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        (**self).identity()
     }
 }
 
@@ -86,9 +106,27 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
         (**self).draws()
     }
 
-    fn reads(&self) -> Option<Vec<Tensor>> {
-        (**self).reads()
+    fn prepare(&self, k: usize, n: usize) {
+        (**self).prepare(k, n)
     }
+
+    fn changes(&self) -> bool {
+        (**self).changes()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        (**self).identity()
+    }
+}
+
+/// What a function of states is made of: two of the same words that read the very same memory are
+/// the same function.
+#[derive(Debug)]
+pub struct Identity {
+    /// The numbers of the host that it depends on, in words.
+    pub words: String,
+    /// Every tensor that a pass reads beside the states, in a fixed order.
+    pub reads: Vec<Tensor>,
 }
 
 /// Energies of a batch and their gradients; cut off from any graph where the function that gives them does not say else.

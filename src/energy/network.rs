@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Energy, EnergyGrad, GaussianReference, Stages, joint, marginal};
+use super::{Energy, EnergyGrad, GaussianReference, Identity, Stages, joint, marginal};
 use crate::nn::{Frozen, Layout, Mode, Network};
 use crate::nn::{ModelConfig, Output};
 
@@ -203,8 +203,11 @@ impl Energy for FrozenEnergy {
         self.network.draws()
     }
 
-    fn reads(&self) -> Option<Vec<Tensor>> {
-        Some(self.network.tensors())
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            words: format!("network {:?}", self.head),
+            reads: self.network.tensors(),
+        })
     }
 }
 

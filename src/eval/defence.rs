@@ -5,8 +5,7 @@ use tch::{Kind, Tensor};
 use crate::data;
 use crate::energy::FrozenEnergy;
 use crate::rng::Stream;
-use crate::sampling::SamplerConfig;
-use crate::sampling::{Langevin, run_chain};
+use crate::sampling::{Kernel, SamplerConfig, run_chain};
 
 /// JEM-k (Grathwohl et al. 2020): images move by k Langevin steps on E(x) before they are classified.
 ///
@@ -16,7 +15,7 @@ use crate::sampling::{Langevin, run_chain};
 #[derive(Debug)]
 pub struct Defence<'a> {
     energy: &'a FrozenEnergy,
-    kernel: Langevin,
+    kernel: Box<dyn Kernel>,
     refine: usize,
     chains: i64,
     noise: f64,
@@ -37,7 +36,7 @@ impl<'a> Defence<'a> {
         Self {
             energy,
             // The first steps of a chain of the run: its schedules go over the run's own length.
-            kernel: Langevin::new(sampler, sampler.n_steps.max(refine)),
+            kernel: sampler.kernel.build(sampler.n_steps.max(refine)),
             refine,
             chains,
             noise,
@@ -46,7 +45,7 @@ impl<'a> Defence<'a> {
 
     /// Whether the same image may get other logits the next time.
     pub fn is_random(&self) -> bool {
-        self.noise > 0.0 || (0..self.refine).any(|k| self.kernel.noise_scale_at(k) > 0.0)
+        self.noise > 0.0 || (self.refine > 0 && self.kernel.facts().random)
     }
 
     /// Logits `[B,K]` of images `[B,C,H,W]`, without a graph.
@@ -55,7 +54,7 @@ impl<'a> Defence<'a> {
         let copies = self.copies(x, rng);
         let refined = match self.refine {
             0 => copies,
-            k => run_chain(&self.kernel, self.energy, copies, k, rng).x,
+            k => run_chain(&*self.kernel, self.energy, copies, k, rng).x,
         };
         self.mean_logits(&refined)
     }
@@ -63,7 +62,16 @@ impl<'a> Defence<'a> {
     /// The same numbers, differentiable with respect to the images, through every step.
     pub fn logits_with_graph(&self, x: &Tensor, rng: &mut Stream) -> Tensor {
         let copies = self.copies(x, rng);
-        let refined = (0..self.refine).fold(copies, |x, k| self.kernel.step_with_graph(self.energy, &x, k, rng));
+        let step = |x: Tensor, k: usize| {
+            let graph = self.kernel.with_graph().expect("checked to have steps with a graph");
+            let mut noise = x.detach().zeros_like();
+            // Drawn where a step of the chain draws, so that both get the same numbers.
+            if self.kernel.facts().random {
+                rng.normal_(&mut noise);
+            }
+            graph.step_with_graph(self.energy, &x, &noise, k)
+        };
+        let refined = (0..self.refine).fold(copies, step);
         self.mean_logits(&refined)
     }
 

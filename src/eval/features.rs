@@ -79,7 +79,7 @@ impl Features {
     pub fn random(shape: [i64; 3], device: Device) -> Result<Self> {
         let place = Path::new("random features");
         let mut model: ModelConfig = yaml::typed(yaml::parse(RANDOM, place)?, place)?;
-        model.input = shape;
+        model.input = shape.to_vec();
         let network = Network::new(&model, device, &mut Stream::new(0, "random features"))?;
         Self::of_network(
             &network,

@@ -22,9 +22,8 @@ impl Experiment {
         let c = Checker::of(file);
         self.check_run(&c)?;
         self.check_data(&c)?;
+        self.check_space(&c)?;
         self.check_sampler(&c)?;
-        self.check_order(&c)?;
-        self.check_init(&c)?;
         self.check_objective(&c)?;
         self.check_buffer(&c)?;
         self.check_optimizer(&c)?;
@@ -74,7 +73,9 @@ impl Experiment {
         c.countable("data.limit", self.data.limit.unwrap_or(0) as u64)?;
         c.countable("data.labels_per_class", self.data.labels_per_class.unwrap_or(0) as u64)?;
         c.countable("data.augment.pad_crop", self.data.augment.pad_crop as u64)?;
-        let smallest = self.model.input[1].min(self.model.input[2]);
+        c.non_negative("data.noise", self.data.noise)?;
+        c.non_negative("data.labelled_noise", self.data.labelled_noise.unwrap_or(0.0))?;
+        let smallest = self.model.space().image().map_or(i64::MAX, |[_, h, w]| h.min(w));
         c.ensure(
             (self.data.augment.pad_crop as i64) < smallest,
             "data.augment.pad_crop",
@@ -130,7 +131,7 @@ impl Experiment {
             0,
             "a whole number of 1 or more, or null",
         )?;
-        let [_, h, w] = self.model.input;
+        let [_, h, w] = self.model.space().image().unwrap_or([1, 1, 1]);
         c.ensure(
             h == w || !self.evaluate.ood.contains(&OodSet::Rotated),
             "evaluate.ood",
@@ -177,7 +178,7 @@ impl Experiment {
                 "is of classifiers, and the network gives one energy an image",
                 "choose frechet or auroc",
             ),
-            Some(Measure::Frechet) if !self.objective.uses_chains() => (
+            Some(Measure::Frechet) if !self.synthesises() => (
                 "is of synthesised images, and this objective runs no chains",
                 "choose accuracy or auroc",
             ),

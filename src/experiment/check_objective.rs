@@ -1,101 +1,170 @@
-//! Checks of what is minimised: its weights, and what they ask of the network, the chains and the data.
+//! Checks of what is minimised, and of what it asks of the network, the chains and the data.
 
 use super::Experiment;
 use crate::buffer::Replacement;
-use crate::config::Checker;
+use crate::config::{Checker, yaml};
 use crate::error::Result;
 use crate::nn::{Layer, Output};
-use crate::objective::{Chains, Negatives};
+use crate::objective::Asks;
+use crate::sampling::{ChainClasses, SamplerConfig, Start};
 
 impl Experiment {
     pub(super) fn check_objective(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        let weights = [
-            ("p_x_weight", o.p_x_weight),
-            ("p_y_given_x_weight", o.p_y_given_x_weight),
-            ("p_x_given_y_weight", o.p_x_given_y_weight),
-            ("p_x_y_weight", o.p_x_y_weight),
-            ("energy_reg", o.energy_reg),
-            ("data_noise", o.data_noise),
-            ("labelled_noise", o.labelled_noise.unwrap_or(0.0)),
-            ("kl_weight", o.kl_weight),
-            ("entropy_weight", o.entropy_weight),
-        ];
-        for (key, value) in weights {
-            c.non_negative(&format!("objective.{key}"), value)?;
-        }
-        c.ensure(
-            (0.0..1.0).contains(&o.label_smoothing),
-            "objective.label_smoothing",
-            o.label_smoothing,
-            "a number from 0 to below 1",
-        )?;
-        if !o.uses_chains() && !o.uses_labels() {
+        self.objective.check(&c.at("objective"))?;
+        let Some(first) = self.objective.first_step() else {
             return c.conflict(
                 "objective",
-                "the weights of p(x), p(y|x), p(x|y) and p(x,y) are all 0: nothing is left to minimise",
-                "give one of them a weight above 0",
+                "no term is named with a weight above 0: nothing is left to minimise",
+                "name one, such as contrastive: {}",
             );
-        }
-        // Steps that are yet to be found from minutes are checked then.
-        let early = o.p_x_from < self.train.steps || self.train.minutes.is_some();
-        let starts_alone = o.p_x_from == 0 || (o.p_y_given_x_weight > 0.0 && early);
+        };
         c.ensure(
-            starts_alone,
-            "objective.p_x_from",
-            o.p_x_from,
-            "a step below train.steps, and p_y_given_x_weight above 0 with it",
+            first == 0,
+            "objective",
+            format!("a first step of {first}, before which no term counts,"),
+            "one term that counts from step 0, such as cross-entropy",
         )?;
-        self.check_classes(c)?;
-        self.check_improved_cd(c)
+        // Steps that are yet to be found from minutes are checked then.
+        let from = self.objective.chains_from();
+        c.ensure(
+            from == 0 || from < self.train.steps || self.train.minutes.is_some(),
+            "objective",
+            format!("a term of chains from step {from} on"),
+            "a step below train.steps",
+        )?;
+        for (term, asks) in self.objective.asks_by_term() {
+            let key = format!("objective.{term}");
+            self.check_labelled(c, &key, &asks)?;
+            self.check_chains_of(c, &key, &asks)?;
+        }
+        self.check_marginal(c)?;
+        self.check_unlabelled(c)
     }
 
-    /// What only a network with classes can do.
-    fn check_classes(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        let asks = [
-            ("objective.p_y_given_x_weight", o.p_y_given_x_weight > 0.0),
-            ("objective.p_x_given_y_weight", o.p_x_given_y_weight > 0.0),
-            ("objective.p_x_y_weight", o.p_x_y_weight > 0.0),
-            ("objective.chains", o.chains != Chains::Marginal),
-        ];
-        for (key, _) in asks.iter().filter(|a| a.1 && self.model.output != Output::Logits) {
-            c.conflict(
+    /// What a term of labels needs.
+    fn check_labelled(&self, c: &Checker, key: &str, asks: &Asks) -> Result<()> {
+        if !asks.labels || self.model.output == Output::Logits {
+            return Ok(());
+        }
+        c.conflict(
+            key,
+            "needs classes, and the network gives one energy for each state",
+            "use an architecture file with `output: logits`, or leave this term out",
+        )
+    }
+
+    /// What a term of chains needs.
+    fn check_chains_of(&self, c: &Checker, key: &str, asks: &Asks) -> Result<()> {
+        if !asks.chains {
+            return Ok(());
+        }
+        let Some(sampler) = &self.sampler else {
+            return c.conflict(
                 key,
-                "needs classes, and the network gives one energy an image",
-                "use an architecture file with `output: logits`, or leave this key out",
-            )?;
+                "needs chains, and nothing says how they move",
+                "give a section such as sampler: {kernel: {langevin: {step_size: 1}}, n_steps: 20}, or choose a term without chains",
+            );
+        };
+        self.check_classes_of(c, sampler)?;
+        match asks.chain_classes {
+            Some(ChainClasses::Kept) if sampler.classes != ChainClasses::Kept => c.conflict(
+                key,
+                "is of -log p(x|y), which needs chains that keep their class",
+                "set sampler.classes: kept",
+            ),
+            Some(ChainClasses::Drawn) if sampler.classes != ChainClasses::Drawn => c.conflict(
+                key,
+                "is of -log p(x,y), which needs chains that draw their class as well",
+                "set sampler.classes: drawn, or use the term conditional with sampler.classes: kept",
+            ),
+            _ => self.check_chain_end(c, key, asks, sampler),
         }
-        self.check_terms(c)?;
-        self.check_chains(c)?;
-        self.check_labels(c)
     }
 
-    /// Each term is right for chains of one distribution alone.
-    fn check_terms(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        if o.p_x_given_y_weight > 0.0 && o.chains != Chains::ByClass {
+    /// What a term that is differentiated through the last step of chains needs.
+    fn check_chain_end(&self, c: &Checker, key: &str, asks: &Asks, sampler: &SamplerConfig) -> Result<()> {
+        let kernel = sampler.kernel.build(sampler.n_steps);
+        if asks.chain_end && kernel.with_graph().is_none() {
+            let what = format!(
+                "differentiates the last step of a chain, and those of the sampler's kernel `{}` have no graph{}",
+                sampler.kernel.word(),
+                if kernel.facts().needs == crate::sampling::Needs::Stages { " (inner)" } else { "" }
+            );
+            return c.conflict(key, &what, "choose the kernel langevin without inner steps, or leave this term out");
+        }
+        if asks.chain_end && sampler.classes == ChainClasses::Drawn {
             return c.conflict(
-                "objective.p_x_given_y_weight",
-                "is of -log p(x|y), which needs chains that keep their class",
-                "set objective.chains: by-class",
+                key,
+                "differentiates the last step of a chain, and one that draws its class draws it in that step",
+                "set sampler.classes: none or kept, or leave this term out",
             );
         }
-        if o.p_x_y_weight > 0.0 && o.chains != Chains::WithClass {
+        let alone = !self.objective.asks().data && !self.objective.asks().labels;
+        if asks.chain_end && alone {
             return c.conflict(
-                "objective.p_x_y_weight",
-                "is of -log p(x,y), which needs chains that draw their class as well",
-                "set objective.chains: with-class, or use p_x_given_y_weight with chains: by-class",
+                key,
+                "stands beside a term of the data, and there is none",
+                "name contrastive as well",
             );
         }
-        if o.p_x_weight > 0.0 && o.chains == Chains::ByClass && !self.has_one_class() {
+        if asks.neighbours && sampler.start != Start::Persistent {
             return c.conflict(
-                "objective.p_x_weight",
-                "is of -log p(x), and chains that keep their class follow p(x|y): they are spread over the classes as the labels are, p(x) as the model's own p(y) is",
-                "set objective.chains: marginal or with-class; or p_x_weight: 0, with p_x_given_y_weight in its place",
+                key,
+                "compares chains with those of the buffer, and there is none",
+                "set sampler.start: persistent, or leave this term out",
             );
         }
         Ok(())
+    }
+
+    /// What chains of classes rule out.
+    fn check_classes_of(&self, c: &Checker, sampler: &SamplerConfig) -> Result<()> {
+        let (kept, drawn) = (
+            sampler.classes == ChainClasses::Kept,
+            sampler.classes == ChainClasses::Drawn,
+        );
+        if (kept || drawn) && self.model.output != Output::Logits {
+            return c.conflict(
+                "sampler.classes",
+                "needs classes, and the network gives one energy for each state",
+                "use an architecture file with `output: logits`, or leave this key out",
+            );
+        }
+        if kept && sampler.start == Start::Data {
+            return c.conflict(
+                "sampler.classes",
+                "chains that start from the batch of data have no classes of their own",
+                "set sampler.start: persistent or noise, or sampler.classes: none or drawn",
+            );
+        }
+        if kept && self.uses_buffer() && self.buffer.replacement == Replacement::Reservoir {
+            return c.conflict(
+                "buffer.replacement",
+                "a reservoir does not keep the slots of a class to that class",
+                "set buffer.replacement: in-place, or sampler.classes: none or drawn",
+            );
+        }
+        if drawn && given_temperature(sampler).is_some_and(|t| t != 1.0) {
+            return c.conflict(
+                &format!("sampler.kernel.{}.temperature", sampler.kernel.word()),
+                "classes are drawn from softmax(-E(x,y)), and E(x) sums over them, at temperature 1",
+                "leave it out, or set sampler.classes: none or kept",
+            );
+        }
+        Ok(())
+    }
+
+    /// The contrast of E(x) is right for chains that follow p(x).
+    fn check_marginal(&self, c: &Checker) -> Result<()> {
+        let kept = self.chain_classes() == ChainClasses::Kept;
+        if self.objective.contrastive.is_none() || !kept || self.has_one_class() {
+            return Ok(());
+        }
+        c.conflict(
+            "objective.contrastive",
+            "is of -log p(x), and chains that keep their class follow p(x|y): they are spread over the classes as the labels are, p(x) as the model's own p(y) is",
+            "set sampler.classes: none or drawn; or name conditional in its place",
+        )
     }
 
     /// Whether E(x,y) and E(x) are the same: there is one class alone.
@@ -103,94 +172,30 @@ impl Experiment {
         matches!(self.model.layers.last(), Some(Layer::Linear(last)) if last.out == 1)
     }
 
-    /// What chains of classes rule out.
-    fn check_chains(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        let (by_class, with_class) = (o.chains == Chains::ByClass, o.chains == Chains::WithClass);
-        if by_class && o.uses_chains() && o.negatives == Negatives::Data {
-            return c.conflict(
-                "objective.chains",
-                "chains that start from the batch of data have no classes of their own",
-                "set objective.negatives: persistent or noise, or objective.chains: marginal or with-class",
-            );
-        }
-        if by_class && o.uses_buffer() && self.buffer.replacement == Replacement::Reservoir {
-            return c.conflict(
-                "buffer.replacement",
-                "a reservoir does not keep the slots of a class to that class",
-                "set buffer.replacement: in-place, or objective.chains: marginal or with-class",
-            );
-        }
-        if with_class && o.differentiates_chains() {
-            return c.conflict(
-                "objective.chains",
-                "the last step of a chain is differentiated (objective.kl_weight, entropy_weight), and one with-class draws its class in that step",
-                "set objective.chains: marginal or by-class, or leave both weights out",
-            );
-        }
-        let temperature = self.sampler.temperature.unwrap_or(1.0);
-        if with_class && o.uses_chains() && temperature != 1.0 {
-            return c.conflict(
-                "sampler.temperature",
-                "classes are drawn from softmax(-E(x,y)), and E(x) sums over them, at temperature 1",
-                "leave it out, or set objective.chains: marginal or by-class",
-            );
-        }
-        Ok(())
-    }
-
-    /// What has a use only where labelled images are drawn.
-    fn check_labels(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        if o.uses_labels() {
+    /// What has a use only where labelled states are drawn.
+    fn check_unlabelled(&self, c: &Checker) -> Result<()> {
+        if self.uses_labels() {
             return Ok(());
         }
         let unused = [
             ("data.labels_per_class", self.data.labels_per_class.is_some()),
             ("data.labelled_augment", self.data.labelled_augment.is_some()),
+            ("data.labelled_noise", self.data.labelled_noise.is_some()),
             ("train.labelled_batch_size", self.train.labelled_batch_size.is_some()),
-            ("objective.labelled_noise", o.labelled_noise.is_some()),
-            ("objective.label_smoothing", o.label_smoothing > 0.0),
         ];
         for (key, _) in unused.iter().filter(|u| u.1) {
             c.conflict(
                 key,
-                "is of labelled images, and no term of the objective uses labels",
-                "give objective.p_y_given_x_weight a weight above 0, or leave this key out",
+                "is of labelled states, and no term of the objective uses labels",
+                "name the term cross-entropy, or leave this key out",
             )?;
         }
         Ok(())
     }
+}
 
-    fn check_improved_cd(&self, c: &Checker) -> Result<()> {
-        let o = &self.objective;
-        let asks = [
-            ("objective.kl_weight", o.kl_weight > 0.0),
-            ("objective.entropy_weight", o.entropy_weight > 0.0),
-        ];
-        for (key, _) in asks.iter().filter(|a| a.1) {
-            if !o.uses_chains() {
-                c.conflict(
-                    key,
-                    "is of chains, and this objective runs none",
-                    "give p_x_weight a weight above 0",
-                )?;
-            }
-        }
-        if o.differentiates_chains() && self.sampler.inner.is_some() {
-            return c.conflict(
-                "sampler.inner",
-                "the last step of a chain is differentiated (objective.kl_weight, entropy_weight), and inner steps have no graph",
-                "leave sampler.inner out, or both weights",
-            );
-        }
-        if o.entropy_weight > 0.0 && !o.uses_buffer() {
-            return c.conflict(
-                "objective.entropy_weight",
-                "compares chains with those of the buffer, and there is none",
-                "set objective.negatives: persistent, or leave the weight out",
-            );
-        }
-        Ok(())
-    }
+/// The temperature that the kernel's section gives by name; none where it is implied.
+fn given_temperature(sampler: &SamplerConfig) -> Option<f64> {
+    let kernel = yaml::to_value(&sampler.kernel);
+    kernel.get(sampler.kernel.word().as_str())?.get("temperature")?.as_f64()
 }

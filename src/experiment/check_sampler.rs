@@ -1,116 +1,121 @@
-//! Checks of how chains move, where they start and where they are kept.
+//! Checks of how chains move, where they start and where they are kept, across the sections of a file.
 
 use super::Experiment;
 use crate::buffer::Storage;
 use crate::config::Checker;
 use crate::error::Result;
-use crate::sampling::{ChainSchedule, GradClip, InitialDistribution, NetworkMode, StepPart};
+use crate::sampling::{ChainClasses, Facts, InitialDistribution, Kernel, Needs, NetworkMode, SamplerConfig};
 
 impl Experiment {
     pub(super) fn check_sampler(&self, c: &Checker) -> Result<()> {
-        let s = &self.sampler;
-        c.at_least_one("sampler.n_steps", s.n_steps as u64)?;
-        self.check_inner(c)?;
-        self.check_chain_batch(c)?;
-        s.noise_scale
-            .map_or(Ok(()), |v| c.non_negative("sampler.noise_scale", v))?;
-        s.temperature.map_or(Ok(()), |v| c.positive("sampler.temperature", v))?;
-        if s.noise_scale.is_some() && s.temperature.is_some() {
-            return c.conflict(
-                "sampler.temperature",
-                "given together with noise_scale, which implies it (noise_scale^2 / (2 step_size))",
-                "remove one of the two",
-            );
+        if let Some(n) = self.compute.chain_batch {
+            c.at_least_one("compute.chain_batch", n as u64)?;
         }
-        match s.grad_clip {
-            Some(GradClip::Value(v)) => c.positive("sampler.grad_clip.value", v)?,
-            Some(GradClip::Norm(v)) => c.positive("sampler.grad_clip.norm", v)?,
-            None => {}
+        let Some(sampler) = &self.sampler else {
+            return Ok(());
+        };
+        let section = c.at("sampler");
+        section.at_least_one("n_steps", sampler.n_steps as u64)?;
+        sampler.kernel.check(&section.at("kernel"))?;
+        let kernel = sampler.kernel.build(sampler.n_steps);
+        let word = format!("sampler.kernel.{}", sampler.kernel.word());
+        self.check_kernel(c, &word, &*kernel)?;
+        self.check_exact(c, &word, sampler, &kernel.facts())?;
+        check_warm_up(&section, sampler, &*kernel)?;
+        self.check_chain_batch(c, sampler, &kernel.facts())?;
+        self.check_init(&section, sampler.init)
+    }
+
+    /// The kernel must be able to move the states, by what the energy gives.
+    fn check_kernel(&self, c: &Checker, key: &str, kernel: &dyn Kernel) -> Result<()> {
+        let facts = kernel.facts();
+        if let Err(what) = kernel.fits(&self.space()) {
+            return c.conflict(key, &what, "choose a kernel for such states, or other states (space, model.input)");
         }
-        s.clamp.map_or(Ok(()), |ends| c.interval("sampler.clamp", ends))?;
-        if self.model.reference_std.is_some() && s.noise_scale == Some(0.0) {
+        if self.model.reference_std.is_none() {
+            return Ok(());
+        }
+        if facts.temperature == 0.0 {
             return c.conflict(
-                "sampler.noise_scale",
-                "0 implies temperature 0, at which the Gaussian reference of the model weighs nothing",
+                key,
+                "no noise implies temperature 0, at which the Gaussian reference of the model weighs nothing",
                 "give noise_scale above 0, or null with a temperature",
             );
         }
-        check_schedule(c, "sampler.step_schedule", s.step_schedule)?;
-        check_schedule(c, "sampler.noise_schedule", s.noise_schedule)
+        if facts.needs == Needs::Stages {
+            return c.conflict(
+                &format!("{key}.inner"),
+                "inner steps see the image through the network's first layer, and the Gaussian reference of the model is no \
+                 function of that",
+                "remove inner, or model.reference_std",
+            );
+        }
+        Ok(())
+    }
+
+    /// What rejects compares energies, which must be a function of the state alone.
+    fn check_exact(&self, c: &Checker, key: &str, sampler: &SamplerConfig, facts: &Facts) -> Result<()> {
+        if !facts.exact {
+            return Ok(());
+        }
+        if sampler.network_mode == NetworkMode::Training {
+            return c.conflict(
+                "sampler.network_mode",
+                &format!("{key} compares energies, and in training mode those of a state depend on chance or on other states"),
+                "leave it out, or choose the kernel langevin",
+            );
+        }
+        if sampler.classes == ChainClasses::Drawn {
+            return c.conflict(
+                "sampler.classes",
+                &format!("{key} compares energies, and a class that is drawn at each step makes them those of different classes"),
+                "set sampler.classes: none or kept, or choose the kernel langevin",
+            );
+        }
+        Ok(())
     }
 
     /// Parts of a batch find what the whole finds only where images do not see each other.
-    fn check_chain_batch(&self, c: &Checker) -> Result<()> {
-        let Some(n) = self.sampler.chain_batch else {
+    fn check_chain_batch(&self, c: &Checker, sampler: &SamplerConfig, facts: &Facts) -> Result<()> {
+        if self.compute.chain_batch.is_none() {
             return Ok(());
-        };
-        c.at_least_one("sampler.chain_batch", n as u64)?;
-        if self.sampler.network_mode == NetworkMode::Training {
+        }
+        if sampler.network_mode == NetworkMode::Training {
             return c.conflict(
-                "sampler.chain_batch",
+                "compute.chain_batch",
                 "with network_mode: training a chain depends on the others that go through the network with it",
                 "remove one of the two",
             );
         }
-        if self.sampler.inner.is_some() {
+        if facts.needs == Needs::Stages {
             return c.conflict(
-                "sampler.chain_batch",
+                "compute.chain_batch",
                 "inner steps keep the first layer's gradient of the whole batch",
-                "remove sampler.inner, or sampler.chain_batch",
+                "remove the kernel's inner, or compute.chain_batch",
             );
         }
         Ok(())
     }
 
-    fn check_inner(&self, c: &Checker) -> Result<()> {
-        let Some(inner) = self.sampler.inner else {
-            return c.positive("sampler.step_size", self.sampler.step_size);
-        };
-        c.non_negative("sampler.step_size", self.sampler.step_size)?;
-        c.at_least_one("sampler.inner.steps", inner.steps as u64)?;
-        c.positive("sampler.inner.step_size", inner.step_size)?;
-        if self.model.reference_std.is_none() {
-            return Ok(());
-        }
-        c.conflict(
-            "sampler.inner",
-            "inner steps see the image through the network's first layer, and the Gaussian reference of the model is no \
-             function of that",
-            "remove sampler.inner, or model.reference_std",
-        )
-    }
-
-    pub(super) fn check_order(&self, c: &Checker) -> Result<()> {
-        let Some(order) = &self.sampler.order else {
-            return Ok(());
-        };
-        let count = |part| order.iter().filter(|p| **p == part).count();
-        if count(StepPart::Gradient) != 1 || count(StepPart::Noise) != 1 {
-            return c.conflict(
-                "sampler.order",
-                "a step has one gradient and one noise",
-                "write for instance [noise, gradient, clamp]",
-            );
-        }
-        if (count(StepPart::Clamp) > 0) != self.sampler.clamp.is_some() {
-            return c.conflict(
-                "sampler.order",
-                "`clamp` stands in the order if and only if sampler.clamp gives the interval",
-                "add or remove one of the two",
-            );
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_init(&self, c: &Checker) -> Result<()> {
-        match self.sampler.init {
-            InitialDistribution::Uniform(low, high) => c.interval("sampler.init.uniform", [low, high]),
+    fn check_init(&self, c: &Checker, init: InitialDistribution) -> Result<()> {
+        match init {
+            InitialDistribution::Uniform(low, high) => c.interval("init.uniform", [low, high]),
             InitialDistribution::Gaussian { mean, std } => {
-                c.finite("sampler.init.gaussian.mean", mean)?;
-                c.positive("sampler.init.gaussian.std", std)
+                c.finite("init.gaussian.mean", mean)?;
+                c.positive("init.gaussian.std", std)
             }
-            InitialDistribution::NoisyData { std } => c.non_negative("sampler.init.noisy-data.std", std),
-            InitialDistribution::ClassGaussians { jitter } => c.positive("sampler.init.class-gaussians.jitter", jitter),
+            InitialDistribution::NoisyData { std } => c.non_negative("init.noisy-data.std", std),
+            InitialDistribution::ClassGaussians { jitter } => {
+                c.positive("init.class-gaussians.jitter", jitter)?;
+                match self.space().image() {
+                    Some(_) => Ok(()),
+                    None => c.conflict(
+                        "init.class-gaussians",
+                        "is of images in [-1, 1], and these states are points",
+                        "use gaussian, uniform, data or noisy-data",
+                    ),
+                }
+            }
             InitialDistribution::Data => Ok(()),
         }
     }
@@ -119,7 +124,7 @@ impl Experiment {
         c.share("buffer.reinit_prob", self.buffer.reinit_prob)?;
         self.check_replay(c)?;
         c.countable("buffer.size", self.buffer.size as u64)?;
-        if self.objective.uses_buffer() {
+        if self.uses_buffer() {
             c.ensure(
                 self.buffer.size >= self.train.batch_size,
                 "buffer.size",
@@ -158,31 +163,31 @@ impl Experiment {
 
     /// 256 levels hold [-1, 1] only: a chain that leaves it would be moved by being stored.
     fn check_storage(&self, c: &Checker) -> Result<()> {
-        let inside = self.sampler.clamp.is_some_and(|[low, high]| low >= -1.0 && high <= 1.0);
-        let ends_clamped = self
-            .sampler
-            .order
-            .as_ref()
-            .is_none_or(|o| o.last() == Some(&StepPart::Clamp));
-        if self.buffer.storage == Storage::F32 || (inside && ends_clamped) {
+        let facts = self.sampler.as_ref().map(|s| s.kernel.build(s.n_steps).facts());
+        let inside = |f: &Facts| f.ends_inside && f.interval.is_some_and(|[low, high]| low >= -1.0 && high <= 1.0);
+        if self.buffer.storage == Storage::F32 || facts.as_ref().is_some_and(inside) {
             return Ok(());
         }
         c.conflict(
             "buffer.storage",
             "u8 holds [-1, 1] only, and chains may end outside of it",
-            "set sampler.clamp: [-1, 1] with `clamp` as the last part of a step, or store f32",
+            "use a kernel that ends its steps in [-1, 1] (langevin with clamp: [-1, 1] and `clamp` as the last part of a step), or store f32",
         )
     }
 }
 
-fn check_schedule(c: &Checker, key: &str, schedule: ChainSchedule) -> Result<()> {
-    match schedule {
-        ChainSchedule::Constant => Ok(()),
-        ChainSchedule::Linear { end } => c.non_negative(key, end),
-        ChainSchedule::Geometric { end } => c.positive(key, end),
-        ChainSchedule::Polynomial { end, power } => {
-            c.non_negative(key, end)?;
-            c.positive(key, power)
-        }
+/// What finds a step size by the acceptance needs a kernel that has one.
+fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> Result<()> {
+    let Some(warm_up) = &sampler.warm_up else {
+        return Ok(());
+    };
+    warm_up.check(&c.at("warm_up"))?;
+    if kernel.step_size().is_some() {
+        return Ok(());
     }
+    c.conflict(
+        "warm_up",
+        &format!("finds a step size by how often proposals are accepted, and `{}` accepts all", sampler.kernel.word()),
+        "leave it out, or choose a kernel that rejects: mala, hmc, random-walk",
+    )
 }

@@ -9,12 +9,14 @@ use super::{GuardConfig, ReportConfig, TrainConfig, legacy};
 use crate::buffer::BufferConfig;
 use crate::config::yaml;
 use crate::data::DataConfig;
-use crate::error::Result;
+use crate::energy::ComputeConfig;
+use crate::error::{Error, Result};
 use crate::eval::Evaluate;
 use crate::nn::{ModelConfig, Network};
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimizerConfig;
-use crate::sampling::{SamplerConfig, Synthesis};
+use crate::sampling::{ChainClasses, InitialDistribution, SamplerConfig, Synthesis};
+use crate::space::{Space, Values};
 
 /// An experiment: data, model, sampler, objective, optimiser, and how the loop runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +41,15 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The network: in an experiment file the path of an architecture file, in a resolved one the architecture itself.
     pub model: ModelConfig,
-    /// How chains move.
-    pub sampler: SamplerConfig,
+    /// Which values states take; null means what the shape of the model's input stands for.
+    #[serde(default)]
+    pub space: Option<SpaceConfig>,
+    /// How the network computes: a matter of speed.
+    #[serde(default)]
+    pub compute: ComputeConfig,
+    /// How chains move and where they start; null where nothing runs chains.
+    #[serde(default)]
+    pub sampler: Option<SamplerConfig>,
     /// Where chains are kept between steps.
     #[serde(default)]
     pub buffer: BufferConfig,
@@ -65,6 +74,14 @@ pub struct Experiment {
     pub notices: Vec<String>,
 }
 
+/// The `space` section.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceConfig {
+    /// The values of a state's numbers.
+    pub values: Values,
+}
+
 impl Experiment {
     /// Reads an experiment file, applies `path.to.key=value` changes, and checks everything that needs no tensor.
     ///
@@ -77,13 +94,15 @@ impl Experiment {
     /// The same from text that was read from `path`.
     pub fn from_text(text: &str, path: &Path, sets: &[String]) -> Result<Self> {
         let mut tree = yaml::parse(text, path)?;
+        let mut notices = legacy::upgrade(&mut tree);
         for assignment in sets {
-            yaml::set(&mut tree, assignment)?;
+            legacy::set(&mut tree, assignment)?;
         }
+        notices.extend(legacy::upgrade(&mut tree));
         inline_model(&mut tree, path)?;
-        let notices = legacy::objective(&mut tree).into_iter().collect();
         let mut experiment: Self = yaml::typed(tree, path)?;
         experiment.notices = notices;
+        experiment.objective.drop_weightless();
         if experiment.name.is_empty() {
             experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
@@ -93,20 +112,101 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// What synthesises images with `network` as this experiment's chains do.
-    pub fn synthesis<'a>(&'a self, network: &'a Network) -> Synthesis<'a> {
-        Synthesis {
-            network,
-            sampler: &self.sampler,
-            cuda_graph: self.train.cuda_graph,
+    /// The same with `path.to.key=value` changes, checked; `place` names them in errors.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn changed(&self, sets: &[String], place: &Path) -> Result<Self> {
+        let mut tree = yaml::to_value(self);
+        for assignment in sets {
+            legacy::set(&mut tree, assignment)?;
         }
+        legacy::upgrade(&mut tree);
+        let mut changed: Self = yaml::typed(tree, place)?;
+        changed.objective.drop_weightless();
+        changed.check(place)?;
+        Ok(changed)
+    }
+
+    /// The states that the model is a function of.
+    pub fn space(&self) -> Space {
+        let space = self.model.space();
+        match self.space {
+            Some(SpaceConfig { values }) => Space { values, ..space },
+            None => space,
+        }
+    }
+
+    /// How chains move.
+    ///
+    /// # Errors
+    /// The experiment says nothing of it.
+    pub fn sampler(&self) -> Result<&SamplerConfig> {
+        self.sampler.as_ref().ok_or_else(|| {
+            Error::input(
+                "sampler",
+                "the experiment says nothing of how chains move",
+                "give a section such as sampler: {kernel: {mala: {step_size: 0.01}}, n_steps: 100}, by --sampler FILE where a command takes one",
+            )
+        })
+    }
+
+    /// Where fresh chains start.
+    pub fn init(&self) -> InitialDistribution {
+        self.sampler.as_ref().map_or_else(InitialDistribution::default, |sampler| sampler.init)
+    }
+
+    /// T of the target exp(-E/T): that of the chains, 1 where there are none.
+    pub fn temperature(&self) -> f64 {
+        self.sampler.as_ref().map_or(1.0, SamplerConfig::temperature)
+    }
+
+    /// Whether training runs chains.
+    pub fn runs_chains(&self) -> bool {
+        self.objective.asks().chains
+    }
+
+    /// Whether training uses labels.
+    pub fn uses_labels(&self) -> bool {
+        self.objective.asks().labels
+    }
+
+    /// Whether chains of training persist between steps.
+    pub fn uses_buffer(&self) -> bool {
+        self.runs_chains() && self.sampler.as_ref().is_some_and(SamplerConfig::is_persistent)
+    }
+
+    /// Whether states can be synthesised: something says how chains move, and the objective trains
+    /// an energy rather than a classifier alone.
+    pub fn synthesises(&self) -> bool {
+        self.sampler.is_some() && self.objective.trains_energy()
+    }
+
+    /// Which classes the chains of training have.
+    pub fn chain_classes(&self) -> ChainClasses {
+        match &self.sampler {
+            Some(sampler) if self.runs_chains() => sampler.classes,
+            _ => ChainClasses::None,
+        }
+    }
+
+    /// What synthesises states with `network` as this experiment's chains do.
+    ///
+    /// # Errors
+    /// Those of [`sampler`](Self::sampler).
+    pub fn synthesis<'a>(&'a self, network: &'a Network) -> Result<Synthesis<'a>> {
+        Ok(Synthesis {
+            network,
+            sampler: self.sampler()?,
+            compute: &self.compute,
+            cuda_graph: self.train.cuda_graph,
+        })
     }
 
     /// Steps of a chain that draws a picture from noise.
     pub fn sample_steps(&self) -> usize {
-        self.report
-            .sample_steps
-            .unwrap_or(self.sampler.n_steps.saturating_mul(4))
+        let of_training = self.sampler.as_ref().map_or(0, |sampler| sampler.n_steps);
+        self.report.sample_steps.unwrap_or(of_training.saturating_mul(4))
     }
 }
 

@@ -53,7 +53,7 @@ pub fn ensure_experiment(e: &Experiment, summary: &Summary, file: &Path) -> Resu
 ///
 /// # Errors
 /// Names the option, what it needs and what is there.
-pub fn ensure_images(option: &str, n: i64, shape: [i64; 3], device: Device) -> Result<()> {
+pub fn ensure_images(option: &str, n: i64, shape: &[i64], device: Device) -> Result<()> {
     // Starts, ends, and the levels that are written.
     let bytes = product(&[n.max(0) as u64, pixels(shape), 2 * NUMBER + 1]);
     let there = limit(device.is_cuda());
@@ -80,13 +80,14 @@ fn on_cuda(device: &str) -> bool {
     device.starts_with("cuda") || (device == "auto" && Cuda::is_available())
 }
 
-fn pixels(shape: [i64; 3]) -> u64 {
-    product(&shape.map(|n| n.max(0) as u64))
+/// Numbers of a state.
+fn pixels(shape: &[i64]) -> u64 {
+    product(&shape.iter().map(|n| (*n).max(0) as u64).collect::<Vec<_>>())
 }
 
 /// What each key asks for at least.
 fn needs(e: &Experiment, summary: &Summary) -> Vec<Need> {
-    let pixels = pixels(e.model.input);
+    let pixels = pixels(&e.model.input);
     let images = |n: usize, numbers: u64, bytes: u64| product(&[n as u64, numbers, bytes]);
     // Weights, their gradients, the optimiser's moments, the moving average.
     let moments = match e.optimizer.algorithm {
@@ -104,7 +105,7 @@ fn needs(e: &Experiment, summary: &Summary) -> Vec<Need> {
     if let Some(n) = e.train.labelled_batch_size {
         needs.push(("train.labelled_batch_size", images(n, of_batch, NUMBER)));
     }
-    if e.objective.uses_buffer() {
+    if e.uses_buffer() {
         needs.push(("buffer.size", buffer(e)));
     }
     if let Dataset::Strokes(s) = &e.data.dataset {
@@ -122,7 +123,7 @@ fn buffer(e: &Experiment) -> u64 {
         Storage::U8 => 1,
         Storage::F32 => NUMBER,
     };
-    let chain = product(&[pixels(e.model.input), stored]).saturating_add(16);
+    let chain = product(&[pixels(&e.model.input), stored]).saturating_add(16);
     product(&[e.buffer.size as u64, chain])
 }
 

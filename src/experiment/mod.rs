@@ -4,13 +4,14 @@ mod check;
 mod check_objective;
 mod check_optimizer;
 mod check_sampler;
+mod check_space;
 mod file;
-mod legacy;
+pub mod legacy;
 pub mod memory;
 mod places;
 mod resume;
 mod training;
 
-pub use file::Experiment;
+pub use file::{Experiment, SpaceConfig};
 pub use resume::MAY_CHANGE;
-pub use training::{GuardConfig, ReportConfig, TrainConfig, TrainPrecision};
+pub use training::{GuardConfig, ReportConfig, Statistics, TrainConfig, TrainPrecision};

@@ -7,7 +7,7 @@ use serde_yaml::Value;
 use super::Experiment;
 use crate::config::yaml;
 use crate::error::Result;
-use crate::sampling::{Layout, Precision};
+use crate::energy::{Layout, Precision};
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
 pub const MAY_CHANGE: [&str; 14] = [
@@ -35,11 +35,11 @@ impl Experiment {
             self.device.clone_from(&stored.device);
         }
         self.threads = self.threads.or(stored.threads);
-        if self.sampler.precision == Precision::Auto {
-            self.sampler.precision = stored.sampler.precision;
+        if self.compute.precision == Precision::Auto {
+            self.compute.precision = stored.compute.precision;
         }
-        if self.sampler.layout == Layout::Auto {
-            self.sampler.layout = stored.sampler.layout;
+        if self.compute.layout == Layout::Auto {
+            self.compute.layout = stored.compute.layout;
         }
     }
 

@@ -24,6 +24,9 @@ pub struct TrainConfig {
     /// In which precision the passes that are differentiated in the parameters compute.
     #[serde(default)]
     pub precision: TrainPrecision,
+    /// Which passes record the running statistics of batch norm, and iterate spectral norm.
+    #[serde(default)]
+    pub statistics: Statistics,
     /// Whether chains and training steps are recorded on CUDA and replayed as a whole.
     #[serde(default)]
     pub cuda_graph: CudaGraph,
@@ -49,6 +52,17 @@ pub enum TrainPrecision {
     Tf32,
     /// Layers compute with eight bits of mantissa; normalisation and losses stay f32.
     Bf16,
+}
+
+/// Which passes of training record the running statistics of batch norm, and iterate spectral norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Statistics {
+    /// All, those of synthesised states among them (JEM++).
+    #[default]
+    All,
+    /// Those of the data alone.
+    Data,
 }
 
 /// When a run has diverged, and what is done about it.

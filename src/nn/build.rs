@@ -28,7 +28,7 @@ impl Plan {
         let last = &layers.last().expect("checked not to be empty").key;
         builder.check_output(model.output, &nodes, last)?;
         Ok(Plan {
-            input: model.input,
+            input: model.input.clone(),
             nodes,
             slots: builder.slots,
         })
@@ -39,10 +39,10 @@ impl Builder<'_> {
     fn check_model(&self, model: &ModelConfig) -> Result<()> {
         self.ensure(!model.name.is_empty(), "name", "an empty name", "the network a name")?;
         self.ensure(
-            model.input.iter().all(|n| *n >= 1),
+            matches!(model.input.len(), 1 | 3) && model.input.iter().all(|n| *n >= 1),
             "input",
             format!("{:?}", model.input),
-            "channels, height and width, each 1 or more",
+            "[channels, height, width] of an image or [D] of a point, each 1 or more",
         )?;
         self.check_image("input", &model.input)?;
         if let Some(std) = model.reference_std {

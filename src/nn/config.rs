@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+use crate::space::Space;
+
 /// A network from images to one number each, or to a number a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// What the network is called.
     pub name: String,
-    /// Channels, height and width of an image.
-    pub input: [i64; 3],
+    /// The shape of a state: channels, height and width of an image, or `[D]` for points of D numbers.
+    pub input: Vec<i64>,
     /// What the last layer gives.
     #[serde(default)]
     pub output: Output,
@@ -24,6 +27,27 @@ pub struct ModelConfig {
     pub init: Init,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
+}
+
+impl ModelConfig {
+    /// The states that the network is a function of, with the values that their shape stands for.
+    pub fn space(&self) -> Space {
+        Space::of(&self.input)
+    }
+
+    /// Channels, height and width of an image.
+    ///
+    /// # Errors
+    /// The states are no images.
+    pub fn image(&self) -> Result<[i64; 3]> {
+        self.space().image().ok_or_else(|| {
+            Error::input(
+                format!("model `{}`", self.name),
+                format!("its states are of shape {:?}, and this is about images [channels, height, width]", self.input),
+                "use it with a model of images",
+            )
+        })
+    }
 }
 
 /// (image - mean) / std a channel, in units of images in [0, 1], as torchvision's `Normalize` has it.

@@ -48,6 +48,12 @@ impl Builder<'_> {
         let Some(Normalize { mean, std }) = &model.normalize else {
             return Ok(());
         };
+        self.ensure(
+            model.input.len() == 3,
+            "normalize",
+            "a normalisation of channels, of states that are points,",
+            "none, or an architecture for images",
+        )?;
         let channels = model.input[0];
         for (key, values) in [("normalize.mean", mean), ("normalize.std", std)] {
             self.ensure(

@@ -8,8 +8,8 @@ use super::mode::Mode;
 /// A checked architecture; built by [`Plan::new`](super::build).
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Channels, height and width of an image.
-    pub input: [i64; 3],
+    /// The shape of a state.
+    pub input: Vec<i64>,
     pub nodes: Vec<Node>,
     /// The tensors in the order of PyTorch's `state_dict`; operations refer to them by position.
     pub slots: Vec<Slot>,

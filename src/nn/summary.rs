@@ -12,8 +12,8 @@ use crate::error::Result;
 /// An architecture, layer by layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Channels, height and width of an image.
-    pub input: [i64; 3],
+    /// The shape of a state.
+    pub input: Vec<i64>,
     /// The layers in the order they are computed; a residual block comes after what it adds up.
     pub rows: Vec<Row>,
     /// Trainable numbers.
@@ -88,7 +88,8 @@ impl fmt::Display for Summary {
             )
         };
         line("name", "layer", "output", "parameters", "MACs")?;
-        line("", "image", &shape_text(&self.input), "", "")?;
+        let what = if self.input.len() == 3 { "image" } else { "point" };
+        line("", what, &shape_text(&self.input), "", "")?;
         for r in &self.rows {
             line(
                 &r.name,

@@ -1,10 +1,54 @@
-//! What training minimises.
+//! What training minimises: a weighted sum of terms, a file each.
+//!
+//! A term is a type with its configuration, one `mod` line and one line in [`ObjectiveConfig`].
 
-pub use config::{Chains, Negatives, ObjectiveConfig, Statistics};
-pub use improved_cd::{LEAST_DISTANCE, entropy_term, kl_term};
-pub use joint::{JointLoss, JointObjective, Terms, cross_entropy};
-mod config;
-mod improved_cd;
+mod asks;
+mod chain_entropy;
+mod chain_kl;
+mod conditional;
+mod contract;
+mod contrastive;
+mod cross_entropy;
+mod denoising;
+mod inputs;
 mod joint;
-mod maximum_likelihood;
-pub use maximum_likelihood::{LossOutput, MaximumLikelihood};
+mod nce;
+mod terms;
+
+pub use asks::Asks;
+pub use chain_entropy::{ChainEntropy, LEAST_DISTANCE, entropy_term};
+pub use chain_kl::{ChainKl, kl_term};
+pub use conditional::Conditional;
+pub use contract::{Loss, Objective, Passes, Quantity};
+pub use contrastive::{Contrastive, contrast};
+pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use denoising::Denoising;
+pub use inputs::{Inputs, name};
+pub use joint::Joint;
+pub use nce::{Nce, NceNoise};
+pub use terms::{Term, Terms};
+
+use contract::ObjectiveSpec;
+use terms::terms;
+
+terms! {
+    /// What training minimises: the weighted sum of the terms that are named.
+    pub struct ObjectiveConfig: ObjectiveSpec {
+        /// Minus log p(x), the model's samples in the place of its expectation.
+        contrastive: Contrastive,
+        /// Minus log p(y|x) of labelled states.
+        cross_entropy: CrossEntropy,
+        /// Minus log p(x|y) of labelled states.
+        conditional: Conditional,
+        /// Minus log p(x,y) of labelled states.
+        joint: Joint,
+        /// The energy that the last step of a chain reaches.
+        chain_kl: ChainKl,
+        /// How far apart chains end.
+        chain_entropy: ChainEntropy,
+        /// Denoising score matching.
+        denoising: Denoising,
+        /// Noise-contrastive estimation.
+        nce: Nce,
+    }
+}

@@ -17,7 +17,7 @@ const HALF: f64 = 127.5;
 /// It holds a square matrix of f32 a class, 38 MB for CIFAR-10, on the images' device.
 #[derive(Debug)]
 pub struct ClassGaussians {
-    shape: [i64; 3],
+    shape: Vec<i64>,
     /// `[K,D]`
     means: Tensor,
     /// Lower triangular, `[D,D]`, one a class.
@@ -76,8 +76,8 @@ impl ClassGaussians {
             let own = classes.eq(class as i64).unsqueeze(1);
             let _ = x.addmm_(&(&z * own), &factor.tr());
         }
-        let [c, h, w] = self.shape;
-        x.clamp_(-1.0, 1.0).view([n, c, h, w])
+        let size: Vec<i64> = std::iter::once(n).chain(self.shape.iter().copied()).collect();
+        x.clamp_(-1.0, 1.0).view(&size[..])
     }
 }
 

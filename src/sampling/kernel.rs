@@ -1,17 +1,24 @@
-//! What every Markov kernel shares: the state of a batch of chains, and a step.
+//! What every Markov kernel shares: the state of a batch of chains, a step, and what a step tells.
 
 use tch::{Kind, Tensor};
 
-use crate::energy::{Energy, EnergyGrad};
+use crate::energy::Energy;
 use crate::rng::Stream;
+use crate::space::{Space, Values};
 
 /// A batch of chains between two steps.
 #[derive(Debug)]
 pub struct ChainState {
-    /// Where the chains are, `[B,C,H,W]`, f32.
+    /// Where the chains are, `[B,..]`, f32.
     pub x: Tensor,
-    /// Energy and gradient at `x`, for kernels that carry them from one step to the next.
-    pub at_x: Option<EnergyGrad>,
+    /// E(x), `[B]`, for kernels that carry it from one step to the next.
+    pub energy: Option<Tensor>,
+    /// dE/dx, of the shape of `x`, for kernels that carry it.
+    pub grad: Option<Tensor>,
+    /// The momenta of kernels that keep them, of the shape of `x`.
+    pub momentum: Option<Tensor>,
+    /// The step size, `[]`, f32, where a warm-up sets it; else the kernel's own number holds.
+    pub step_size: Option<Tensor>,
     /// How many steps were made.
     pub step: usize,
     /// Memory of the shape of `x` that a step may use as it likes.
@@ -19,7 +26,7 @@ pub struct ChainState {
 }
 
 impl ChainState {
-    /// Chains before their first step; `x` is copied, so what the caller holds stays as it is.
+    /// Chains before their first step. `x` is copied: what the caller holds stays as it is.
     pub fn new(x: &Tensor) -> Self {
         let start = x.detach();
         let mut own = Tensor::empty(start.size(), (Kind::Float, start.device()));
@@ -27,32 +34,160 @@ impl ChainState {
         Self {
             scratch: own.empty_like(),
             x: own,
-            at_x: None,
+            energy: None,
+            grad: None,
+            momentum: None,
+            step_size: None,
             step: 0,
+        }
+    }
+
+    /// What goes from one step to the next, in a fixed order.
+    pub(super) fn tensors(&self) -> [Option<&Tensor>; 5] {
+        [
+            Some(&self.x),
+            self.energy.as_ref(),
+            self.grad.as_ref(),
+            self.momentum.as_ref(),
+            self.step_size.as_ref(),
+        ]
+    }
+
+    /// The same in memory of its own, but for the step size, which a warm-up owns.
+    pub(super) fn copied(&self) -> Self {
+        let copy = |t: &Option<Tensor>| t.as_ref().map(Tensor::copy);
+        Self {
+            x: self.x.copy(),
+            energy: copy(&self.energy),
+            grad: copy(&self.grad),
+            momentum: copy(&self.momentum),
+            scratch: self.scratch.copy(),
+            ..self.shared()
+        }
+    }
+
+    /// Copies what goes from one step to the next out of `other` into this one's memory.
+    ///
+    /// # Panics
+    /// Where one holds a tensor that the other lacks: a kernel starts with all that its steps leave.
+    pub(super) fn take_from(&self, other: &Self) {
+        for (own, new) in self.tensors().into_iter().zip(other.tensors()) {
+            match (own, new) {
+                (None, None) => {}
+                (Some(own), Some(new)) if own.data_ptr() == new.data_ptr() => {}
+                (Some(own), Some(new)) => own.shallow_clone().copy_(new),
+                _ => panic!("a step leaves other tensors than its kernel starts with"),
+            }
+        }
+    }
+
+    /// The same memory under another handle.
+    pub(super) fn shared(&self) -> Self {
+        let share = |t: &Option<Tensor>| t.as_ref().map(Tensor::shallow_clone);
+        Self {
+            x: self.x.shallow_clone(),
+            energy: share(&self.energy),
+            grad: share(&self.grad),
+            momentum: share(&self.momentum),
+            step_size: share(&self.step_size),
+            step: self.step,
+            scratch: self.scratch.shallow_clone(),
         }
     }
 }
 
-/// What a person may want to know of a step; it stays on the device.
-#[derive(Debug)]
+/// What a person may want to know of a step. It stays on the device; what a kernel does not know is
+/// absent, at every step alike.
+#[derive(Debug, Default)]
 pub struct StepInfo {
-    /// The probability with which each proposal was accepted, `[B]`, for kernels that reject.
+    /// The probability with which each proposal was accepted, `[B]`, of kernels that reject.
     pub accept_prob: Option<Tensor>,
-    /// The Euclidean norm of each image's gradient before any clipping, `[B]`.
-    pub grad_norm: Tensor,
+    /// The Euclidean norm of each state's gradient before any clipping, `[B]`.
+    pub grad_norm: Option<Tensor>,
+    /// The energy at the state after the step, `[B]`, of kernels that know it.
+    pub energy: Option<Tensor>,
 }
 
-/// A Markov kernel: it holds parameters only; state and randomness go in and come out.
-pub trait Kernel {
+/// What a kernel asks of an energy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Its values.
+    Energies,
+    /// Its gradient.
+    Gradients,
+    /// Its first layer apart from the rest ([`Energy::stages`]).
+    Stages,
+}
+
+/// What is known of a kernel before it makes a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Facts {
+    /// T of the target exp(-E/T).
+    pub temperature: f64,
+    /// Whether it leaves exactly that target as it is, by accepting or rejecting.
+    pub exact: bool,
+    /// What it asks of the energy.
+    pub needs: Needs,
+    /// Whether a step draws random numbers.
+    pub random: bool,
+    /// The interval that it clamps states to, if any.
+    pub interval: Option<[f64; 2]>,
+    /// Whether every step ends inside that interval.
+    pub ends_inside: bool,
+}
+
+/// A Markov kernel. It holds parameters only: state and randomness go in and come out.
+pub trait Kernel: std::fmt::Debug + Send {
+    /// What is known of it before any step.
+    fn facts(&self) -> Facts;
+
+    /// Whether it can move states of this space.
+    ///
+    /// # Errors
+    /// Says what stands against it.
+    fn fits(&self, space: &Space) -> std::result::Result<(), String> {
+        match space.values {
+            Values::Real { .. } => Ok(()),
+            Values::Binary => Err("moves real numbers, and these states are binary".into()),
+        }
+    }
+
+    /// Chains at `x`, with everything that a step leaves beside it.
+    fn start(&self, _energy: &dyn Energy, x: &Tensor, _rng: &mut Stream) -> ChainState {
+        ChainState::new(x)
+    }
+
     /// One step of every chain of the batch.
     fn step(&self, energy: &dyn Energy, state: ChainState, rng: &mut Stream) -> (ChainState, StepInfo);
 
-    /// Where every step does the same whatever its number, a text that tells this kernel with its parameters from others;
-    /// else none.
-    ///
-    /// Such a step leaves `at_x` empty and takes nothing from the host but the kernel's own parameters, so on CUDA it is
-    /// recorded once and replayed. Without it, every step is run by itself.
-    fn homogeneous(&self) -> Option<String> {
+    /// The step size that a warm-up begins with, of a kernel that reads
+    /// [`step_size`](ChainState::step_size) and tells its acceptance.
+    fn step_size(&self) -> Option<f64> {
         None
     }
+
+    /// The same movement after a chain's last step, without its noise, where it has such a thing.
+    fn without_noise(&self) -> Option<Box<dyn Kernel>> {
+        None
+    }
+
+    /// The step as part of a graph, where it can be differentiated.
+    fn with_graph(&self) -> Option<&dyn GraphStep> {
+        None
+    }
+
+    /// Where every step does the same whatever its number: words that tell this kernel with its
+    /// parameters from others.
+    ///
+    /// Such a step takes nothing from the host but the kernel's own parameters. On CUDA it is
+    /// recorded once and replayed. Without it, every step is run by itself.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A step that can be differentiated with respect to its start and to the energy's parameters.
+pub trait GraphStep {
+    /// Step `k` (from 0) of chains at `x`, `[B,..]`, with standard normal `noise` of the same shape.
+    fn step_with_graph(&self, energy: &dyn Energy, x: &Tensor, noise: &Tensor, k: usize) -> Tensor;
 }

@@ -1,27 +1,24 @@
-//! Markov chains that draw images from an energy.
+//! Markov chains that draw states from an energy.
 
 mod chain;
 mod config;
+mod dial;
 mod gaussians;
-mod graph;
 mod kernel;
-mod langevin;
-mod precision;
-mod runner;
-mod schedule;
+pub mod kernels;
+mod metropolis;
+mod recorded_chain;
 mod start;
 mod synthesis;
+mod warm_up;
 
-pub use chain::{ChainOutput, run_chain, run_chain_watched};
-pub use config::{
-    ChainSchedule, CudaGraph, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision,
-    SamplerConfig, StepPart,
-};
+pub use chain::{Both, ChainOutput, Watch, run_chain, run_chain_watched};
+pub use config::{ChainClasses, CudaGraph, InitialDistribution, NetworkMode, SamplerConfig, Start};
 pub use gaussians::ClassGaussians;
-pub use kernel::{ChainState, Kernel, StepInfo};
-pub use langevin::Langevin;
-pub use precision::{Candidate, chain_energy, kind_of, layout_of, mode_of, resolve_auto, score_energy};
-pub use runner::ChainRunner;
-pub(crate) use runner::WARM_UP;
+pub use kernel::{ChainState, Facts, GraphStep, Kernel, Needs, StepInfo};
+pub use kernels::{ChainSchedule, GradClip, InnerConfig, KernelConfig, Langevin, LangevinConfig, StepPart};
+pub use recorded_chain::ChainRunner;
+pub(crate) use recorded_chain::WARM_UP;
 pub use start::Starter;
-pub use synthesis::{Length, Synthesis, Target, captions, captions_of, halfway};
+pub use synthesis::{Length, Synthesis, Target, captions, captions_of};
+pub use warm_up::{WarmUp, WarmUpConfig};

@@ -7,11 +7,12 @@ use super::gaussians::ClassGaussians;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
+use crate::space::Space;
 
 /// Draws starting points of chains from one distribution; what it needs of the data it holds, fitted once.
 #[derive(Debug)]
 pub struct Starter {
-    shape: [i64; 3],
+    space: Space,
     device: Device,
     from: From,
 }
@@ -29,13 +30,13 @@ enum From {
 }
 
 impl Starter {
-    /// For chains of `shape` on `device`; `data` are the training images.
+    /// For chains in `space` on `device`; `data` are the training states.
     ///
     /// # Errors
     /// When the distribution is of data and there is none, or its images have another shape; those of
     /// [`ClassGaussians::fit`].
-    pub fn new(init: &InitialDistribution, shape: [i64; 3], data: Option<&Images>, device: Device) -> Result<Self> {
-        let images = || images(data, shape, device);
+    pub fn new(init: &InitialDistribution, space: &Space, data: Option<&Images>, device: Device) -> Result<Self> {
+        let images = || images(data, &space.shape, device);
         let from = match *init {
             InitialDistribution::Uniform(low, high) => From::Uniform(low, high),
             InitialDistribution::Gaussian { mean, std } => From::Gaussian { mean, std },
@@ -45,15 +46,18 @@ impl Starter {
                 From::ClassGaussians(ClassGaussians::fit(&images()?, jitter)?)
             }
         };
-        Ok(Self { shape, device, from })
+        Ok(Self {
+            space: space.clone(),
+            device,
+            from,
+        })
     }
 
-    /// `n` starting points, `[n,C,H,W]`, f32, in memory of their own; only class Gaussians keep to [-1, 1].
+    /// `n` starting points, `[n,..]`, f32, in memory of their own; only class Gaussians keep to [-1, 1].
     ///
     /// `classes`, i64 `[n]`, says what each is to be of, where the distribution tells classes apart; others pass over it.
     pub fn draw(&self, n: i64, classes: Option<&Tensor>, rng: &mut Stream) -> Tensor {
-        let [c, h, w] = self.shape;
-        let size = [n, c, h, w];
+        let size = self.space.batch(n);
         match &self.from {
             From::Uniform(low, high) => rng.uniform(&size, *low, *high, self.device),
             From::Gaussian { mean, std } => {
@@ -69,7 +73,7 @@ impl Starter {
 }
 
 /// The training images on `device`, of the right shape.
-fn images(data: Option<&Images>, shape: [i64; 3], device: Device) -> Result<Images> {
+fn images(data: Option<&Images>, shape: &[i64], device: Device) -> Result<Images> {
     let data = data.filter(|d| !d.is_empty()).ok_or_else(|| {
         Error::input(
             "sampler.init",

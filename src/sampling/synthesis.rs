@@ -2,10 +2,11 @@
 
 use tch::{Device, Tensor};
 
+use super::chain::{Both, ChainOutput, Watch};
 use super::config::{CudaGraph, SamplerConfig};
-use super::{ChainOutput, ChainRunner, Langevin, chain_energy, resolve_auto};
-use crate::energy::{Energy, FrozenEnergy, ensure_finite};
-use crate::error::Result;
+use super::{ChainRunner, Kernel, WarmUp};
+use crate::energy::{ComputeConfig, Energy, FrozenEnergy, chain_energy, ensure_finite, resolve_auto};
+use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::rng::Stream;
 
@@ -105,17 +106,6 @@ pub fn captions_of(classes: &Tensor, names: &[String]) -> Vec<String> {
     classes.into_iter().map(name).collect()
 }
 
-/// The last step, counted from 1, of a chain of `steps` that moves by E(x,a) alone: the half of them, rounded down.
-pub fn halfway(steps: usize) -> usize {
-    steps / 2
-}
-
-/// The w of step `k` of `steps`, counted from 1: 0 over the first half, from there linear, 1 at the last step.
-pub fn weight_at(k: usize, steps: usize) -> f64 {
-    let half = halfway(steps);
-    k.saturating_sub(half) as f64 / (steps - half).max(1) as f64
-}
-
 /// What synthesises images: a trained network, and how chains move on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Synthesis<'a> {
@@ -123,19 +113,22 @@ pub struct Synthesis<'a> {
     pub network: &'a Network,
     /// How chains move.
     pub sampler: &'a SamplerConfig,
+    /// How the network computes.
+    pub compute: &'a ComputeConfig,
     /// Whether steps are recorded on CUDA.
     pub cuda_graph: CudaGraph,
 }
 
 impl Synthesis<'_> {
-    /// Runs a chain of this length from each start, `[N,C,H,W]`, by the energy that `target` names;
-    /// returns images of the same shape.
+    /// Runs a chain of this length from each start, `[N,..]`, by the energy that `target` names;
+    /// returns states of the same shape.
     ///
     /// `watch` is called before each batch's first step and after every step, with the number of the
-    /// batch's first image, the step, and the states.
+    /// batch's first chain, the step, and the states.
     ///
     /// # Errors
-    /// Chains end in pixels that are not finite.
+    /// Chains end in numbers that are not finite, or steps without noise are asked of a kernel that
+    /// has none.
     pub fn run(
         &self,
         target: &Target,
@@ -144,61 +137,79 @@ impl Synthesis<'_> {
         rng: &mut Stream,
         watch: &mut dyn FnMut(i64, usize, &Tensor),
     ) -> Result<Tensor> {
-        let (sampler, Length { steps, quiet }) = (self.sampler, length);
-        let kernel = Langevin::new(sampler, steps);
-        let still = kernel.without_noise();
+        let (kernel, still) = self.kernels(length)?;
         let mut runner = ChainRunner::new(self.cuda_graph);
-        let mut resolved = sampler.clone();
-        resolve_auto(&mut resolved, self.network, starts.size()[0].min(BATCH) as usize);
-        let energy = chain_energy(&resolved, self.network, kernel.temperature());
-        let mut first = 0;
-        let mut ends = Vec::new();
+        let energy = self.energy(&*kernel, starts.size()[0].min(BATCH));
+        let mut warm_up = self.sampler.warm_up.map(|w| WarmUp::new(w, &*kernel, starts.device()));
+        let (mut first, mut ends) = (0, Vec::new());
         for start in starts.split(BATCH, 0) {
             let count = start.size()[0];
             let part = target.part(first, count);
-            let mut watch = |k: usize, x: &Tensor| watch(first, k, x);
-            let run = |energy: &dyn Energy, watch: Watch| runner.run(&kernel, energy, start, steps, rng, watch);
-            let mut x = one_batch(&energy, &part, steps, run, &mut watch).x;
-            if quiet > 0 {
-                let mut watch = |k: usize, x: &Tensor| {
+            let mut seen = |k: usize, x: &Tensor| watch(first, k, x);
+            let mut run = |energy: &dyn Energy| {
+                let mut tuned;
+                let watch: &mut dyn Watch = match &mut warm_up {
+                    Some(warm_up) => {
+                        tuned = Both(warm_up, &mut seen);
+                        &mut tuned
+                    }
+                    None => &mut seen,
+                };
+                runner.run(&*kernel, energy, start.shallow_clone(), length.steps, rng, watch)
+            };
+            let mut x = on_energy(&energy, &part, &mut run).x;
+            if let Some(still) = &still {
+                let mut seen = |k: usize, x: &Tensor| {
                     if k > 0 {
-                        watch(steps + k, x)
+                        watch(first, length.steps + k, x)
                     }
                 };
-                let run = |energy: &dyn Energy, watch: Watch| runner.run(&still, energy, x, quiet, rng, watch);
-                x = one_batch(&energy, &part.last(), quiet, run, &mut watch).x;
+                let mut run =
+                    |e: &dyn Energy| runner.run(&**still, e, x.shallow_clone(), length.quiet, rng, &mut seen);
+                x = on_energy(&energy, &part.last(), &mut run).x;
             }
             ends.push(x);
             first += count;
         }
         runner.take_notice().iter().for_each(|notice| log::info!("{notice}"));
         let x = Tensor::cat(&ends, 0);
-        ensure_finite(&x, "chains", "end in pixels that are not finite")?;
+        ensure_finite(&x, "chains", "end in numbers that are not finite")?;
         Ok(x)
+    }
+
+    /// The kernel of the chains, and that of the steps after them without noise, if there are any.
+    fn kernels(&self, length: Length) -> Result<(Box<dyn Kernel>, Option<Box<dyn Kernel>>)> {
+        let kernel = self.sampler.kernel.build(length.steps);
+        if length.quiet == 0 {
+            return Ok((kernel, None));
+        }
+        match kernel.without_noise() {
+            Some(still) => Ok((kernel, Some(still))),
+            None => Err(Error::input(
+                "steps without noise",
+                format!("the kernel `{}` has no step without noise", self.sampler.kernel.word()),
+                "leave --final-steps out, or sample with the kernel langevin",
+            )),
+        }
+    }
+
+    /// The energy of chains, `batch` of which run side by side.
+    fn energy(&self, kernel: &dyn Kernel, batch: i64) -> FrozenEnergy {
+        let (mut resolved, mode) = (self.compute.clone(), self.sampler.network_mode.mode());
+        resolve_auto(&mut resolved, mode, self.network, batch as usize);
+        chain_energy(&resolved, mode, self.network, kernel.facts().temperature)
     }
 }
 
-/// What sees the number of steps made and the states.
-type Watch<'a> = &'a mut dyn FnMut(usize, &Tensor);
-
-/// One batch of chains on the energy that `target` names, by what runs chains on an energy.
-fn one_batch(
+/// Runs chains on the energy that `target` names.
+fn on_energy(
     energy: &FrozenEnergy,
     target: &Target,
-    steps: usize,
-    run: impl FnOnce(&dyn Energy, Watch) -> ChainOutput,
-    watch: Watch,
+    run: &mut dyn FnMut(&dyn Energy) -> ChainOutput,
 ) -> ChainOutput {
     match target {
-        Target::Any => run(energy, watch),
-        Target::Classes(classes) => run(&energy.of_classes(classes), watch),
-        Target::Between { from, to } => {
-            let energy = energy.between_classes(from, to);
-            // Seen after step k, the weight is set for the step that follows.
-            run(&energy, &mut |k, x| {
-                energy.set_weight(weight_at(k + 1, steps));
-                watch(k, x);
-            })
-        }
+        Target::Any => run(energy),
+        Target::Classes(classes) => run(&energy.of_classes(classes)),
+        Target::Between { from, to } => run(&energy.between_classes(from, to)),
     }
 }

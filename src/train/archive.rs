@@ -16,7 +16,11 @@ const RECORD: &str = "state.json";
 const CONFIG: &str = "resolved.yaml";
 
 /// The layout of a checkpoint; raised when it changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The oldest layout that is read: its configuration has keys of earlier versions, its streams lack
+/// that of the objective.
+const OLDEST: u32 = 1;
 
 /// What a checkpoint holds: named tensors in files, and a record of everything else.
 pub struct Contents<R> {
@@ -154,12 +158,19 @@ fn implied(experiment: &Experiment, imported: bool) -> Vec<String> {
         ("optimizer", !imported),
         ("meters", !imported),
         ("ema", !imported && experiment.optimizer.ema.is_some()),
-        ("buffer", !imported && experiment.objective.uses_buffer()),
+        ("buffer", !imported && experiment.uses_buffer()),
+        ("objective", !imported && experiment.objective.has_parameters()),
+        ("warm_up", !imported && warms_up(experiment)),
     ];
     let stems = stems.iter().filter(|(_, holds)| *holds);
     let mut names: Vec<String> = stems.map(|(stem, _)| format!("{stem}.safetensors")).collect();
     names.extend([RECORD.to_owned(), CONFIG.to_owned()]);
     names
+}
+
+/// Whether training looks for the step size of its chains.
+fn warms_up(e: &Experiment) -> bool {
+    e.runs_chains() && e.sampler.as_ref().is_some_and(|sampler| sampler.warm_up.is_some())
 }
 
 /// Refuses a manifest that names other files than the configuration implies, before any of them is
@@ -185,8 +196,8 @@ fn ensure_implied(folder: &Path, manifest: &Manifest, experiment: &Experiment, i
 fn manifest(folder: &Path, step: u64) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let manifest: Manifest = parse(&read_file(&path)?, &path)?;
-    if manifest.format != FORMAT {
-        let found = format!("checkpoint format {}, this program reads {FORMAT}", manifest.format);
+    if !(OLDEST..=FORMAT).contains(&manifest.format) {
+        let found = format!("checkpoint format {}, this program reads {OLDEST} to {FORMAT}", manifest.format);
         return Err(Error::file(
             folder,
             found,

@@ -1,4 +1,4 @@
-//! Images that a run synthesises to be looked at, and what their chains start from.
+//! States that a run synthesises to be looked at, and what their chains start from.
 
 use tch::Tensor;
 
@@ -7,19 +7,25 @@ use crate::buffer::ReplayBuffer;
 use crate::data;
 use crate::error::Result;
 use crate::nn::Network;
-use crate::objective::Chains;
 use crate::rng::Stream;
-use crate::sampling::{Length, Target, captions};
+use crate::sampling::{ChainClasses, Length, Target, captions};
 
-/// Images that chains of a run were drawn to.
+/// States that chains of a run were drawn to.
 pub struct Drawn {
-    /// u8 `[N,C,H,W]`; class after class where chains have classes.
-    pub images: Tensor,
-    /// The name of each image's class; empty where chains have none.
+    /// f32 `[N,..]`; class after class where chains have classes.
+    pub states: Tensor,
+    /// The name of each state's class; empty where chains have none.
     pub captions: Vec<String>,
 }
 
-/// `n` images synthesised from the run's initial distribution with the given weights.
+impl Drawn {
+    /// u8 `[N,C,H,W]` of states that are images.
+    pub fn images(&self) -> Tensor {
+        data::to_u8(&self.states)
+    }
+}
+
+/// `n` states synthesised from the run's initial distribution with the given weights.
 ///
 /// The run's own streams are not touched; `step` hears of each step of the chains.
 pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
@@ -29,19 +35,19 @@ pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u
     let starts = view.starter.draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let length = Length::of(e.sample_steps());
-    let x = e
-        .synthesis(network)
+    let states = e
+        .synthesis(network)?
         .run(&target, &starts, length, &mut rng, &mut watch)?;
     Ok(Drawn {
-        images: data::to_u8(&x),
+        states,
         captions: captions(&target, &view.data.train.classes),
     })
 }
 
 /// What `n` chains of the run's own kind move by.
 fn target(network: &Network, view: &View, n: i64) -> Target {
-    match (view.experiment.objective.chains, network.classes()) {
-        (Chains::ByClass, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, view.device)),
+    match (view.experiment.chain_classes(), network.classes()) {
+        (ChainClasses::Kept, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, view.device)),
         _ => Target::Any,
     }
 }

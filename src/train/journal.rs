@@ -3,7 +3,8 @@
 
 use serde_json::json;
 
-use super::draws::{Drawn, from_noise};
+use super::density::density_picture;
+use super::draws::from_noise;
 use super::looks::Looks;
 use super::monitor::{Decider, Monitor};
 use super::observer::{Event, LogLine, Observer};
@@ -136,17 +137,22 @@ impl<'a> Journal<'a> {
         if step >= e.train.log_every {
             report::curves(&self.run.metrics(), &self.run.file("curves.png")?)?;
         }
-        if !e.objective.uses_chains() {
+        let picture = self.run.file(&picture(step))?;
+        if e.space().image().is_none() {
+            return density_picture(view, &picture, &mut |_| ());
+        }
+        if !e.synthesises() {
             return Ok(());
         }
         let n = e.report.images as i64;
-        let Drawn { images, captions } = from_noise(&view.averaged()?, view, n, &mut |_| ())?;
+        let drawn = from_noise(&view.averaged()?, view, n, &mut |_| ())?;
+        let (images, captions) = (drawn.images(), drawn.captions);
         let wide = report::columns(n);
         if let Some(events) = &mut self.events {
             events.images(step, "samples", &images, &captions, wide)?;
         }
         // The last thing: where it is there, all of this was done.
-        report::sheet(&images, &captions, wide, &self.run.file(&picture(step))?)
+        report::sheet(&images, &captions, wide, &picture)
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Labelled {
     indices: Tensor,
     batches: Batches,
     rng: Stream,
+    /// The interval that the chains' kernel clamps to, if any.
+    interval: Option<[f64; 2]>,
 }
 
 /// Where [`Labelled`] stands.
@@ -50,6 +52,7 @@ impl Labelled {
             batches: Batches::new(indices.size()[0], size, order, device)?,
             indices: indices.to_device(device),
             rng: Stream::new(e.seed, "labelled"),
+            interval: e.sampler.as_ref().and_then(|s| s.kernel.build(s.n_steps).facts().interval),
         })
     }
 
@@ -62,11 +65,11 @@ impl Labelled {
     pub fn next(&mut self, e: &Experiment, data: &DataSet) -> [Tensor; 2] {
         let at = self.indices.index_select(0, &self.batches.next_indices());
         let changes = e.data.labelled_augment.as_ref().unwrap_or(&e.data.augment);
-        let noise = e.objective.labelled_noise.unwrap_or(e.objective.data_noise);
+        let noise = e.data.labelled_noise.unwrap_or(e.data.noise);
         let x = data.train.augmented(&at, changes, &mut self.rng);
         let mut x = data::add_noise(&x, noise, &mut self.rng);
         // Where the chains of p(x,y) cannot go, labelled images do not go either.
-        if let Some([low, high]) = e.sampler.clamp {
+        if let Some([low, high]) = self.interval {
             let _ = x.clamp_(low, high);
         }
         let labels = data.train.labels_at(&at).expect("checked to have labels");

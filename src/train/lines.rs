@@ -12,7 +12,7 @@ impl Trainer {
         let clock = Instant::now();
         let mut values = self.state.meters.read();
         self.state.seconds += clock.elapsed().as_secs_f64();
-        if self.experiment.objective.is_cross_entropy() {
+        if self.state.terms.reports_loss() {
             values.retain(|(name, _)| *name != "loss");
         }
         if let [("energy_pos", pos), ("energy_neg", neg), ..] = values[..] {
@@ -39,17 +39,15 @@ impl Trainer {
 
     /// What a step does, in the unit by which its speed is told.
     fn work(&self) -> (&'static str, usize) {
-        let train = &self.experiment.train;
-        let objective = &self.experiment.objective;
-        match objective.uses_chains() && self.state.step > objective.p_x_from {
-            true => (
-                "images_x_steps_per_second",
-                train.batch_size * self.experiment.sampler.n_steps,
-            ),
-            false => (
-                "images_per_second",
-                train.labelled_batch_size.unwrap_or(train.batch_size),
-            ),
+        let (e, train) = (&self.experiment, &self.experiment.train);
+        let n_steps = e.sampler.as_ref().map_or(0, |sampler| sampler.n_steps);
+        if self.runs_chains && self.state.step > e.objective.chains_from() {
+            ("images_x_steps_per_second", train.batch_size * n_steps)
+        } else if e.uses_labels() {
+            let labelled = train.labelled_batch_size.unwrap_or(train.batch_size);
+            ("images_per_second", labelled)
+        } else {
+            ("images_per_second", train.batch_size)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::objective::ObjectiveConfig;
+use crate::objective::{Quantity, Terms};
 
 /// Sums on the device; reading them is the only transfer to the host.
 pub struct Meters {
@@ -20,37 +20,22 @@ pub struct Counts {
     pub chains: u64,
 }
 
-struct Quantity {
-    name: &'static str,
-    /// Whether only steps with chains have it.
-    of_chains: bool,
-}
-
-/// The quantities of a step of this objective, in the order in which they are summed.
-fn quantities(objective: &ObjectiveConfig) -> Vec<Quantity> {
-    let mut all = Vec::new();
-    let mut add = |holds: bool, of_chains: bool, names: &[&'static str]| {
-        let names = names.iter().filter(|_| holds);
-        all.extend(names.map(|name| Quantity { name, of_chains }));
-    };
-    add(true, false, &["energy_pos"]);
-    add(objective.p_x_weight > 0.0, true, &["energy_neg"]);
-    add(true, false, &["loss", "grad_norm"]);
-    let of_chains = ["chain_grad_norm", "buffer_age", "buffer_reuse"];
-    add(objective.uses_chains(), true, &of_chains);
-    add(objective.p_y_given_x_weight > 0.0, false, &["cross_entropy"]);
-    add(objective.uses_labels(), false, &["accuracy"]);
-    let pairs = ["joint_energy_pos", "joint_energy_neg"];
-    add(objective.uses_pairs(), true, &pairs);
-    add(objective.kl_weight > 0.0, true, &["kl"]);
-    add(objective.entropy_weight > 0.0, true, &["entropy"]);
+/// The quantities of a step, in the order in which they are summed: energies come first.
+fn quantities(terms: &Terms, of_chains: &[&'static str]) -> Vec<Quantity> {
+    let own = terms.quantities();
+    let (energies, others): (Vec<Quantity>, _) = own.into_iter().partition(|q| q.name.starts_with("energy_"));
+    let mut all = vec![Quantity::always("energy_pos")];
+    all.extend(energies.into_iter().filter(|q| q.name != "energy_pos"));
+    all.extend(["loss", "grad_norm"].map(Quantity::always));
+    all.extend(of_chains.iter().map(|name| Quantity::of_chains(name)));
+    all.extend(others);
     all
 }
 
 impl Meters {
-    /// Nothing summed yet, of the quantities of an objective.
-    pub fn new(objective: &ObjectiveConfig, device: Device) -> Self {
-        let quantities = quantities(objective);
+    /// Nothing summed yet, of the quantities of the terms and of those that chains have.
+    pub fn new(terms: &Terms, of_chains: &[&'static str], device: Device) -> Self {
+        let quantities = quantities(terms, of_chains);
         Self {
             sums: Tensor::zeros([quantities.len() as i64], (Kind::Double, device)),
             quantities,

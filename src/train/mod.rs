@@ -1,8 +1,8 @@
 //! Training: the loop, its state, checkpoints, the divergence guard, and what is measured and drawn on the way.
 
 mod archive;
-mod batch;
 pub mod checkpoint;
+mod density;
 mod draws;
 mod guard;
 mod journal;
@@ -16,6 +16,7 @@ mod monitor;
 mod observer;
 pub mod own_data;
 mod pace;
+mod passes;
 mod record;
 mod recorded;
 mod recovery;

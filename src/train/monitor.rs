@@ -11,8 +11,8 @@ use crate::eval::{self, Features, RealImages};
 use crate::eval::{Measure, OodSet};
 use crate::experiment::Experiment;
 use crate::nn::{Frozen, Network};
-use crate::objective::Chains;
 use crate::rng::Stream;
+use crate::sampling::ChainClasses;
 
 /// Validation images that distances are measured from, at most; drawn by the run's seed.
 const MOST_REAL: usize = 2000;
@@ -44,11 +44,11 @@ impl Monitor {
         let network = view.averaged()?;
         let frozen = network.frozen(Kind::Float);
         let mut found = Quality::new();
-        if e.objective.uses_chains() {
+        if e.synthesises() {
             self.distances(view, &network, &frozen, &mut found)?;
         }
         let validation = &view.data.validation;
-        if e.objective.uses_labels() {
+        if e.uses_labels() {
             let seen = tables::classification(&network, validation)?;
             found.extend(seen.map(|c| ("validation_accuracy", c.accuracy)));
         }
@@ -65,10 +65,10 @@ impl Monitor {
     /// from and training images; and how the buffer's classes stand.
     fn distances(&mut self, view: &View, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
         let e = view.experiment;
-        let own = network.classes().is_some() && e.objective.uses_labels();
+        let own = network.classes().is_some() && e.uses_labels();
         let features = match own {
             true => Features::of_network(network, "the run's own classifier")?,
-            false => Features::random(e.model.input, view.device)?,
+            false => Features::random(e.model.image()?, view.device)?,
         };
         let real = RealImages::new(
             &features,
@@ -76,7 +76,7 @@ impl Monitor {
         )?;
         let n = e.evaluate.images as i64;
         let fresh = draws::from_noise(network, view, n, &mut |_| ())?;
-        found.push(("frechet_fresh", real.distance(&fresh.images)?));
+        found.push(("frechet_fresh", real.distance(&fresh.images())?));
         let beside = match self.beside.take() {
             Some(known) => known,
             None => beside(view, network, &real)?,
@@ -89,7 +89,7 @@ impl Monitor {
         let mut rng = Stream::new(e.seed, "monitor").derive(view.state.step);
         let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
         found.push(("frechet_buffer", real.distance(&kept)?));
-        if e.objective.chains == Chains::ByClass {
+        if e.chain_classes() == ChainClasses::Kept {
             balance(buffer, frozen, n, &mut rng, found)?;
         }
         Ok(())
@@ -154,7 +154,7 @@ pub struct Decider {
 impl Decider {
     /// That of an experiment.
     pub fn of(e: &Experiment) -> Self {
-        let measure = e.evaluate.best.unwrap_or(match e.objective.uses_chains() {
+        let measure = e.evaluate.best.unwrap_or(match e.synthesises() {
             true => Measure::Frechet,
             false => Measure::Accuracy,
         });

@@ -22,7 +22,7 @@ const MOST: usize = 60;
 /// Seconds that a training step takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Before chains begin (`objective.p_x_from`); as `step` where they begin at once.
+    /// Before chains begin (`from` of the terms); as `step` where they begin at once.
     pub before: f64,
     /// From then on.
     pub step: f64,
@@ -41,7 +41,7 @@ pub fn rehearse(
 ) -> Result<(Pace, DataSet, Starter)> {
     let state = State::new(experiment, &data, &starter, device)?;
     let mut trial = Trainer::assemble(experiment.clone(), data, starter, RunDir::none(), device, state);
-    let from = experiment.objective.p_x_from;
+    let from = experiment.objective.chains_from();
     let before = (from > 0).then(|| seconds(&mut trial)).transpose()?;
     trial.state.step = trial.state.step.max(from);
     let step = seconds_with_chains(&mut trial)?;
@@ -56,19 +56,28 @@ pub fn rehearse(
 /// what chains of one and of four steps take tells it, for each step of a chain takes as long as
 /// any other.
 fn seconds_with_chains(trial: &mut Trainer) -> Result<f64> {
-    let whole = trial.experiment.sampler.n_steps;
-    if whole <= LONGEST || !trial.experiment.objective.uses_chains() {
+    let whole = trial.experiment.sampler.as_ref().map_or(0, |sampler| sampler.n_steps);
+    if whole <= LONGEST || !trial.runs_chains {
         return seconds(trial);
     }
     let mut of = |n_steps: usize| {
-        trial.experiment.sampler.n_steps = n_steps;
+        trial.set_chain_length(n_steps);
         seconds(trial)
     };
     let (one, longer) = (of(1)?, of(LONGEST)?);
-    trial.experiment.sampler.n_steps = whole;
+    trial.set_chain_length(whole);
     match whole_step(one, longer, whole) {
         Whole::Reckoned(seconds) => Ok(seconds),
         Whole::Short => seconds(trial),
+    }
+}
+
+impl Trainer {
+    /// Lets chains of the steps that follow be of another length.
+    fn set_chain_length(&mut self, n_steps: usize) {
+        if let Some(sampler) = &mut self.experiment.sampler {
+            sampler.n_steps = n_steps;
+        }
     }
 }
 
@@ -100,7 +109,7 @@ fn whole_step(one: f64, longer: f64, whole: usize) -> Whole {
 /// The median time of the later half of some steps: the first ones choose algorithms, and record
 /// what is replayed.
 fn seconds(trial: &mut Trainer) -> Result<f64> {
-    let (begun, last) = (Instant::now(), trial.experiment.objective.p_x_from);
+    let (begun, last) = (Instant::now(), trial.experiment.objective.chains_from());
     let before = trial.state.step < last;
     let mut times = Vec::new();
     while times.len() < 2 || (times.len() < MOST && begun.elapsed() < BUDGET) {

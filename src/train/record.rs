@@ -21,6 +21,14 @@ pub struct Streams {
     pub sampler: Stream,
     /// Dropout of the live network.
     pub network: Stream,
+    /// What terms of the objective draw; checkpoints of earlier versions have none.
+    #[serde(default = "unused")]
+    pub objective: Stream,
+}
+
+/// The stream of a run whose terms drew nothing, until the run's own takes its place.
+fn unused() -> Stream {
+    Stream::new(0, "unused")
 }
 
 /// The part of the state that is not tensors.
@@ -72,7 +80,7 @@ impl Record {
         self.batches.check(step, e.train.batch_size)?;
         self.labelled.iter().try_for_each(|l| l.check(e, step))?;
         ensure(
-            self.labelled.is_some() == e.objective.uses_labels(),
+            self.labelled.is_some() == e.uses_labels(),
             "labelled is there without labels in the objective, or missing with them".to_owned(),
         )?;
         self.check_streams(e)
@@ -87,6 +95,9 @@ impl Record {
         own(&self.streams.data, "data")?;
         own(&self.streams.buffer, "buffer")?;
         own(&self.streams.network, "network")?;
+        if self.streams.objective != unused() {
+            own(&self.streams.objective, "objective")?;
+        }
         if self.divergences.is_empty() {
             own(&self.streams.sampler, "sampler")?;
         }

@@ -1,10 +1,9 @@
 //! The device's part of a training step as a CUDA graph: recorded at a step like those before it, then replayed.
 
-use tch::{Device, Tensor};
+use tch::Device;
 
-use super::batch::{Batch, Synthesised};
 use crate::ffi::cuda::{self, Graph, SideStream};
-use crate::objective::ObjectiveConfig;
+use crate::objective::Inputs;
 use crate::rng;
 use crate::sampling::CudaGraph;
 use crate::sampling::WARM_UP;
@@ -20,50 +19,46 @@ pub(super) struct StepRecorder {
     /// Why they cannot be, where that is known before.
     obstacle: Option<&'static str>,
     /// The shapes of the steps that were made on the side stream, and how many there were on end.
-    warm: (Vec<Vec<i64>>, usize),
+    warm: (Vec<(&'static str, Vec<i64>)>, usize),
     recorded: Option<Recorded>,
     side: Option<SideStream>,
     notice: Option<String>,
 }
 
-/// A recorded step and the batch that it reads.
+/// A recorded step and the inputs that it reads.
 struct Recorded {
     // Dropped before the memory that it reads.
     graph: Graph,
-    batch: Batch,
+    inputs: Inputs,
 }
 
 impl StepRecorder {
-    /// A recorder for steps of an objective.
-    pub fn new(mode: CudaGraph, objective: &ObjectiveConfig) -> Self {
-        let obstacle = match objective.differentiates_chains() {
-            true => Some("improved contrastive divergence draws noise in the middle of it"),
-            false => (!cuda::LINKED).then_some(cuda::NOT_LINKED),
-        };
+    /// A recorder that has recorded nothing yet.
+    pub fn new(mode: CudaGraph) -> Self {
         Self {
             on: mode == CudaGraph::Auto,
-            obstacle,
+            obstacle: (!cuda::LINKED).then_some(cuda::NOT_LINKED),
             ..Self::default()
         }
     }
 
-    /// Runs `work` on `batch`: itself, or what was recorded of it.
-    pub fn run(&mut self, batch: &Batch, device: Device, work: &mut dyn FnMut(&Batch)) {
+    /// Runs `work` on `inputs`: itself, or what was recorded of it.
+    pub fn run(&mut self, inputs: &Inputs, device: Device, work: &mut dyn FnMut(&Inputs)) {
         let (true, Device::Cuda(device)) = (self.on, device) else {
-            return work(batch);
+            return work(inputs);
         };
         if let Some(why) = self.obstacle {
             self.give_up(why);
-            return work(batch);
+            return work(inputs);
         }
-        let shapes = batch.shapes();
+        let shapes = inputs.shapes();
         if self.warm.0 != shapes {
             self.forget();
             self.warm.0 = shapes;
         }
-        if let Err(why) = self.run_on(device, batch, work) {
+        if let Err(why) = self.run_on(device, inputs, work) {
             self.give_up(&why);
-            work(batch);
+            work(inputs);
         }
     }
 
@@ -79,9 +74,9 @@ impl StepRecorder {
     }
 
     /// One step on a CUDA device; after an error nothing of it was done.
-    fn run_on(&mut self, device: usize, batch: &Batch, work: &mut dyn FnMut(&Batch)) -> cuda::Result<()> {
+    fn run_on(&mut self, device: usize, inputs: &Inputs, work: &mut dyn FnMut(&Inputs)) -> cuda::Result<()> {
         if let Some(recorded) = &mut self.recorded {
-            recorded.batch.take_from(batch);
+            recorded.inputs.take_from(inputs);
             recorded.replay();
             return Ok(());
         }
@@ -92,18 +87,18 @@ impl StepRecorder {
         let inside = side.enter()?;
         if self.warm.1 < WARM_UP {
             self.warm.1 += 1;
-            work(batch);
+            work(inputs);
             return Ok(());
         }
-        let batch = batch.copy();
-        let (graph, draws) = rng::recorded(|| Graph::capture(device, &inside, || work(&batch)));
+        let inputs = inputs.copy();
+        let (graph, draws) = rng::recorded(|| Graph::capture(device, &inside, || work(&inputs)));
         drop(inside);
         let graph = graph?;
         if draws > 0 {
             return Err("a pass of it seeds the generator".into());
         }
         // The capture has run nothing: the first replay is this step.
-        self.recorded.insert(Recorded { graph, batch }).replay();
+        self.recorded.insert(Recorded { graph, inputs }).replay();
         Ok(())
     }
 
@@ -118,54 +113,5 @@ impl Recorded {
     fn replay(&self) {
         let replayed = self.graph.replay_kept();
         replayed.unwrap_or_else(|e| panic!("a recorded training step cannot be replayed: {e}"));
-    }
-}
-
-impl Batch {
-    /// Every tensor of it; what an objective does not use is absent in every batch.
-    fn tensors(&self) -> Vec<Option<&Tensor>> {
-        let [images, classes] = match &self.labelled {
-            Some([images, classes]) => [Some(images), Some(classes)],
-            None => [None, None],
-        };
-        let negative = self.negative.as_ref();
-        vec![
-            self.positive.as_ref(),
-            images,
-            classes,
-            negative.map(|n| &n.x),
-            negative.and_then(|n| n.class.tensor()),
-            negative.map(|n| &n.grad_norm),
-        ]
-    }
-
-    /// What tells batches apart for which other work is done; nothing at all stands for what is absent.
-    fn shapes(&self) -> Vec<Vec<i64>> {
-        let shape = |t: Option<&Tensor>| t.map_or(vec![-1], Tensor::size);
-        self.tensors().into_iter().map(shape).collect()
-    }
-
-    /// The same in memory of its own, without the last step of chains.
-    fn copy(&self) -> Self {
-        let negative = self.negative.as_ref();
-        Self {
-            positive: self.positive.as_ref().map(Tensor::copy),
-            labelled: self.labelled.as_ref().map(|pair| pair.each_ref().map(Tensor::copy)),
-            negative: negative.map(|n| Synthesised {
-                x: n.x.copy(),
-                class: n.class.copy(),
-                grad_norm: n.grad_norm.copy(),
-                last_step: None,
-            }),
-        }
-    }
-
-    /// Copies a batch of the same shapes into this one's memory.
-    fn take_from(&mut self, other: &Self) {
-        for (own, new) in self.tensors().into_iter().zip(other.tensors()) {
-            if let (Some(own), Some(new)) = (own, new) {
-                own.shallow_clone().copy_(new);
-            }
-        }
     }
 }

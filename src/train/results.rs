@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::draws::{Drawn, from_noise};
+use super::density::density_picture;
+use super::draws::from_noise;
 use super::observer::{Making, Observer};
 use super::run::RunDir;
 use super::tables;
@@ -46,7 +47,7 @@ impl Results {
     /// When chains or energies are not finite, images cannot be read, or files not written.
     pub fn make(view: &View, run: &RunDir, observer: &mut dyn Observer) -> Result<Self> {
         let (e, network) = (view.experiment, view.averaged()?);
-        if e.objective.uses_chains() {
+        if e.synthesises() || e.space().point().is_some() {
             let (n, of) = (e.report.images.max(FINAL_IMAGES) as i64, e.sample_steps() as u64);
             observer.making(&Making::Images { step: 0, of });
             // Every batch of chains begins at 0; the observer has heard of that.
@@ -55,12 +56,17 @@ impl Results {
                     observer.making(&Making::Images { step, of })
                 }
             };
-            let Drawn { images, captions } = from_noise(&network, view, n, &mut watch)?;
-            report::sheet(&images, &captions, report::columns(n), &run.file(FINAL)?)?;
+            match e.space().image() {
+                None => density_picture(view, &run.file(FINAL)?, &mut watch)?,
+                Some(_) => {
+                    let drawn = from_noise(&network, view, n, &mut watch)?;
+                    report::sheet(&drawn.images(), &drawn.captions, report::columns(n), &run.file(FINAL)?)?;
+                }
+            }
         }
         report::curves(&run.metrics(), &run.file("curves.png")?)?;
         let test = &view.data.test.sampled(e.evaluate.limit, e.seed)?;
-        let classification = match e.objective.uses_labels() {
+        let classification = match e.uses_labels() {
             true => tables::classification(&network, test)?,
             false => None,
         };

@@ -10,9 +10,8 @@ use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::experiment::memory;
-use crate::objective::Chains;
 use crate::rng::Stream;
-use crate::sampling::{InitialDistribution, Starter};
+use crate::sampling::{ChainClasses, InitialDistribution, Starter};
 
 /// Chains whose classes are looked at together.
 const BATCH: usize = 500;
@@ -44,13 +43,13 @@ pub fn starts(
     rng: &mut Stream,
 ) -> Result<Tensor> {
     let e = &trained.experiment;
-    let (shape, device) = (e.model.input, trained.network.device());
+    let (space, device) = (e.space(), trained.network.device());
     let init = match from {
-        ChainStart::Noise => e.sampler.init,
+        ChainStart::Noise => e.init(),
         ChainStart::Data => InitialDistribution::Data,
         ChainStart::Buffer => {
             let buffer = buffer(run, trained, rng)?;
-            let kept = e.objective.chains != Chains::Marginal;
+            let kept = e.chain_classes() != ChainClasses::None;
             return match classes.filter(|_| kept) {
                 Some(wanted) => of_classes(buffer, trained, wanted, rng),
                 None => {
@@ -64,7 +63,7 @@ pub fn starts(
         true => Some(training_images(run, trained)?),
         false => None,
     };
-    Ok(Starter::new(&init, shape, images.as_ref(), device)?.draw(n, classes, rng))
+    Ok(Starter::new(&init, &space, images.as_ref(), device)?.draw(n, classes, rng))
 }
 
 /// The images that the run was trained on.
@@ -105,10 +104,10 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
     })?;
     let e = &trained.experiment;
     memory::ensure_buffer(e, &run.resolved(), trained.network.device())?;
-    let [c, h, w] = e.model.input;
-    let empty = Tensor::zeros([e.buffer.size as i64, c, h, w], (Kind::Float, trained.network.device()));
+    let size = e.space().batch(e.buffer.size as i64);
+    let empty = Tensor::zeros(&size[..], (Kind::Float, trained.network.device()));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
-    if let (Chains::ByClass, Some(count)) = (e.objective.chains, trained.network.classes()) {
+    if let (ChainClasses::Kept, Some(count)) = (e.chain_classes(), trained.network.classes()) {
         let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.network.device());
         buffer = buffer.by_class(before_loading, count)?;
     }
@@ -131,7 +130,7 @@ fn ensure(size: i64, n: i64, run: &RunDir) -> Result<()> {
 /// to, or of those that the network sees in chains that draw their class.
 fn of_classes(buffer: ReplayBuffer, trained: &Trained, wanted: &Tensor, rng: &mut Stream) -> Result<Tensor> {
     let wanted = Vec::<i64>::try_from(wanted.to_device(Device::Cpu))?;
-    if trained.experiment.objective.chains == Chains::ByClass {
+    if trained.experiment.chain_classes() == ChainClasses::Kept {
         return buffer.peek_of_classes(&wanted, rng);
     }
     let frozen = trained.network.frozen(Kind::Float);

@@ -17,7 +17,8 @@ use crate::files::{self, Named};
 use crate::nn::Network;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
-use crate::sampling::Starter;
+use crate::objective::Terms;
+use crate::sampling::{ChainClasses, Starter, WarmUp};
 
 /// The state of a run.
 pub struct State {
@@ -35,6 +36,10 @@ pub struct State {
     pub buffer: Option<ReplayBuffer>,
     /// How often each class is labelled, where chains keep their class.
     pub shares: Option<ClassShares>,
+    /// The terms of the objective, with parameters of their own.
+    pub terms: Terms,
+    /// What finds the step size of the chains, where it is to be found.
+    pub warm_up: Option<WarmUp>,
     /// Where in which epoch the data is.
     pub batches: Batches,
     /// The labelled batches, where the objective uses labels.
@@ -62,22 +67,24 @@ impl State {
             buffer: stream("buffer"),
             sampler: stream("sampler"),
             network: stream("network"),
+            objective: stream("objective"),
         };
         let network = Network::new(&experiment.model, device, &mut stream("init"))?;
-        let parameters = network.parameters();
-        let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
-        let optimizer = Optimizer::new(&experiment.optimizer, parameters);
-        let labelled = match (experiment.objective.uses_labels(), network.classes()) {
+        let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, network.parameters()));
+        let mut terms = experiment.objective.build(device);
+        terms.fit(&data.train)?;
+        let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&network, &terms));
+        let labelled = match (experiment.uses_labels(), network.classes()) {
             (true, Some(classes)) => Some(Labelled::new(experiment, data, classes, device)?),
             _ => None,
         };
         let shares = match (&labelled, network.classes()) {
-            (Some(labelled), Some(classes)) if experiment.objective.keeps_classes() => {
+            (Some(labelled), Some(classes)) if experiment.chain_classes() == ChainClasses::Kept => {
                 Some(labelled.shares(data, classes)?)
             }
             _ => None,
         };
-        let buffer = match experiment.objective.uses_buffer() {
+        let buffer = match experiment.uses_buffer() {
             true => Some(first_chains(
                 experiment,
                 shares.as_ref(),
@@ -93,8 +100,12 @@ impl State {
             stream("batches"),
             device,
         )?;
+        let kernel = experiment.sampler.as_ref().filter(|_| experiment.runs_chains());
+        let kernel = kernel.map(|sampler| (sampler.warm_up, sampler.kernel.build(sampler.n_steps)));
+        let warm_up = kernel.as_ref().and_then(|(w, kernel)| Some(WarmUp::new((*w)?, &**kernel, device)));
+        let exact = kernel.as_ref().map(|(_, kernel)| kernel.facts().exact);
         let (meters, guard) = (
-            Meters::new(&experiment.objective, device),
+            Meters::new(&terms, of_chains(exact), device),
             Guard::new(&experiment.guard, device),
         );
         Ok(Self {
@@ -111,6 +122,8 @@ impl State {
             shares,
             batches,
             labelled,
+            terms,
+            warm_up,
             streams,
             meters,
             guard,
@@ -159,6 +172,13 @@ impl State {
         if let Some(buffer) = &self.buffer {
             tensors.insert("buffer".to_owned(), named(buffer.state()));
         }
+        let own = detached(self.terms.parameters());
+        if !own.is_empty() {
+            tensors.insert("objective".to_owned(), named(own));
+        }
+        if let Some(warm_up) = &self.warm_up {
+            tensors.insert("warm_up".to_owned(), named(warm_up.state()));
+        }
         let record = Record {
             streams: self.streams.clone(),
             batches: self.batches.state(),
@@ -191,6 +211,7 @@ impl State {
         if let Some(buffer) = &mut self.buffer {
             buffer.load_state(part(contents, "buffer")?, &place)?;
         }
+        self.restore_terms(contents, &place)?;
         let record = &contents.record;
         let (sums, flags) = (self.meters.state().0, self.guard.state().0);
         let expected = [("guard".to_owned(), flags), ("sums".to_owned(), sums)];
@@ -210,12 +231,59 @@ impl State {
                 .ok_or_else(|| absent(&place, "state of labelled batches"))?;
             labelled.restore(state)?;
         }
-        self.streams = record.streams.clone();
+        let streams = record.streams.clone();
+        self.streams = match streams.objective.is_of(&self.streams.objective) {
+            true => streams,
+            // A checkpoint of an earlier version has no such stream.
+            false => Streams {
+                objective: self.streams.objective.clone(),
+                ..streams
+            },
+        };
         self.step = contents.step;
         self.lr_scale = record.lr_scale;
         self.divergences.clone_from(&record.divergences);
         self.seconds = record.seconds;
         Ok(())
+    }
+}
+
+impl State {
+    /// Takes over the parameters of the terms and the warm-up of a checkpoint.
+    fn restore_terms(&mut self, contents: &Contents<Record>, place: &str) -> Result<()> {
+        let own = detached(self.terms.parameters());
+        if !own.is_empty() {
+            let saved = part(contents, "objective")?;
+            files::check_same(&own, saved, place)?;
+            files::ensure_finite(saved, &format!("{place}, the objective"))?;
+            own.into_iter().for_each(|(name, mut t)| t.copy_(&saved[&name]));
+        }
+        if let Some(warm_up) = &mut self.warm_up {
+            warm_up.load_state(part(contents, "warm_up")?, place)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that training changes by a gradient: the network, then the terms.
+fn parameters(network: &Network, terms: &Terms) -> Vec<(String, Tensor)> {
+    let share = |(name, t): &(String, Tensor)| (name.clone(), t.shallow_clone());
+    let of_terms = terms.parameters().into_iter();
+    let of_terms = of_terms.map(|(name, t)| (format!("objective.{name}"), t));
+    network.parameters().iter().map(share).chain(of_terms).collect()
+}
+
+fn detached(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    tensors.into_iter().map(|(name, t)| (name, t.detach())).collect()
+}
+
+/// What steps with chains report; `exact` says whether their kernel rejects, and is none without
+/// chains.
+fn of_chains(exact: Option<bool>) -> &'static [&'static str] {
+    match exact {
+        None => &[],
+        Some(false) => &["chain_grad_norm", "buffer_age", "buffer_reuse"],
+        Some(true) => &["chain_grad_norm", "buffer_age", "buffer_reuse", "acceptance"],
     }
 }
 

@@ -1,40 +1,40 @@
-//! One step of analysis by synthesis: data, labels, chains, energies, an update.
+//! One step of analysis by synthesis: data, labels, chains, an update.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::batch::{Batch, ChainClass, LastStep, Synthesised};
 use super::trainer::Trainer;
 use crate::buffer::Origin;
 use crate::data;
 use crate::energy::{ClassEnergy, DrawnClassEnergy, Energy};
 use crate::error::Result;
-use crate::objective::{Chains, Negatives};
+use crate::objective::{Asks, Inputs, name};
 use crate::rng::Stream;
+use crate::sampling::{Both, ChainClasses, SamplerConfig, Start, Watch};
 
 /// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).
 const OTHERS: i64 = 100;
 
 impl Trainer {
-    /// One step: images of the data and synthesised ones, their energies, an update.
+    /// One step: what the terms of the objective ask for is gathered, and learnt from.
     pub fn step(&mut self) -> Result<()> {
-        let objective = &self.experiment.objective;
-        let begun = self.state.step >= objective.p_x_from;
-        let (uses_x, uses_chains) = (begun && objective.p_x_weight > 0.0, begun && objective.uses_chains());
-        let positive = uses_x.then(|| self.positive());
-        let labelled = self
-            .state
-            .labelled
-            .as_mut()
-            .map(|l| l.next(&self.experiment, &self.data));
-        let negative = match uses_chains {
-            true => Some(self.synthesise(positive.as_ref())?),
-            false => None,
-        };
-        self.update(&Batch {
-            positive,
-            labelled,
-            negative,
-        });
+        let asks = self.state.terms.asks(self.state.step);
+        let mut inputs = Inputs::default();
+        if asks.data {
+            inputs.put(name::DATA, self.positive());
+        }
+        if let Some(labelled) = &mut self.state.labelled {
+            let [x, labels] = labelled.next(&self.experiment, &self.data);
+            inputs.put(name::LABELLED, x);
+            inputs.put(name::LABELS, labels);
+        }
+        if asks.chains {
+            self.synthesise(&asks, &mut inputs)?;
+        }
+        let state = &mut self.state;
+        state
+            .terms
+            .gather(state.step, &mut inputs, &mut state.streams.objective);
+        self.update(&inputs);
         self.state.step += 1;
         Ok(())
     }
@@ -46,8 +46,8 @@ impl Trainer {
         let rng = &mut self.state.streams.data;
         let index = self.state.batches.next_indices();
         let x = self.data.train.augmented(&index, &self.experiment.data.augment, rng);
-        let mut x = data::add_noise(&x, self.experiment.objective.data_noise, rng);
-        if let Some([low, high]) = self.experiment.sampler.clamp {
+        let mut x = data::add_noise(&x, self.experiment.data.noise, rng);
+        if let Some([low, high]) = self.interval {
             let _ = x.clamp_(low, high);
         }
         x
@@ -55,53 +55,61 @@ impl Trainer {
 
     /// Runs this step's chains on the present weights, which the last update left in the frozen copy, and gives them back to
     /// the buffer.
-    fn synthesise(&mut self, positive: Option<&Tensor>) -> Result<Synthesised> {
-        let start = self.start(positive)?;
-        if let Some(classes) = &start.classes {
+    fn synthesise(&mut self, asks: &Asks, inputs: &mut Inputs) -> Result<()> {
+        let sampler = self.experiment.sampler()?.clone();
+        let from = self.chain_start(&sampler, inputs.get(name::DATA))?;
+        if let Some(classes) = &from.classes {
             keep(&mut self.chain_classes, classes);
         }
         let (of_class, with_class): (ClassEnergy, DrawnClassEnergy);
-        let energy: &dyn Energy = match (&start.classes, &self.chain_classes) {
+        let energy: &dyn Energy = match (&from.classes, &self.chain_classes) {
             (Some(_), Some(kept)) => {
                 of_class = self.frozen.of_classes(kept);
                 &of_class
             }
-            _ if self.draws_classes() => {
+            _ if sampler.classes == ChainClasses::Drawn => {
                 with_class = self.frozen.with_drawn_class();
                 &with_class
             }
             _ => &self.frozen,
         };
-        let steps = self.experiment.sampler.n_steps;
-        let keeps = self.experiment.objective.differentiates_chains();
+        let steps = sampler.n_steps;
         let mut before_last = None;
-        let mut watch = |k: usize, x: &Tensor| {
-            if keeps && k + 1 == steps {
+        let mut last = |k: usize, x: &Tensor| {
+            if asks.chain_end && k + 1 == steps {
                 before_last = Some(x.copy());
             }
         };
+        let mut tuned;
+        let watch: &mut dyn Watch = match &mut self.state.warm_up {
+            Some(warm_up) => {
+                tuned = Both(warm_up, &mut last);
+                &mut tuned
+            }
+            None => &mut last,
+        };
+        let kernel = self.kernel.as_deref().expect("a sampler has a kernel");
         let rng = &mut self.state.streams.sampler;
-        let chain = self.chains.run(&self.kernel, energy, start.x, steps, rng, &mut watch);
-        let last_step = before_last.map(|before| self.last_step(before));
-        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &start.origin) {
+        let chain = self.chains.run(kernel, energy, from.x, steps, rng, watch);
+        if let Some(before) = before_last {
+            self.last_step(before, asks, inputs);
+        }
+        if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &from.origin) {
             buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
         }
-        let class = match start.classes {
-            Some(classes) => ChainClass::Kept(classes),
-            None if self.draws_classes() => ChainClass::Drawn(self.gumbel(chain.x.size()[0])),
-            None => ChainClass::None,
-        };
-        Ok(Synthesised {
-            x: chain.x,
-            class,
-            grad_norm: chain.grad_norm,
-            last_step,
-        })
-    }
-
-    /// Whether chains draw their class as they go.
-    fn draws_classes(&self) -> bool {
-        self.experiment.objective.chains == Chains::WithClass
+        match from.classes {
+            Some(classes) => inputs.put(name::KEPT_CLASSES, classes),
+            None if sampler.classes == ChainClasses::Drawn => {
+                inputs.put(name::CLASS_NOISE, self.gumbel(chain.x.size()[0]));
+            }
+            None => {}
+        }
+        inputs.put(name::NEGATIVES, chain.x);
+        inputs.put(name::CHAIN_GRAD_NORM, chain.grad_norm);
+        if let Some(accept) = chain.accept {
+            inputs.put(name::ACCEPTANCE, accept);
+        }
+        Ok(())
     }
 
     /// What the classes of `n` chains are drawn by where they end.
@@ -110,21 +118,23 @@ impl Trainer {
         self.state.streams.sampler.gumbel(&[n, classes], self.device)
     }
 
-    /// Streams derived from the step draw for it, so that the run's own do not move.
-    fn last_step(&self, before: Tensor) -> LastStep {
-        let (s, weight) = (&self.state, self.experiment.objective.entropy_weight);
-        let buffer = s.buffer.as_ref().filter(|_| weight > 0.0);
-        LastStep {
-            before,
-            others: buffer.map(|b| b.peek(OTHERS, &mut s.streams.buffer.derive(s.step))),
-            rng: s.streams.sampler.derive(s.step),
+    /// What the chains' last step needs to be taken again. Streams derived from the step draw for
+    /// it, so that the run's own do not move.
+    fn last_step(&self, before: Tensor, asks: &Asks, inputs: &mut Inputs) {
+        let s = &self.state;
+        let mut noise = Tensor::empty(before.size(), (Kind::Float, before.device()));
+        s.streams.sampler.derive(s.step).normal_(&mut noise);
+        inputs.put(name::BEFORE_LAST, before);
+        inputs.put(name::LAST_NOISE, noise);
+        if let Some(buffer) = s.buffer.as_ref().filter(|_| asks.neighbours) {
+            let others = buffer.peek(OTHERS, &mut s.streams.buffer.derive(s.step));
+            inputs.put(name::NEIGHBOURS, others);
         }
     }
 
     /// Where this step's chains start.
-    fn start(&mut self, positive: Option<&Tensor>) -> Result<Start> {
-        let (e, device) = (&self.experiment, self.device);
-        let batch = e.train.batch_size as i64;
+    fn chain_start(&mut self, sampler: &SamplerConfig, data: Option<&Tensor>) -> Result<ChainOrigin> {
+        let batch = self.experiment.train.batch_size as i64;
         let fresh = |n, classes: Option<&Tensor>, rng: &mut Stream| self.starter.draw(n, classes, rng);
         let shares = self.state.shares.as_ref();
         let rng = &mut self.state.streams.buffer;
@@ -134,18 +144,18 @@ impl Trainer {
                 Some(shares) => buffer.draw_by_class(batch, shares, of_class, rng)?,
                 None => buffer.draw(batch, |n, rng| Ok(fresh(n, None, rng)), rng)?,
             };
-            return Ok(Start {
+            return Ok(ChainOrigin {
                 x: drawn.x,
                 classes: drawn.classes,
                 origin: Some(drawn.origin),
             });
         }
-        let classes = shares.map(|s| Tensor::from_slice(&s.draw(batch, rng)).to_device(device));
-        let x = match (e.objective.negatives, positive) {
-            (Negatives::Data, Some(positive)) => positive.copy(),
+        let classes = shares.map(|s| Tensor::from_slice(&s.draw(batch, rng)).to_device(self.device));
+        let x = match (sampler.start, data) {
+            (Start::Data, Some(data)) => data.copy(),
             _ => fresh(batch, classes.as_ref(), rng),
         };
-        Ok(Start {
+        Ok(ChainOrigin {
             x,
             classes,
             origin: None,
@@ -162,7 +172,7 @@ fn keep(kept: &mut Option<Tensor>, new: &Tensor) {
 }
 
 /// Where chains start, the classes they have, and the place in the buffer that they continue from, if any.
-struct Start {
+struct ChainOrigin {
     x: Tensor,
     classes: Option<Tensor>,
     origin: Option<Origin>,

@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::view::View;
 use crate::data::Dataset;
+use crate::energy::score_energy;
 use crate::data::{self, Images, Wanted};
 use crate::error::Result;
 use crate::eval::OodSet;
@@ -12,7 +13,6 @@ use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score}
 use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::rng::Stream;
-use crate::sampling;
 
 /// Images whose energies are computed together.
 const BATCH: usize = 500;
@@ -35,7 +35,7 @@ pub fn classification(network: &Network, images: &Images) -> Result<Option<Class
 /// AUROC of the energy between `inside` and each of `sets`.
 pub fn ood_table(network: &Network, view: &View, inside: &Images, sets: &[OodSet]) -> Result<OodTable> {
     let e = view.experiment;
-    let frozen = sampling::score_energy(&e.sampler, network);
+    let frozen = score_energy(&e.compute, network, e.temperature());
     let judge = Judge::new(&frozen);
     let rng = Stream::new(e.seed, "ood");
     let energies = |images: &Tensor| -> Result<Tensor> {
@@ -57,7 +57,7 @@ pub fn ood_table(network: &Network, view: &View, inside: &Images, sets: &[OodSet
 pub fn wanted(e: &Experiment, device: Device, limit: Option<usize>, seed: u64) -> Wanted<'_> {
     Wanted {
         root: &e.data.root,
-        input: e.model.input,
+        input: image_of(e),
         fit: e.data.dataset.rule(),
         device,
         limit,
@@ -65,9 +65,14 @@ pub fn wanted(e: &Experiment, device: Device, limit: Option<usize>, seed: u64) -
     }
 }
 
+/// The shape of a model's images; of points, which no set is fitted to, that of nothing.
+fn image_of(e: &Experiment) -> [i64; 3] {
+    e.space().image().unwrap_or([0; 3])
+}
+
 /// The rule by which images of a set are fitted for a run, in words.
 pub fn fit_words(e: &Experiment, dataset: &Dataset) -> String {
-    let [_, h, w] = e.model.input;
+    let [_, h, w] = image_of(e);
     let own = &e.data.dataset;
     let (rule, whose) = match dataset.own_rule() {
         Some(rule) if dataset != own => (rule, "asked for by name"),

@@ -17,12 +17,12 @@ use super::state::State;
 use super::view::View;
 use crate::config::yaml;
 use crate::data::DataSet;
-use crate::energy::FrozenEnergy;
+use crate::energy::{FrozenEnergy, chain_energy};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::objective::JointObjective;
+use crate::nn::Mode;
 use crate::optim::Schedule;
-use crate::sampling::{self, ChainRunner, Langevin, Starter};
+use crate::sampling::{ChainRunner, Kernel, Starter};
 
 /// A run in progress.
 pub struct Trainer {
@@ -32,13 +32,18 @@ pub struct Trainer {
     pub(super) run: RunDir,
     pub(super) device: Device,
     pub(super) state: State,
-    pub(super) kernel: Langevin,
+    pub(super) kernel: Option<Box<dyn Kernel>>,
+    /// The interval that the kernel clamps to, if any.
+    pub(super) interval: Option<[f64; 2]>,
+    pub(super) temperature: f64,
+    pub(super) runs_chains: bool,
+    /// The step whose terms are computed.
+    pub(super) step_in_work: u64,
     pub(super) frozen: FrozenEnergy,
     pub(super) chains: ChainRunner,
     /// The classes of a step's chains, `[B]`, always in the same memory, as a recorded step needs them.
     pub(super) chain_classes: Option<Tensor>,
     pub(super) recorder: StepRecorder,
-    pub(super) objective: JointObjective,
     pub(super) schedule: Schedule,
     pub(super) saved_at: Option<u64>,
     pub(super) log_seconds: f64,
@@ -76,13 +81,21 @@ impl Trainer {
         device: Device,
         state: State,
     ) -> Self {
-        let kernel = Langevin::new(&experiment.sampler, experiment.sampler.n_steps);
+        let sampler = experiment.sampler.as_ref();
+        let kernel = sampler.map(|sampler| sampler.kernel.build(sampler.n_steps));
+        let (temperature, mode) = (
+            experiment.temperature(),
+            sampler.map_or(Mode::Eval, |s| s.network_mode.mode()),
+        );
         Self {
-            frozen: sampling::chain_energy(&experiment.sampler, &state.network, kernel.temperature()),
+            frozen: chain_energy(&experiment.compute, mode, &state.network, temperature),
+            interval: kernel.as_ref().and_then(|kernel| kernel.facts().interval),
+            temperature,
+            runs_chains: experiment.runs_chains(),
+            step_in_work: state.step,
             chains: ChainRunner::new(experiment.train.cuda_graph),
             chain_classes: None,
-            recorder: StepRecorder::new(experiment.train.cuda_graph, &experiment.objective),
-            objective: JointObjective::new(&experiment.objective),
+            recorder: StepRecorder::new(experiment.train.cuda_graph),
             schedule: Schedule::new(&experiment.optimizer, experiment.train.steps),
             saved_at: None,
             log_seconds: 0.0,

@@ -33,7 +33,9 @@ impl OutlierSource<'_> {
     pub fn images(&self, set: &OodSet, rng: &Stream) -> Result<Tensor> {
         let rng = &mut rng.clone();
         let (inside, device) = (&self.inside.pixels, self.other.device);
-        let [c, h, w] = self.inside.shape();
+        let [c, h, w] = self.inside.shape()[..] else {
+            unreachable!("sets of outliers are of images")
+        };
         let size = [self.inside.len(), c, h, w];
         Ok(match set {
             OodSet::Data(dataset) => data::test_images(dataset, &self.other)?.pixels,

@@ -1,11 +1,11 @@
 //! Runs chains; on CUDA one step is recorded as a graph and replayed, as long as network, kernel and shape stay the same.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::chain::{ChainOutput, run_chain_watched};
+use super::chain::{ChainOutput, Sums, Watch, run_chain_watched};
 use super::config::CudaGraph;
-use super::kernel::{ChainState, Kernel};
-use crate::energy::Energy;
+use super::kernel::{ChainState, Kernel, StepInfo};
+use crate::energy::{Energy, Identity};
 use crate::ffi::cuda::{self, Graph, SideStream};
 use crate::rng::{self, Stream};
 
@@ -29,8 +29,10 @@ pub struct ChainRunner {
 #[derive(Debug)]
 struct Subject {
     kernel: String,
-    reads: Vec<Tensor>,
-    size: Vec<i64>,
+    energy: Identity,
+    /// The step size that a warm-up writes, if any.
+    step_size: Option<Tensor>,
+    sizes: Vec<Option<Vec<i64>>>,
     device: usize,
 }
 
@@ -41,7 +43,9 @@ struct Recorded {
     graph: Graph,
     subject: Subject,
     state: ChainState,
-    norms: Tensor,
+    /// What the step tells, in the memory that a replay writes.
+    info: StepInfo,
+    sums: Sums,
     /// Draws of a step.
     draws: u64,
     _side: SideStream,
@@ -66,12 +70,21 @@ impl ChainRunner {
         x: Tensor,
         n_steps: usize,
         rng: &mut Stream,
-        watch: &mut dyn FnMut(usize, &Tensor),
+        watch: &mut dyn Watch,
     ) -> ChainOutput {
-        match self.recorded_for(kernel, energy, &x, rng) {
-            Some(recorded) => recorded.run(&x, n_steps, rng, watch),
-            None => run_chain_watched(kernel, energy, x, n_steps, rng, watch),
+        if let Some(why) = self.obstacle(kernel, energy, x.device()) {
+            self.give_notice(&why);
+        } else if let (CudaGraph::Auto, Device::Cuda(device)) = (self.mode, x.device()) {
+            let before = rng.clone();
+            energy.prepare(1, n_steps);
+            let mut state = kernel.start(energy, &x, rng);
+            watch.started(&mut state);
+            if let Some(recorded) = self.recorded_for(kernel, energy, &state, device, rng) {
+                return recorded.run(&state, energy, n_steps, rng, watch);
+            }
+            *rng = before;
         }
+        run_chain_watched(kernel, energy, x, n_steps, rng, watch)
     }
 
     /// Why chains of this kernel and energy on this device cannot be recorded, where they would be.
@@ -84,10 +97,10 @@ impl ChainRunner {
         if !cuda::LINKED {
             return Some(cuda::NOT_LINKED.into());
         }
-        if kernel.homogeneous().is_none() {
+        if kernel.identity().is_none() {
             return Some("the kernel's steps differ with their number".into());
         }
-        let unknown = energy.reads().is_none();
+        let unknown = energy.identity().is_none() || energy.changes();
         unknown.then(|| "the energy depends on more than tensors that stay where they are".into())
     }
 
@@ -96,23 +109,27 @@ impl ChainRunner {
         self.notice.take()
     }
 
-    /// The recording of such a chain, made where there is none yet; nothing where there can be none.
+    /// The recording of chains of such a state, made where there is none yet; nothing where there
+    /// can be none.
     fn recorded_for(
         &mut self,
         kernel: &dyn Kernel,
         energy: &dyn Energy,
-        x: &Tensor,
+        state: &ChainState,
+        device: usize,
         rng: &Stream,
     ) -> Option<&mut Recorded> {
-        if let Some(why) = self.obstacle(kernel, energy, x.device()) {
-            self.give_notice(&why);
-            return None;
-        }
-        let subject = self.subject(kernel, energy, x)?;
+        let subject = Subject {
+            kernel: kernel.identity()?,
+            energy: energy.identity()?,
+            step_size: state.step_size.as_ref().map(Tensor::shallow_clone),
+            sizes: state.tensors().map(|t| t.map(Tensor::size)).into(),
+            device,
+        };
         if self.recorded.as_ref().is_none_or(|r| !r.subject.same(&subject)) {
             // The old one's memory is free for the new one.
             self.recorded = None;
-            match Recorded::new(subject, kernel, energy, x, rng) {
+            match Recorded::new(subject, kernel, energy, state, rng) {
                 Ok(recorded) => self.recorded = Some(recorded),
                 Err(why) => {
                     // What failed once would fail at every chain.
@@ -122,18 +139,6 @@ impl ChainRunner {
             }
         }
         self.recorded.as_mut()
-    }
-
-    fn subject(&self, kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor) -> Option<Subject> {
-        let (CudaGraph::Auto, Device::Cuda(device)) = (self.mode, x.device()) else {
-            return None;
-        };
-        Some(Subject {
-            kernel: kernel.homogeneous()?,
-            reads: energy.reads()?,
-            size: x.size(),
-            device,
-        })
     }
 
     fn give_notice(&mut self, why: &str) {
@@ -146,28 +151,36 @@ impl ChainRunner {
 impl Subject {
     fn same(&self, other: &Self) -> bool {
         let place = |t: &Tensor| (t.data_ptr(), t.size(), t.stride(), t.kind());
-        (&self.kernel, &self.size, self.device) == (&other.kernel, &other.size, other.device)
-            && self.reads.len() == other.reads.len()
-            && self.reads.iter().zip(&other.reads).all(|(a, b)| place(a) == place(b))
+        let places = |s: &Self| -> Vec<_> { s.energy.reads.iter().chain(&s.step_size).map(place).collect() };
+        (&self.kernel, &self.energy.words, &self.sizes, self.device)
+            == (&other.kernel, &other.energy.words, &other.sizes, other.device)
+            && places(self) == places(other)
     }
 }
 
 impl Recorded {
     /// Warms up on copies, so that the chain itself has made no step yet, and records one step.
-    fn new(subject: Subject, kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor, rng: &Stream) -> cuda::Result<Self> {
+    fn new(
+        subject: Subject,
+        kernel: &dyn Kernel,
+        energy: &dyn Energy,
+        start: &ChainState,
+        rng: &Stream,
+    ) -> cuda::Result<Self> {
         let mut side = SideStream::new(subject.device)?;
-        let state = ChainState::new(x);
-        let norms = Tensor::zeros(state.x.size()[0], (Kind::Float, state.x.device()));
+        let state = start.copied();
+        let mut sums = Sums::new(&state);
         let mut rng = rng.clone();
+        let mut info = StepInfo::default();
         let (graph, draws) = {
             let inside = side.enter()?;
-            let mut trial = ChainState::new(x);
+            let mut trial = start.copied();
             for _ in 0..WARM_UP {
-                let (next, info) = kernel.step(energy, trial, &mut rng);
+                let (next, told) = kernel.step(energy, trial, &mut rng);
                 trial = next;
-                let _ = norms.shallow_clone().g_add_(&info.grad_norm);
+                sums.add(&told);
             }
-            let step = || record_step(kernel, energy, &state, &norms, &mut rng);
+            let step = || info = record_step(kernel, energy, &state, &mut sums, &mut rng);
             let (graph, draws) = rng::recorded(|| Graph::capture(subject.device, &inside, step));
             (graph?, draws)
         };
@@ -175,51 +188,47 @@ impl Recorded {
             graph,
             subject,
             state,
-            norms,
+            info,
+            sums,
             draws,
             _side: side,
         })
     }
 
+    /// Runs chains that start in `start`.
     fn run(
         &mut self,
-        x: &Tensor,
+        start: &ChainState,
+        energy: &dyn Energy,
         n_steps: usize,
         rng: &mut Stream,
-        watch: &mut dyn FnMut(usize, &Tensor),
+        watch: &mut dyn Watch,
     ) -> ChainOutput {
-        self.state.x.copy_(&x.detach());
-        let _ = self.norms.zero_();
-        watch(0, &self.state.x);
+        self.state.take_from(start);
+        self.state.step = 0;
+        self.sums.zero();
         for k in 1..=n_steps {
+            energy.prepare(k, n_steps);
             rng.arm_replay(self.draws);
             let replayed = self.graph.replay_kept();
             replayed.unwrap_or_else(|e| panic!("a recorded step of the chain cannot be replayed: {e}"));
-            watch(k, &self.state.x);
+            self.state.step = k;
+            watch.seen(k, &mut self.state, &self.info);
         }
-        let grad_norm = self.norms.mean(Kind::Float) / n_steps.max(1) as f64;
-        ChainOutput {
-            x: self.state.x.copy(),
-            grad_norm,
-        }
+        self.sums.output(self.state.x.copy(), n_steps)
     }
 }
 
-/// A step from `state` whose outcome goes back into its memory; norms are added to `norms`.
-fn record_step(kernel: &dyn Kernel, energy: &dyn Energy, state: &ChainState, norms: &Tensor, rng: &mut Stream) {
-    let from = ChainState {
-        x: state.x.shallow_clone(),
-        at_x: None,
-        step: 0,
-        scratch: state.scratch.shallow_clone(),
-    };
-    let (next, info) = kernel.step(energy, from, rng);
-    assert!(
-        next.at_x.is_none(),
-        "the kernel carries energies from one step to the next"
-    );
-    if next.x.data_ptr() != state.x.data_ptr() {
-        state.x.shallow_clone().copy_(&next.x);
-    }
-    let _ = norms.shallow_clone().g_add_(&info.grad_norm);
+/// A step from `state` whose outcome goes back into its memory; what it tells is added to `sums`.
+fn record_step(
+    kernel: &dyn Kernel,
+    energy: &dyn Energy,
+    state: &ChainState,
+    sums: &mut Sums,
+    rng: &mut Stream,
+) -> StepInfo {
+    let (next, info) = kernel.step(energy, state.shared(), rng);
+    state.take_from(&next);
+    sums.add(&info);
+    info
 }

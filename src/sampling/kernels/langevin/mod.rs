@@ -1,11 +1,18 @@
 //! Langevin dynamics with the parts of a step in any order, as each published recipe has them.
 
+mod config;
+mod graph;
+mod schedule;
+mod section;
+
+pub use config::{ChainSchedule, GradClip, InnerConfig, LangevinConfig, StepPart};
+
 use tch::Tensor;
 
-use super::config::{ChainSchedule, GradClip, InnerConfig, SamplerConfig, StepPart};
-use super::kernel::{ChainState, Kernel, StepInfo};
 use crate::energy::{Energy, energy_and_grad, pull_back, staged_energy_and_grad};
 use crate::rng::Stream;
+use crate::sampling::kernel::{ChainState, Facts, GraphStep, Kernel, Needs, StepInfo};
+use crate::space::{each, norms};
 
 /// x' = x - step_size * clip(grad E(x)) + noise_scale * z, without a Metropolis test (Roberts & Tweedie 1996).
 ///
@@ -22,14 +29,14 @@ use crate::rng::Stream;
 #[derive(Debug, Clone)]
 pub struct Langevin {
     step_size: f64,
-    pub(super) inner: Option<InnerConfig>,
+    inner: Option<InnerConfig>,
     noise: Noise,
     step_schedule: ChainSchedule,
     noise_schedule: ChainSchedule,
     n_steps: usize,
-    pub(super) grad_clip: Option<GradClip>,
-    pub(super) clamp: Option<[f64; 2]>,
-    pub(super) order: Vec<StepPart>,
+    grad_clip: Option<GradClip>,
+    clamp: Option<[f64; 2]>,
+    order: Vec<StepPart>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +49,7 @@ enum Noise {
 
 impl Langevin {
     /// A kernel for chains of `n_steps`, over which the schedules run; a longer chain keeps their last values.
-    pub fn new(cfg: &SamplerConfig, n_steps: usize) -> Self {
+    pub fn new(cfg: &LangevinConfig, n_steps: usize) -> Self {
         let default_order = || {
             let clamp = cfg.clamp.map(|_| StepPart::Clamp);
             [StepPart::Gradient, StepPart::Noise].into_iter().chain(clamp).collect()
@@ -64,7 +71,7 @@ impl Langevin {
     }
 
     /// The same chain after its last step, without noise: every step is of the last one's size.
-    pub fn without_noise(&self) -> Self {
+    pub fn still(&self) -> Self {
         let factor = self.step_schedule.factor(self.n_steps, self.n_steps);
         Self {
             step_size: self.step_size * factor,
@@ -159,7 +166,7 @@ impl Langevin {
             Some(GradClip::Norm(limit)) => {
                 // A zero gradient gives infinity here, which the upper limit turns into 1.
                 let factor = (norm.reciprocal() * limit).clamp_max_(1.0).g_mul_scalar_(-step);
-                let _ = s.x.addcmul_(grad, &factor.view([-1, 1, 1, 1]));
+                let _ = s.x.addcmul_(grad, &each(&factor, grad));
             }
         }
     }
@@ -182,12 +189,19 @@ impl Langevin {
     }
 }
 
-/// The Euclidean norm of each image's gradient, `[B]`.
-pub(super) fn norms(grad: &Tensor) -> Tensor {
-    grad.norm_scalaropt_dim(2.0, [1, 2, 3], false)
-}
-
 impl Kernel for Langevin {
+    fn facts(&self) -> Facts {
+        let needs = if self.inner.is_some() { Needs::Stages } else { Needs::Gradients };
+        Facts {
+            temperature: self.temperature(),
+            exact: false,
+            needs,
+            random: (0..self.n_steps.max(1)).any(|k| self.noise_scale_at(k) > 0.0),
+            interval: self.clamp,
+            ends_inside: self.order.last() == Some(&StepPart::Clamp),
+        }
+    }
+
     /// # Panics
     /// With inner steps, for an energy without [`stages`](Energy::stages).
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
@@ -200,15 +214,23 @@ impl Kernel for Langevin {
             }
         }
         s.step += 1;
-        let grad_norm = grad_norm.expect("a step has a gradient");
+        assert!(grad_norm.is_some(), "a step has a gradient");
         let info = StepInfo {
-            accept_prob: None,
             grad_norm,
+            ..StepInfo::default()
         };
         (s, info)
     }
 
-    fn homogeneous(&self) -> Option<String> {
+    fn without_noise(&self) -> Option<Box<dyn Kernel>> {
+        Some(Box::new(self.still()))
+    }
+
+    fn with_graph(&self) -> Option<&dyn GraphStep> {
+        self.inner.is_none().then_some(self)
+    }
+
+    fn identity(&self) -> Option<String> {
         let constant = [self.step_schedule, self.noise_schedule] == [ChainSchedule::Constant; 2];
         constant.then(|| format!("{self:?}"))
     }

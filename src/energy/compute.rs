@@ -1,14 +1,14 @@
-//! In which precision, memory layout and mode the network computes along a chain; what is left open is measured.
+//! In which precision and memory layout the network computes along a chain; what is left open is measured.
 
 use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
-use super::config::{self, NetworkMode, Precision, SamplerConfig};
-use super::langevin::Langevin;
-use crate::energy::{FrozenEnergy, energy_and_grad};
+use super::compute_config::{self as config, ComputeConfig, Precision};
+use super::{FrozenEnergy, energy_and_grad};
 use crate::nn::{Layout, Mode, Network};
 use crate::rng::Stream;
+use crate::space::Space;
 
 /// How long the candidates are measured for in all, unless one pass of a single image takes longer.
 const BUDGET: Duration = Duration::from_millis(400);
@@ -33,46 +33,45 @@ pub struct Candidate {
     pub time: Duration,
 }
 
-/// Writes a choice into `sampler` where it leaves precision or layout open, by measuring the network's gradient at
+/// Writes a choice into `compute` where it leaves precision or layout open, by measuring the network's gradient at
 /// batches of `images`; what was asked for by name stays. Returns what was measured.
 ///
 /// On a CPU without instructions for bf16 (AVX-512 BF16 or AMX) f32 is chosen unmeasured.
-pub fn resolve_auto(sampler: &mut SamplerConfig, network: &Network, images: usize) -> Vec<Candidate> {
-    let mut candidates = candidates(sampler, network.device());
+pub fn resolve_auto(compute: &mut ComputeConfig, mode: Mode, network: &Network, images: usize) -> Vec<Candidate> {
+    let mut candidates = candidates(compute, network.device());
     if let [only] = candidates[..] {
-        (sampler.precision, sampler.layout) = (only.precision, only.layout);
+        (compute.precision, compute.layout) = (only.precision, only.layout);
         return Vec::new();
     }
-    let images = sampler.chain_batch.unwrap_or(images).min(images).max(1);
-    measure(&mut candidates, sampler, network, images as i64);
+    let images = compute.chain_batch.unwrap_or(images).min(images).max(1);
+    measure(&mut candidates, (compute, mode), network, images as i64);
     let chosen = choose(&candidates);
-    (sampler.precision, sampler.layout) = (chosen.precision, chosen.layout);
+    (compute.precision, compute.layout) = (chosen.precision, chosen.layout);
     candidates
 }
 
-/// The energy that chains of a sampler run on: a frozen copy of the network; `temperature` is the run's T.
-pub fn chain_energy(sampler: &SamplerConfig, network: &Network, temperature: f64) -> FrozenEnergy {
-    let (kind, layout) = (kind_of(sampler.precision), layout_of(sampler.layout));
+/// The energy that chains run on: a frozen copy of the network in `mode`; `temperature` is the run's T.
+pub fn chain_energy(compute: &ComputeConfig, mode: Mode, network: &Network, temperature: f64) -> FrozenEnergy {
+    let (kind, layout) = (kind_of(compute.precision), layout_of(compute.layout));
     FrozenEnergy::new_in(network, kind, layout, temperature)
-        .in_mode(mode_of(sampler.network_mode))
-        .in_parts(sampler.chain_batch)
+        .in_mode(mode)
+        .in_parts(compute.chain_batch)
 }
 
-/// The energy that scores of a run are made of: a frozen copy of its network in f32 and in the run's layout, at the
-/// sampler's temperature.
-pub fn score_energy(sampler: &SamplerConfig, network: &Network) -> FrozenEnergy {
-    let temperature = Langevin::new(sampler, sampler.n_steps).temperature();
-    FrozenEnergy::new_in(network, Kind::Float, layout_of(sampler.layout), temperature)
+/// The energy that scores of a run are made of: a frozen copy of its network in f32 and in the run's
+/// layout, at the run's temperature.
+pub fn score_energy(compute: &ComputeConfig, network: &Network, temperature: f64) -> FrozenEnergy {
+    FrozenEnergy::new_in(network, Kind::Float, layout_of(compute.layout), temperature)
 }
 
 /// What is open, spelt out.
-fn candidates(sampler: &SamplerConfig, device: Device) -> Vec<Candidate> {
-    let precisions = match sampler.precision {
+fn candidates(compute: &ComputeConfig, device: Device) -> Vec<Candidate> {
+    let precisions = match compute.precision {
         Precision::Auto if device != Device::Cpu || cpu_has_bf16() => vec![Precision::F32, Precision::Bf16],
         Precision::Auto => vec![Precision::F32],
         named => vec![named],
     };
-    let layouts = match sampler.layout {
+    let layouts = match compute.layout {
         config::Layout::Auto => vec![config::Layout::ChannelsLast, config::Layout::Contiguous],
         named => vec![named],
     };
@@ -88,15 +87,14 @@ fn candidates(sampler: &SamplerConfig, device: Device) -> Vec<Candidate> {
 }
 
 /// Fills in the times: the least of several rounds, in which the candidates take turns.
-fn measure(candidates: &mut [Candidate], sampler: &SamplerConfig, network: &Network, images: i64) {
+fn measure(candidates: &mut [Candidate], (compute, mode): (&ComputeConfig, Mode), network: &Network, images: i64) {
     let energy = |c: &Candidate| {
-        let (precision, layout) = (c.precision, c.layout);
-        let sampler = SamplerConfig {
-            precision,
-            layout,
-            ..sampler.clone()
+        let compute = ComputeConfig {
+            precision: c.precision,
+            layout: c.layout,
+            ..compute.clone()
         };
-        chain_energy(&sampler, network, 1.0)
+        chain_energy(&compute, mode, network, 1.0)
     };
     let energies: Vec<FrozenEnergy> = candidates.iter().map(energy).collect();
     let images = affordable(&energies, network, images);
@@ -135,8 +133,8 @@ fn affordable(energies: &[FrozenEnergy], network: &Network, images: i64) -> i64 
 
 /// Images that no run's numbers depend on.
 fn noise(network: &Network, images: i64) -> Tensor {
-    let [c, h, w] = network.config().input;
-    Stream::new(0, "measure").uniform(&[images, c, h, w], -1.0, 1.0, network.device())
+    let size = Space::of(&network.config().input).batch(images);
+    Stream::new(0, "measure").uniform(&size, -1.0, 1.0, network.device())
 }
 
 fn time(energy: &FrozenEnergy, x: &Tensor) -> Duration {
@@ -181,14 +179,6 @@ pub fn layout_of(layout: config::Layout) -> Layout {
     match layout {
         config::Layout::ChannelsLast => Layout::ChannelsLast,
         config::Layout::Contiguous | config::Layout::Auto => Layout::Contiguous,
-    }
-}
-
-/// The mode of a network's passes along a chain.
-pub fn mode_of(mode: NetworkMode) -> Mode {
-    match mode {
-        NetworkMode::Evaluation => Mode::Eval,
-        NetworkMode::Training => Mode::TrainUnrecorded,
     }
 }
 

@@ -1,0 +1,46 @@
+//! What the terms of an objective ask of a step.
+
+use super::inputs::name;
+use crate::sampling::ChainClasses;
+
+/// What a term, or all terms together, ask of a step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asks {
+    /// A batch of data.
+    pub data: bool,
+    /// A batch of labelled states, and a network with classes.
+    pub labels: bool,
+    /// States that chains end in.
+    pub chains: bool,
+    /// Which classes these chains must have; whatever they have, unless given.
+    pub chain_classes: Option<ChainClasses>,
+    /// The chains' last step with a graph behind it.
+    pub chain_end: bool,
+    /// Other chains of the replay buffer.
+    pub neighbours: bool,
+    /// The inputs whose outputs are computed together, where states do not see each other.
+    pub passes: Vec<&'static str>,
+}
+
+/// The order in which a network sees what steps are usually made of; others follow.
+const FIRST: [&str; 3] = [name::DATA, name::NEGATIVES, name::LABELLED];
+
+impl Asks {
+    /// What both ask for.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.data |= other.data;
+        self.labels |= other.labels;
+        self.chains |= other.chains;
+        self.chain_classes = self.chain_classes.or(other.chain_classes);
+        self.chain_end |= other.chain_end;
+        self.neighbours |= other.neighbours;
+        self.passes.extend(&other.passes);
+        let all = std::mem::take(&mut self.passes);
+        for input in FIRST.iter().filter(|first| all.contains(first)).chain(&all) {
+            if !self.passes.contains(input) {
+                self.passes.push(input);
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,221 @@
+//! The terms of an objective together: a weighted sum.
+
+use tch::{Device, Tensor};
+
+use super::asks::Asks;
+use super::contract::{Loss, Objective, Passes, Quantity};
+use super::inputs::Inputs;
+use crate::data::Images;
+use crate::error::Result;
+use crate::rng::Stream;
+
+/// Makes the struct of all terms, each of which a file may name, and what they share.
+///
+/// A term is one line here; its checks and what it builds stand with its type, in its own file.
+macro_rules! terms {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident: $spec:ident {
+        $($(#[$doc:meta])* $term:ident: $config:ty),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        $vis struct $name {
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $term: Option<$config>),*
+        }
+
+        impl $name {
+            /// No term at all.
+            pub fn none() -> Self {
+                Self { $($term: None),* }
+            }
+
+            /// Every term that is named, by its key.
+            fn specs(&self) -> Vec<(String, &dyn $spec)> {
+                let mut all: Vec<(String, &dyn $spec)> = Vec::new();
+                $(if let Some(term) = &self.$term {
+                    all.push((stringify!($term).replace('_', "-"), term));
+                })*
+                all
+            }
+
+            /// Leaves out the terms of weight 0.
+            pub(crate) fn drop_weightless(&mut self) {
+                $(self.$term.take_if(|term| $spec::weight(term) == 0.0);)*
+            }
+        }
+    };
+}
+
+pub(super) use terms;
+
+impl Default for super::ObjectiveConfig {
+    /// Maximum likelihood alone.
+    fn default() -> Self {
+        Self {
+            contrastive: Some(Default::default()),
+            ..Self::none()
+        }
+    }
+}
+
+impl super::ObjectiveConfig {
+    /// What all terms ask for.
+    pub fn asks(&self) -> Asks {
+        self.specs()
+            .iter()
+            .fold(Asks::default(), |all, (_, spec)| all.and(&spec.asks()))
+    }
+
+    /// What each term asks for, by its key.
+    pub fn asks_by_term(&self) -> Vec<(String, Asks)> {
+        self.specs().into_iter().map(|(key, spec)| (key, spec.asks())).collect()
+    }
+
+    /// Whether it trains E(x) or E(x,y) themselves; a classifier alone leaves E(x) as it comes.
+    pub fn trains_energy(&self) -> bool {
+        let specs = self.specs();
+        specs.iter().any(|(_, spec)| {
+            let asks = spec.asks();
+            asks.data || asks.chains
+        })
+    }
+
+    /// The step from which on chains run; 0 where they run from the beginning or never.
+    pub fn chains_from(&self) -> u64 {
+        let specs = self.specs();
+        let of_chains = specs.iter().filter(|(_, spec)| spec.asks().chains);
+        of_chains.map(|(_, spec)| spec.from()).min().unwrap_or(0)
+    }
+
+    /// The first step at which a term counts; none where there is no term.
+    pub fn first_step(&self) -> Option<u64> {
+        self.specs().iter().map(|(_, spec)| spec.from()).min()
+    }
+
+    /// Whether a term has parameters of its own.
+    pub fn has_parameters(&self) -> bool {
+        !self.build(Device::Cpu).parameters().is_empty()
+    }
+
+    /// Checks every term; `c` stands at the section.
+    pub(crate) fn check(&self, c: &crate::config::Checker) -> Result<()> {
+        self.specs()
+            .iter()
+            .try_for_each(|(key, spec)| {
+                let c = c.at(key);
+                c.non_negative("weight", spec.weight())?;
+                spec.check(&c)
+            })
+    }
+
+    /// The terms, their parameters on `device`.
+    pub fn build(&self, device: Device) -> Terms {
+        let term = |(key, spec): &(String, &dyn super::ObjectiveSpec)| Term {
+            key: key.clone(),
+            weight: spec.weight(),
+            from: spec.from(),
+            asks: spec.asks(),
+            objective: spec.build(device),
+        };
+        Terms(self.specs().iter().map(term).collect())
+    }
+}
+
+/// A term with its weight.
+#[derive(Debug)]
+pub struct Term {
+    /// Its key in a file.
+    pub key: String,
+    /// What multiplies its loss.
+    pub weight: f64,
+    /// The step from which on it counts.
+    pub from: u64,
+    /// What it asks for.
+    pub asks: Asks,
+    /// The term itself.
+    pub objective: Box<dyn Objective>,
+}
+
+/// Terms that are summed.
+#[derive(Debug, Default)]
+pub struct Terms(pub Vec<Term>);
+
+impl Terms {
+    /// The terms that count at a step.
+    fn active(&self, step: u64) -> impl Iterator<Item = &Term> {
+        self.0.iter().filter(move |term| step >= term.from)
+    }
+
+    /// What the terms of a step ask for.
+    pub fn asks(&self, step: u64) -> Asks {
+        self.active(step).fold(Asks::default(), |all, term| all.and(&term.asks))
+    }
+
+    /// Fits each term to the training states.
+    ///
+    /// # Errors
+    /// Those of the terms.
+    pub fn fit(&mut self, train: &Images) -> Result<()> {
+        self.0.iter_mut().try_for_each(|term| term.objective.fit(train))
+    }
+
+    /// The host's part of a step, of every term.
+    pub fn gather(&self, step: u64, inputs: &mut Inputs, rng: &mut Stream) {
+        self.active(step).for_each(|term| term.objective.gather(inputs, rng));
+    }
+
+    /// The weighted sum of the terms whose inputs were gathered.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn loss(&self, step: u64, passes: &dyn Passes, inputs: &Inputs) -> Loss {
+        let weighted = self.active(step).map(|term| {
+            let loss = term.objective.loss(passes, inputs);
+            // A weight of 1 is left out, so that a plain objective is computed as it reads.
+            match term.weight {
+                1.0 => loss,
+                weight => Loss {
+                    value: loss.value * weight,
+                    ..loss
+                },
+            }
+        });
+        let sum = weighted.reduce(|mut sum, next| {
+            sum.parts.extend(next.parts);
+            sum.watched.extend(next.watched);
+            Loss {
+                value: sum.value + next.value,
+                ..sum
+            }
+        });
+        sum.expect("a step has a term")
+    }
+
+    /// What all terms report, each name once.
+    pub fn quantities(&self) -> Vec<Quantity> {
+        let mut all: Vec<Quantity> = Vec::new();
+        for quantity in self.0.iter().flat_map(|term| term.objective.quantities()) {
+            match all.iter_mut().find(|known| known.name == quantity.name) {
+                // What one term has at every step is there at every step.
+                Some(known) => known.of_chains &= quantity.of_chains,
+                None => all.push(quantity),
+            }
+        }
+        all
+    }
+
+    /// The terms' own parameters, by name.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let named = |term: &Term| {
+            let key = term.key.clone();
+            let own = term.objective.parameters().into_iter();
+            own.map(move |(name, tensor)| (format!("{key}.{name}"), tensor))
+        };
+        self.0.iter().flat_map(named).collect()
+    }
+
+    /// Whether the loss is one of the quantities, and no other number.
+    pub fn reports_loss(&self) -> bool {
+        matches!(&self.0[..], [only] if only.weight == 1.0 && only.objective.reports_loss().is_some())
+    }
+}

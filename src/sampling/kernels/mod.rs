@@ -1,0 +1,62 @@
+//! The Markov kernels, a file each.
+//!
+//! A kernel is a type with its configuration, one `mod` line and one line in [`KernelConfig`].
+
+mod hmc;
+mod langevin;
+mod mala;
+mod random_walk;
+
+pub use hmc::Hmc;
+pub use langevin::{ChainSchedule, GradClip, InnerConfig, Langevin, LangevinConfig, StepPart};
+pub use mala::Mala;
+pub use random_walk::RandomWalk;
+
+use super::kernel::Kernel;
+use crate::config::{Checker, kinds};
+use crate::error::Result;
+
+/// A kernel's section of a file: it says what is wrong with it, and what it builds.
+pub(crate) trait KernelSpec {
+    /// Checks every number; `c` stands at the section.
+    ///
+    /// # Errors
+    /// The first fault found.
+    fn check(&self, c: &Checker) -> Result<()>;
+
+    /// The kernel for chains of `n_steps`, over which its schedules run, if it has any.
+    fn build(&self, n_steps: usize) -> Box<dyn Kernel>;
+
+    /// Numbers for a target of unit scale: what the reference shows, and the tests of all kernels
+    /// run.
+    fn example() -> Self
+    where
+        Self: Sized;
+}
+
+kinds! {
+    /// How chains move: one kernel with its numbers.
+    pub enum KernelConfig: KernelSpec {
+        /// Unadjusted Langevin dynamics.
+        Langevin(LangevinConfig),
+        /// Langevin proposals that are accepted or rejected.
+        Mala(Mala),
+        /// Hamiltonian Monte Carlo.
+        Hmc(Hmc),
+        /// Random-walk Metropolis.
+        RandomWalk(RandomWalk),
+    }
+}
+
+impl KernelConfig {
+    /// The kernel for chains of `n_steps`, over which its schedules run; a longer chain keeps their
+    /// last values.
+    pub fn build(&self, n_steps: usize) -> Box<dyn Kernel> {
+        self.spec().build(n_steps)
+    }
+
+    /// Checks every number; `c` stands at `sampler.kernel`.
+    pub(crate) fn check(&self, c: &Checker) -> Result<()> {
+        self.spec().check(&c.at(&self.word()))
+    }
+}

@@ -1,0 +1,42 @@
+//! What kernels that reject share: a look at the energy, and the test of a proposal.
+
+use tch::Tensor;
+
+use crate::energy::{Energy, EnergyGrad, energy_and_grad};
+use crate::rng::Stream;
+use crate::space::each;
+
+/// Energies and gradients at `x`.
+///
+/// An energy that draws in a pass has `rng` armed before it, so that a chain can be repeated.
+pub(super) fn look(energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> EnergyGrad {
+    if energy.draws() {
+        rng.arm();
+    }
+    energy_and_grad(energy, x)
+}
+
+/// Energies alone, `[B]`.
+pub(super) fn level(energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    if energy.draws() {
+        rng.arm();
+    }
+    energy.energy(x)
+}
+
+/// Which proposals are taken (bool `[B]`), and with which probability each (`[B]`): the test of
+/// Metropolis et al. (1953) and Hastings (1970), min(1, exp(log_ratio)).
+///
+/// A ratio that is no number refuses the proposal.
+pub(super) fn test(log_ratio: &Tensor, rng: &mut Stream) -> (Tensor, Tensor) {
+    let log_ratio = log_ratio.nan_to_num(f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY);
+    let probability = log_ratio.clamp_max(0.0).exp();
+    let u = rng.uniform(&probability.size(), 0.0, 1.0, probability.device());
+    (u.less_tensor(&probability), probability)
+}
+
+/// Row by row, `new` where it is taken, else `old`.
+pub(super) fn choose(taken: &Tensor, new: &Tensor, old: &Tensor) -> Tensor {
+    new.where_self(&each(taken, new), old)
+}

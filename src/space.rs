@@ -1,0 +1,80 @@
+//! What one state of a chain is, without the batch: its shape, and which values its numbers take.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// The states that an energy is a function of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Space {
+    /// The shape of one state: `[C,H,W]` of an image, `[D]` of a point.
+    pub shape: Vec<i64>,
+    /// The values of its numbers.
+    pub values: Values,
+}
+
+/// Which values the numbers of a state take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Values {
+    /// Real numbers.
+    Real {
+        /// The interval that the data lie in, where there is one.
+        #[serde(default)]
+        interval: Option<[f64; 2]>,
+    },
+    /// 0 and 1.
+    Binary,
+}
+
+impl Space {
+    /// Images `[C,H,W]` in [-1, 1], points anywhere: what a shape stands for unless a file says
+    /// else.
+    pub fn of(shape: &[i64]) -> Self {
+        let interval = (shape.len() == 3).then_some([-1.0, 1.0]);
+        Self {
+            shape: shape.to_vec(),
+            values: Values::Real { interval },
+        }
+    }
+
+    /// The size of a batch of `n` states.
+    pub fn batch(&self, n: i64) -> Vec<i64> {
+        std::iter::once(n).chain(self.shape.iter().copied()).collect()
+    }
+
+    /// Channels, height and width where a state is an image: the one door to rooms that are about
+    /// pictures.
+    pub fn image(&self) -> Option<[i64; 3]> {
+        self.shape[..].try_into().ok()
+    }
+
+    /// The dimension where a state is a point, a row of numbers.
+    pub fn point(&self) -> Option<i64> {
+        match self.shape[..] {
+            [dimension] => Some(dimension),
+            _ => None,
+        }
+    }
+}
+
+/// One number a chain, `[B]`, in a shape that multiplies states like `x`.
+pub fn each(per_chain: &Tensor, x: &Tensor) -> Tensor {
+    let mut shape = vec![1; x.dim()];
+    shape[0] = -1;
+    per_chain.view(&shape[..])
+}
+
+/// Every dimension but that of the batch.
+fn of_state(x: &Tensor) -> Vec<i64> {
+    (1..x.dim() as i64).collect()
+}
+
+/// The sum over each state, `[B]`, f32.
+pub fn sum_each(x: &Tensor) -> Tensor {
+    x.sum_dim_intlist(&of_state(x)[..], false, Kind::Float)
+}
+
+/// The Euclidean norm of each state, `[B]`.
+pub fn norms(x: &Tensor) -> Tensor {
+    x.norm_scalaropt_dim(2.0, &of_state(x)[..], false)
+}
