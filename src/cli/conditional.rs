@@ -6,10 +6,10 @@ use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::classes::{Classes, repeated};
-use super::outputs::ensure_writable;
 use super::referee::{Referee, Views};
 use crate::error::Result;
 use crate::files;
+use crate::files::ensure_writable;
 use crate::sampling::{Target, captions};
 use crate::train::{RunDir, Trained};
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
-use super::device;
 use super::progress::say;
 use crate::error::Result;
 use crate::train::{self, RunDir, Trained, Which};
@@ -46,7 +45,7 @@ impl Choice {
 
     /// Loads the chosen network onto the chosen device; damaged checkpoints are told of on stderr.
     pub fn load(&self, run: &RunDir) -> Result<(Trained, Device)> {
-        let device = device::parse(&self.device)?;
+        let device = train::device::parse(&self.device)?;
         let weights = match self.weights {
             Weights::Ema => train::Weights::Ema,
             Weights::Raw => train::Weights::Raw,

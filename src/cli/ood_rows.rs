@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::outputs::quoted;
 use crate::eval::{Detection, Score};
 use crate::report;
+use crate::report::quoted;
 
 /// One score against one set.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,6 @@ use tch::Device;
 
 use super::judging::{BATCH, Loaded, Options, score};
 use super::model::Choice;
-use super::outputs::ensure_writable;
 use super::progress::say;
 use super::score_rows::{Columns, Format, Found};
 use super::status::Status;
@@ -17,6 +16,7 @@ use super::threshold::Threshold;
 use crate::data::{ScoreBatch, ScoreInput};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
+use crate::files::ensure_writable;
 use crate::rng::Stream;
 use crate::train::RunDir;
 

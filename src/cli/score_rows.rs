@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::judging::Options;
-use super::outputs::quoted;
 use super::threshold::Threshold;
 use crate::error::{Error, Result};
 use crate::eval::Score;
+use crate::report::quoted;
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Format {

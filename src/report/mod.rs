@@ -3,6 +3,7 @@
 mod axis;
 mod canvas;
 mod confusion;
+mod csv;
 mod curves;
 mod events;
 mod film;
@@ -17,6 +18,7 @@ mod strip;
 mod table;
 
 pub use confusion::confusion;
+pub use csv::quoted;
 pub use curves::curves;
 pub use events::Events;
 pub use film::film;

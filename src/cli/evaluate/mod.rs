@@ -21,11 +21,11 @@ use self::quality::Quality;
 use self::robustness::Robustness;
 use self::subject::Subject;
 use super::judging::non_negative;
-use super::outputs::ensure_writable;
 use super::progress::say;
 use super::status::Status;
 use super::stdout;
 use crate::error::{Result, shown_path};
+use crate::files::ensure_writable;
 
 #[derive(clap::Args)]
 pub struct Args {
