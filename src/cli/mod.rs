@@ -3,7 +3,6 @@
 
 mod chains;
 mod check;
-mod classes;
 mod conditional;
 mod console;
 mod evaluate;
@@ -13,20 +12,14 @@ mod interrupts;
 mod judging;
 mod model;
 mod ood;
-mod ood_inside;
-mod ood_rows;
 mod prepare;
 mod progress;
-mod referee;
 mod results;
 mod sample;
 mod score;
-mod score_rows;
-mod sets;
 mod starts;
 mod status;
 mod stdout;
-mod strangest;
 mod terminal;
 mod threshold;
 mod train;

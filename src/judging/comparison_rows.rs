@@ -1,4 +1,4 @@
-//! The figures of `ebm ood` as a table, as CSV and as records.
+//! Figures of scores against sets, as a table, as CSV and as records.
 
 use serde::Serialize;
 
@@ -11,13 +11,17 @@ use crate::report::quoted;
 pub struct Row {
     /// What is out of distribution.
     pub set: String,
+    /// What tells the images of both sides apart.
     pub score: Score,
+    /// How well it does.
     #[serde(flatten)]
     pub figures: Detection,
     /// What is in distribution.
     #[serde(rename = "in")]
     pub inside: String,
+    /// How many images are in distribution.
     pub images_in: i64,
+    /// How many are in the set.
     pub images_out: i64,
     /// Standard deviation of the noise that was added to the images of both sides.
     pub noise: f64,
