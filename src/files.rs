@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use read::read_regular;
 pub(crate) use write::{TEMPORARY, temporary_name};
-pub use write::{create_parent, is_stream, probe, sync_parent, write_atomic, write_synced};
+pub use write::{create_parent, ensure_writable, is_stream, probe, sync_parent, write_atomic, write_synced};
 
 /// Tensors by name.
 pub type Named = BTreeMap<String, Tensor>;

@@ -31,6 +31,7 @@
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
 //! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results.
+//! - [`judging`]: what scores, compares and judges a trained run: rows of scores, thresholds, samples by class.
 //! - [`cli`]: the commands of the program `ebm`: arguments, words and exit codes.
 //!
 //! `examples/run.rs` trains a run as the program does; `examples/train.rs` writes the loop out by hand;
@@ -46,6 +47,7 @@ pub mod eval;
 pub mod experiment;
 pub mod ffi;
 pub mod files;
+pub mod judging;
 pub mod memory;
 pub mod nn;
 pub mod objective;

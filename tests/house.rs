@@ -6,7 +6,7 @@ mod imports;
 use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
-const FLOORS: [&[&str]; 13] = [
+const FLOORS: [&[&str]; 14] = [
     &["error", "space"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 13] = [
     &["eval"],
     &["experiment"],
     &["train"],
+    &["judging"],
     &["cli"],
     &["main"],
 ];

@@ -1,12 +1,10 @@
 //! The options that change how a command's chains start, move and end, whatever the run was trained
 //! with.
 
-use std::path::Path;
-
-use crate::config::yaml;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::sampling::Length;
+use crate::train::change_chains;
 
 /// How chains of a command differ from those of the run.
 #[derive(clap::Args)]
@@ -39,46 +37,6 @@ impl Options {
     /// # Errors
     /// A key that is not of the sampler, a value that a training would refuse, a start that no chain takes.
     pub fn apply(&self, experiment: &mut Experiment, fresh: bool) -> Result<()> {
-        if let (Some(init), false) = (&self.init, fresh) {
-            return Err(Error::input(
-                format!("--init {init}"),
-                "says where fresh chains start, and --from starts them elsewhere",
-                "give one of the two",
-            ));
-        }
-        if self.init.is_none() && self.sets.is_empty() {
-            return Ok(());
-        }
-        let mut tree = yaml::to_value(experiment);
-        for set in &self.sets {
-            ensure_of_sampler(set)?;
-            yaml::set(&mut tree, set)?;
-        }
-        if let Some(init) = &self.init {
-            let place = Path::new("--init");
-            let section = tree.get_mut("sampler").and_then(|s| s.as_mapping_mut());
-            let section = section.expect("every experiment has a sampler");
-            section.insert("init".into(), yaml::parse(init, place)?);
-        }
-        let place = Path::new(match (&self.init, self.sets.is_empty()) {
-            (None, _) => "--set",
-            (_, true) => "--init",
-            _ => "--init and --set",
-        });
-        let changed: Experiment = yaml::typed(tree, place)?;
-        changed.check(place)?;
-        *experiment = changed;
-        Ok(())
+        change_chains(experiment, self.init.as_deref(), &self.sets, fresh)
     }
-}
-
-fn ensure_of_sampler(set: &str) -> Result<()> {
-    if set.starts_with("sampler.") {
-        return Ok(());
-    }
-    Err(Error::input(
-        format!("--set {set}"),
-        "the run is trained; only keys of its sampler change how chains are run here",
-        "give a key such as sampler.step_size=5, or train another run by ebm train --set",
-    ))
 }

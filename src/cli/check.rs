@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::budget;
-use super::prepare::{consistent, resolve, root_key, say_notices};
+use super::prepare::{root_key, say_notices};
 use super::progress::duration;
 use super::status::Status;
 use super::stdout::{self, outln};
+use super::terminal::Terminal;
 use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::experiment::Experiment;
 use crate::nn::{self, ModelConfig, Output, thousands};
 use crate::sampling::{Langevin, Starter};
-use crate::{ffi, process, train};
+use crate::train::{self, budget, consistent, resolve};
+use crate::{ffi, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -130,10 +131,10 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
     )?;
     train::ensure_outside(&e, device)?;
     let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
-    let (pace, data, _) = budget::pace(&mut e, data, starter, device)?;
+    let (pace, data, _) = budget::pace(&mut e, data, starter, device, &Terminal::default())?;
     drop(data);
     let steps = match e.train.minutes.take() {
-        Some(minutes) => budget::fit(&mut e, minutes, pace, file).map(|_| e.train.steps)?,
+        Some(minutes) => budget::fit(&mut e, minutes, pace, file, &Terminal::default()).map(|_| e.train.steps)?,
         None => e.train.steps,
     };
     let cost = budget::cost(&e, pace, steps);

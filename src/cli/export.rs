@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::model::Choice;
-use super::outputs::ensure_writable;
 use super::progress::say;
 use super::status::Status;
 use crate::error::shown_path;
 use crate::files;
+use crate::files::ensure_writable;
 use crate::train::RunDir;
 
 #[derive(clap::Args)]

@@ -1,38 +1,26 @@
 //! The commands of `ebm`: one file each, and the only place that prints.
 #![deny(clippy::print_stdout, clippy::print_stderr)] // both panic where the reader is gone; `outln!` and `say` do not
 
-mod budget;
 mod chains;
 mod check;
-mod classes;
 mod conditional;
 mod console;
-mod device;
-mod environment;
 mod evaluate;
 mod export;
-mod foreign;
-mod form;
 mod import;
 mod interrupts;
 mod judging;
 mod model;
 mod ood;
-mod ood_inside;
-mod ood_rows;
-mod outputs;
 mod prepare;
 mod progress;
-mod referee;
 mod results;
 mod sample;
 mod score;
-mod score_rows;
-mod sets;
 mod starts;
 mod status;
 mod stdout;
-mod strangest;
+mod terminal;
 mod threshold;
 mod train;
 mod warnings;
@@ -110,7 +98,7 @@ pub fn main() -> ExitCode {
         Command::Threshold(args) => threshold::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Export(args) => export::run(&args),
-        Command::Import(args) => import::run(&args),
+        Command::Import(args) => import::run(args),
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
-use super::device;
 use super::progress::say;
 use crate::error::Result;
+use crate::judging::Loaded;
 use crate::train::{self, RunDir, Trained, Which};
 
 /// Which weights of which checkpoint, and where to compute.
@@ -36,22 +36,26 @@ enum Weights {
 }
 
 impl Choice {
-    /// The weights as they are named on the command line.
-    pub fn weights_word(&self) -> &'static str {
+    /// Loads them to score images by.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn loaded(&self, run: &RunDir) -> Result<Loaded> {
+        let (trained, _) = self.load(run)?;
+        Ok(Loaded::new(run, trained, self.weights()))
+    }
+
+    fn weights(&self) -> train::Weights {
         match self.weights {
-            Weights::Ema => "ema",
-            Weights::Raw => "raw",
+            Weights::Ema => train::Weights::Ema,
+            Weights::Raw => train::Weights::Raw,
         }
     }
 
     /// Loads the chosen network onto the chosen device; damaged checkpoints are told of on stderr.
     pub fn load(&self, run: &RunDir) -> Result<(Trained, Device)> {
-        let device = device::parse(&self.device)?;
-        let weights = match self.weights {
-            Weights::Ema => train::Weights::Ema,
-            Weights::Raw => train::Weights::Raw,
-        };
-        let mut trained = train::load(run, self.checkpoint, weights, device)?;
+        let device = train::device::parse(&self.device)?;
+        let mut trained = train::load(run, self.checkpoint, self.weights(), device)?;
         if let Some(root) = &self.root {
             trained.experiment.data.root.clone_from(root);
         }

@@ -2,25 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Tensor};
-
-use super::judging::{BATCH, Loaded, Options, score};
+use super::judging::{Options, score};
 use super::model::Choice;
-use super::ood_inside::{Inside, Which};
-use super::ood_rows::{self, Row, csv};
-use super::outputs::ensure_writable;
-use super::progress::say;
-use super::sets;
 use super::status::Status;
 use super::stdout::{self, outln};
-use crate::data::{self, DataSet};
+use super::terminal::Terminal;
 use crate::error::{Result, shown, shown_path};
-use crate::eval::OodSet;
-use crate::eval::outliers::{self, OutlierSource};
-use crate::eval::{self, Detection, Judge, Score};
-use crate::rng::Stream;
+use crate::eval::Score;
+use crate::files::{self, ensure_writable};
+use crate::judging::{self, Compared, Comparison, Inside, sets};
 use crate::train::RunDir;
-use crate::{files, report};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -66,165 +57,54 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         .iter()
         .map(|s| sets::outliers(s))
         .collect::<Result<Vec<_>>>()?;
-    let inside = Which::of(args.inside.as_deref())?;
+    let inside = Inside::of(args.inside.as_deref().unwrap_or("test"))?;
     let folder = args.out.clone().unwrap_or_else(|| run.path().join("ood"));
     let outputs = [args.json.as_deref(), args.csv.as_deref()];
     outputs.into_iter().flatten().try_for_each(ensure_writable)?;
     ensure_writable(&folder.join("log_px.png"))?;
-    let loaded = Loaded::new(&run, &args.choice)?;
-    let scores = scores(args, &loaded);
-    loaded.ensure(&scores, &args.options)?;
-    let data = data(&loaded, &inside, scores.contains(&Score::Typicality))?;
-    let judge = loaded.judge_by(&scores, &args.options, data.as_ref().map(|d| &d.train))?;
-    let limit = args.limit.map(|n| n as usize);
-    let inside = Inside::new(&loaded, inside, data, limit, args.options.seed)?;
-    let compared = compare(args, &loaded, &judge, &scores, &inside, &sets_of(named, &loaded))?;
+    let loaded = args.choice.loaded(&run)?;
+    let scoring = args.options.scoring();
+    let scores = judging::comparable_scores(&args.scores, scoring.temperature, &loaded);
+    let comparison = Comparison {
+        scores: &scores,
+        sets: &judging::outlier_sets(named, &loaded),
+        limit: args.limit.map(|n| n as usize),
+        bootstrap: args.bootstrap as usize,
+        scoring,
+    };
+    let compared = comparison.run(&loaded, inside, &Terminal::default())?;
     let written = write(args, &folder, &scores, &compared)?;
-    print(args, &inside, &scores, &compared)?;
+    print(&comparison, &compared)?;
     written.iter().try_for_each(|path| outln!("{}", shown_path(path)))?;
     Ok(Status::Done)
 }
 
-/// The scores asked for, else all that the network and its data allow.
-fn scores(args: &Args, loaded: &Loaded) -> Vec<Score> {
-    if !args.scores.is_empty() {
-        return once(&args.scores, args.options.temperature);
-    }
-    let mut scores = Score::distinct(loaded.has_classes(), args.options.temperature);
-    scores.retain(|s| *s != Score::Typicality || loaded.has_data());
-    scores
-}
-
-/// Each score once, though two names of one number are asked for: at temperature 1 the energy is
-/// -log p(x).
-fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
-    let same = |a: Score, b: Score| {
-        let number = |s| match s {
-            Score::Energy if temperature == 1.0 => Score::LogPx,
-            other => other,
-        };
-        number(a) == number(b)
-    };
-    let mut scores: Vec<Score> = Vec::new();
-    for score in asked {
-        match scores.iter().find(|s| same(**s, *score)) {
-            None => scores.push(*score),
-            Some(known) if known != score => say(&format!(
-                "notice: {} is left out, for it is the same number as {}",
-                score.word(),
-                known.word()
-            )),
-            Some(_) => {}
-        }
-    }
-    scores
-}
-
-/// The sets asked for, else those of the run, else all that need no files.
-fn sets_of(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
-    let e = &loaded.trained.experiment;
-    match (named.is_empty(), e.evaluate.ood.is_empty()) {
-        (false, _) => named,
-        (true, false) => e.evaluate.ood.clone(),
-        (true, true) => outliers::generated_sets(e.model.input),
-    }
-}
-
-/// The run's data, where they are needed and it has any.
-fn data(loaded: &Loaded, inside: &Which, typicality: bool) -> Result<Option<DataSet>> {
-    let needed = typicality || !matches!(inside, Which::Other(_));
-    let training = typicality || matches!(inside, Which::Validation);
-    (needed && loaded.has_data()).then(|| loaded.data(training)).transpose()
-}
-
-/// All figures, and the scores that they were made of.
-struct Compared {
-    rows: Vec<Row>,
-    /// The scores of each set, the one in distribution first, in the order of the scores asked for.
-    scored: Vec<(String, Vec<Tensor>)>,
-    /// How other data were fitted, a line a set.
-    fits: Vec<String>,
-}
-
-fn compare(
-    args: &Args,
-    loaded: &Loaded,
-    judge: &Judge,
-    scores: &[Score],
-    inside: &Inside,
-    sets: &[OodSet],
-) -> Result<Compared> {
-    let rng = Stream::new(args.options.seed, "ood");
-    // Noise on one set must not be that on another.
-    let judged = |images: &Tensor, number: u64| -> Result<Vec<Tensor>> {
-        let noise = &mut Stream::new(args.options.seed, "ood-noise").derive(number);
-        let found = judge.judge_all(scores, images, BATCH, noise)?.scores;
-        Ok(found.iter().map(|s| s.to_device(Device::Cpu)).collect())
-    };
-    let source = OutlierSource {
-        inside: &inside.images,
-        other: loaded.wanted(args.limit.map(|n| n as usize), args.options.seed),
-    };
-    let (mut rows, mut fits) = (Vec::new(), Vec::new());
-    let mut scored = vec![(inside.name.clone(), judged(&inside.images.pixels, 0)?)];
-    for (number, set) in (1..).zip(sets) {
-        say(&format!("scoring {} ...", shown(&outliers::set_name(set))));
-        let outside = judged(&source.images(set, &rng)?, number)?;
-        fits.extend(
-            set.data()
-                .map(|d| format!("{}: {}", shown(&data::name(d)), loaded.fit_words(d))),
-        );
-        let resample = Stream::new(args.options.seed, "bootstrap").derive(number);
-        for (score, (own, other)) in scores.iter().zip(scored[0].1.iter().zip(&outside)) {
-            let figures = figures(own, other, args.bootstrap as usize, resample.clone())?;
-            rows.push(Row {
-                set: outliers::set_word(set),
-                score: *score,
-                figures,
-                inside: inside.name.clone(),
-                images_in: inside.images.len(),
-                images_out: other.numel() as i64,
-                noise: args.options.noise,
-                temperature: args.options.temperature,
-                step: loaded.trained.step,
-            });
-        }
-        scored.push((outliers::set_name(set), outside));
-    }
-    Ok(Compared { rows, scored, fits })
-}
-
-/// All scores are resampled alike, so that they can be compared.
-fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> Result<Detection> {
-    let bootstrap = (resamples > 0).then_some((resamples, &mut rng));
-    eval::detection(own, other, bootstrap)
-}
-
 /// The table, and what it says, on stdout.
-fn print(args: &Args, inside: &Inside, scores: &[Score], compared: &Compared) -> Result<()> {
+fn print(comparison: &Comparison, compared: &Compared) -> Result<()> {
+    let (inside, scoring) = (&compared.inside, &comparison.scoring);
     let name = shown(&inside.name);
     outln!("in distribution: {name}, {} images", inside.images.len())?;
     outln!("{name}: {}", inside.fit)?;
     compared.fits.iter().try_for_each(|line| outln!("{line}"))?;
-    match args.options.noise {
+    match scoring.noise {
         0.0 => outln!("noise added to the images: none"),
         std => outln!("noise added to every image of both sides: N(0, {std}^2)"),
     }?;
     outln!("scores, each higher for what is further out:")?;
-    for score in scores {
+    for score in comparison.scores {
         match score {
-            Score::Energy => outln!("  {score:<15} {} (T = {})", score.meaning(), args.options.temperature),
+            Score::Energy => outln!("  {score:<15} {} (T = {})", score.meaning(), scoring.temperature),
             _ => outln!("  {score:<15} {}", score.meaning()),
         }?;
     }
-    outln!("\n{}", ood_rows::table(&compared.rows))?;
+    outln!("\n{}", judging::table(&compared.rows))?;
     if compared.scored.len() > 2 {
         outln!(
             "over all of these sets\n\n{}",
-            ood_rows::summary(&compared.rows, scores)
+            judging::summary(&compared.rows, comparison.scores)
         )?;
     }
-    stdout::text(&ood_rows::legend(args.bootstrap as usize).to_string())
+    stdout::text(&judging::legend(comparison.bootstrap))
 }
 
 /// Writes the files; returns their paths.
@@ -236,15 +116,9 @@ fn write(args: &Args, folder: &Path, scores: &[Score], compared: &Compared) -> R
         paths.push(path.clone());
     }
     if let Some(path) = &args.csv {
-        files::write_atomic(path, csv(&compared.rows).as_bytes())?;
+        files::write_atomic(path, judging::csv(&compared.rows).as_bytes())?;
         paths.push(path.clone());
     }
-    for (at, score) in scores.iter().enumerate() {
-        let path = folder.join(format!("{}.png", score.word()));
-        let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
-        let series = compared.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
-        report::histogram(&series, score.meaning(), score.name(), &path)?;
-        paths.push(path);
-    }
+    paths.extend(compared.histograms(scores, folder)?);
     Ok(paths)
 }

@@ -1,23 +1,21 @@
 //! `ebm score RUN IMAGES...`: the energy and other scores of each image, on stdout.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use tch::Device;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
-use super::judging::{BATCH, Loaded, Options, score};
+use super::judging::{Options, score};
 use super::model::Choice;
-use super::outputs::ensure_writable;
 use super::progress::say;
-use super::score_rows::{Columns, Format, Found};
 use super::status::Status;
 use super::stdout;
-use super::strangest::{Strangest, ensure_png};
-use super::threshold::Threshold;
-use crate::data::{ScoreBatch, ScoreInput};
+use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
-use crate::rng::Stream;
+use crate::files::ensure_writable;
+use crate::judging::{self, Columns, Counts, Format, Loaded, ScoredFiles, Threshold};
 use crate::train::RunDir;
 
 #[derive(clap::Args)]
@@ -59,18 +57,18 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         ensure_png(sheet)?;
         ensure_writable(sheet)?;
     }
-    let loaded = Loaded::new(&run, &args.choice)?;
+    let loaded = args.choice.loaded(&run)?;
     let threshold = match args.threshold {
-        true => Some(Threshold::of(&run, &loaded, &args.choice)?),
+        true => Some(Threshold::of(&loaded)?),
         false => None,
     };
-    let mut columns = Columns::new(&args.scores, &args.options, threshold);
+    let mut columns = Columns::new(&args.scores, &args.options.scoring(), threshold);
     if loaded.has_classes() {
         columns.add_classes(loaded.class_names(), args.probabilities);
     } else if args.probabilities {
         return Err(no_classes().into());
     }
-    let judge = judge(&loaded, &columns)?;
+    let judge = judging::judge_of_columns(&loaded, &columns, &Terminal::default())?;
     let counts = score_all(args, &loaded, &judge, &columns)?;
     say(&format!(
         "{} images scored, {} could not be",
@@ -86,20 +84,6 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     })
 }
 
-/// A judge of all columns; only a mean that no threshold remembers needs the run's data.
-fn judge<'a>(loaded: &'a Loaded, columns: &Columns) -> Result<Judge<'a>> {
-    let (scores, options) = (&columns.scores, &columns.options);
-    loaded.ensure(scores, options)?;
-    if let Some(mean) = columns.threshold.as_ref().and_then(|t| t.typical) {
-        return Ok(loaded.judge(options).with_typical(mean));
-    }
-    let data = match scores.contains(&Score::Typicality) && loaded.has_data() {
-        true => Some(loaded.data(true)?),
-        false => None,
-    };
-    loaded.judge_by(scores, options, data.as_ref().map(|d| &d.train))
-}
-
 fn no_classes() -> Error {
     Error::input(
         "--probabilities",
@@ -108,90 +92,48 @@ fn no_classes() -> Error {
     )
 }
 
-/// How many images were scored, could not be read or have no finite score, and are out of
-/// distribution.
-#[derive(Default)]
-struct Counts {
-    scored: u64,
-    failed: u64,
-    out: u64,
-}
-
-fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> anyhow::Result<Counts> {
-    let experiment = &loaded.trained.experiment;
-    // A verdict is of images that are fitted as those that the threshold was fitted on.
-    let own = experiment.data.dataset.rule();
-    let rule = columns.threshold.as_ref().and_then(|t| t.fit).unwrap_or(own);
-    let whose = if rule == own {
-        "the run's own"
-    } else {
-        "the threshold's"
-    };
+/// Scores the images, a row on stdout each.
+fn score_all(args: &Args, loaded: &Loaded, judge: &Judge, columns: &Columns) -> Result<Counts> {
+    let (rule, whose) = judging::rule_of_columns(loaded, columns);
     say(&format!("images of another size: fitted by the rule `{rule}`, {whose}"));
-    let mut input = ScoreInput::new(&args.images, experiment.model.input, rule);
-    let mut rng = Stream::new(columns.options.seed, "score");
     let mut out = BufWriter::new(stdout::file()?);
     columns.write_header(&mut out, args.format).map_err(stdout::error)?;
-    let mut strangest = args.top.map(|n| Strangest::new(n as usize, columns.first));
-    let mut counts = Counts::default();
-    while let Some(batch) = input.next_batch(BATCH) {
-        let found = found(judge, columns, &batch, loaded.device, &mut rng)?;
-        let mut next = found.into_iter().zip(0..);
-        for (path, index, outcome) in batch.items {
-            match outcome {
-                Ok(()) => {
-                    let (found, at) = next.next().expect("scores for every image");
-                    if let Err(error) = columns.ensure_finite(&path, index, &found) {
-                        say(&format!("error: {error}"));
-                        counts.failed += 1;
-                        continue;
-                    }
-                    counts.scored += 1;
-                    counts.out += u64::from(columns.accepts(&found) == Some(false));
-                    match &mut strangest {
-                        Some(strangest) => strangest.offer((path, index), found, &batch.images.get(at)),
-                        None => {
-                            let written = columns.write_row(&mut out, args.format, (&path, index), &found);
-                            written.map_err(stdout::error)?;
-                        }
-                    }
-                }
-                Err(error) => {
-                    say(&format!("error: {error}"));
-                    counts.failed += 1;
-                }
-            }
-        }
-    }
-    if let Some(strangest) = &strangest {
-        // The picture first: what stdout cannot take does not lose it.
-        args.sheet.iter().try_for_each(|path| strangest.draw(path))?;
-        for kept in strangest.kept() {
-            let written = columns.write_row(&mut out, args.format, (&kept.path, kept.index), &kept.found);
-            written.map_err(stdout::error)?;
-        }
-    }
+    let files = ScoredFiles {
+        paths: &args.images,
+        top: args.top.map(|n| n as usize),
+        sheet: args.sheet.as_deref(),
+    };
+    let counts = files.score(loaded, judge, columns, &Terminal::default(), &mut |place, found| {
+        columns
+            .write_row(&mut out, args.format, place, found)
+            .map_err(stdout::error)
+    })?;
     out.flush().map_err(stdout::error)?;
     Ok(counts)
 }
 
-/// What is found of each image of a batch.
-fn found(
-    judge: &Judge,
-    columns: &Columns,
-    batch: &ScoreBatch,
-    device: Device,
-    rng: &mut Stream,
-) -> anyhow::Result<Vec<Found>> {
-    let judged = judge.judge(&columns.scores, &batch.images.to_device(device), BATCH, rng)?;
-    let mut found: Vec<Found> = (0..batch.images.size()[0]).map(|_| Found::default()).collect();
-    for column in &judged.scores {
-        let values = Vec::<f64>::try_from(column.to_device(Device::Cpu))?;
-        found.iter_mut().zip(values).for_each(|(f, value)| f.scores.push(value));
+/// Refuses a sheet that would not be a PNG.
+fn ensure_png(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        return Ok(());
     }
-    if let Some(probabilities) = &judged.probabilities {
-        let rows = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
-        found.iter_mut().zip(rows).for_each(|(f, row)| f.probabilities = row);
+    Err(Error::input(
+        format!("--sheet {}", path.display()),
+        "the sheet is a PNG",
+        "give a path that ends in .png",
+    ))
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Csv, Self::Jsonl]
     }
-    Ok(found)
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Csv => ("csv", "path,index,energy, then what else was asked for, with a header"),
+            Self::Jsonl => ("jsonl", "One JSON object a line"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }

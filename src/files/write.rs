@@ -119,6 +119,25 @@ pub fn probe(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Refuses a path that cannot be written, before the work that it is for; makes the folder that it lies in.
+///
+/// # Errors
+/// Says why the path cannot be written.
+pub fn ensure_writable(path: &Path) -> Result<()> {
+    let refused = |what: String| {
+        Error::file(
+            path,
+            format!("cannot be written: {what}"),
+            "give the path of a file that can",
+        )
+    };
+    create_parent(path).map_err(|e| refused(e.to_string()))?;
+    probe(path).map_err(|e| match e.kind() {
+        ErrorKind::IsADirectory => refused("it is a folder".into()),
+        _ => refused(e.to_string()),
+    })
+}
+
 /// Replaces a regular file that may be written; in place where its folder does not take another
 /// one.
 fn replace(path: &Path, old: &Metadata, bytes: &[u8]) -> io::Result<()> {

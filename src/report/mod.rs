@@ -3,11 +3,13 @@
 mod axis;
 mod canvas;
 mod confusion;
+mod csv;
 mod curves;
 mod events;
 mod film;
 mod heat;
 mod histogram;
+mod image_form;
 mod lines;
 mod metrics;
 mod pictures;
@@ -18,11 +20,13 @@ mod strip;
 mod table;
 
 pub use confusion::confusion;
+pub use csv::quoted;
 pub use curves::curves;
 pub use events::Events;
 pub use film::film;
 pub use heat::{HeatMap, heat_map};
 pub use histogram::histogram;
+pub use image_form::ImageForm;
 pub use lines::lines;
 pub use metrics::{MetricsLog, read as read_metrics};
 pub use pictures::{columns, grid, images_to_folder, npy};

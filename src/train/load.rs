@@ -24,6 +24,16 @@ pub enum Weights {
     Raw,
 }
 
+impl Weights {
+    /// The word in files and options.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ema => "ema",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// A trained network with what it came from.
 pub struct Trained {
     /// The run's configuration.

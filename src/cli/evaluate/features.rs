@@ -1,12 +1,10 @@
-//! The options that say in which features samples are compared with data, and the networks that they name.
+//! The options that say in which features samples are compared with data.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::subject::Subject;
-use crate::error::{Error, Result};
-use crate::eval::{Features, INCEPTION_FEATURES, ScriptInput};
-use crate::train::{self, RunDir, Weights, Which};
+use crate::eval::ScriptInput;
+use crate::judging::evaluate::FeatureChoice;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Features")]
@@ -69,45 +67,16 @@ impl FromStr for Range {
     }
 }
 
-/// The networks that samples are looked at with.
-pub struct Networks {
-    /// Gives features.
-    pub features: Features,
-    /// Gives class probabilities, where it is another than the first.
-    pub classes: Option<Features>,
-    /// Whether the features are said to be those of FID.
-    pub inception: bool,
-}
-
 impl Options {
-    /// Loads what the options name.
-    ///
-    /// # Errors
-    /// A network that is not there, cannot be read, or takes other images.
-    pub fn load(&self, subject: &Subject) -> Result<Networks> {
-        let device = subject.loaded.device;
-        let script = |path: &Path| Features::script(path, self.script_input(), self.trust_features, device);
-        let features = match self.features.as_deref() {
-            Some("own") => own(subject)?,
-            Some("random") => random(subject)?,
-            Some(path) if Path::new(path).is_dir() => of_run(Path::new(path), subject)?,
-            Some(path) => script(Path::new(path))?,
-            None if subject.loaded.has_classes() => own(subject)?,
-            None => random(subject)?,
-        };
-        let is_script = |f: &str| !["own", "random"].contains(&f) && !Path::new(f).is_dir();
-        if self.inception && !self.features.as_deref().is_some_and(is_script) {
-            return Err(Error::input(
-                "--inception",
-                "is said of a TorchScript file, and --features names none",
-                "give the file of Inception-v3 by --features FILE.pt, or leave --inception out",
-            ));
-        }
-        Ok(Networks {
-            features,
-            classes: self.class_probabilities.as_deref().map(script).transpose()?,
+    /// The networks that the options name.
+    pub fn choice(&self) -> FeatureChoice {
+        FeatureChoice {
+            network: self.features.clone(),
+            input: self.script_input(),
+            trust: self.trust_features,
             inception: self.inception,
-        })
+            class_probabilities: self.class_probabilities.clone(),
+        }
     }
 
     fn script_input(&self) -> ScriptInput {
@@ -117,50 +86,4 @@ impl Options {
             range: self.feature_range.0,
         }
     }
-}
-
-impl Networks {
-    /// Refuses features that cannot be Inception's, where they are said to be.
-    ///
-    /// # Errors
-    /// When there are not 2048 of them.
-    pub fn ensure_inception(&self, count: i64) -> Result<()> {
-        if !self.inception || count == INCEPTION_FEATURES {
-            return Ok(());
-        }
-        Err(Error::input(
-            &self.features.name,
-            format!("gives {count} features, the Inception-v3 of FID {INCEPTION_FEATURES}"),
-            "leave --inception out, or give the network of FID (its last pooling layer)",
-        ))
-    }
-}
-
-fn own(subject: &Subject) -> Result<Features> {
-    let run = subject.run.path().display();
-    Features::of_network(&subject.loaded.trained.network, format!("the run's own network, {run}"))
-}
-
-fn random(subject: &Subject) -> Result<Features> {
-    Features::random(subject.loaded.trained.experiment.model.input, subject.loaded.device)
-}
-
-fn of_run(path: &Path, subject: &Subject) -> Result<Features> {
-    let run = RunDir::open(path)?;
-    let other = train::load(&run, Which::Last, Weights::Ema, subject.loaded.device)?;
-    let (input, wanted) = (
-        other.experiment.model.input,
-        subject.loaded.trained.experiment.model.input,
-    );
-    if input != wanted {
-        return Err(Error::file(
-            path,
-            format!("looks at images of {input:?} (channels, height, width), these are {wanted:?}"),
-            "give --features a run of the same images",
-        ));
-    }
-    Features::of_network(
-        &other.network,
-        format!("the run {}, step {}", path.display(), other.step),
-    )
 }

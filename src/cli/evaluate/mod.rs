@@ -1,31 +1,21 @@
 //! `ebm evaluate RUN`: what a trained run is worth, in figures that say how they were measured.
 
-mod agreement;
-mod classification;
 mod features;
-mod part;
-mod quality;
 mod robustness;
 mod samples;
 mod subject;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde_json::json;
-
-use self::agreement::Agreement;
-use self::classification::Classified;
-use self::part::Measure;
-use self::quality::Quality;
-use self::robustness::Robustness;
-use self::subject::Subject;
 use super::judging::non_negative;
-use super::outputs::ensure_writable;
 use super::progress::say;
 use super::status::Status;
 use super::stdout;
-use crate::error::{Result, shown_path};
+use super::terminal::Terminal;
+use crate::error::Result;
+use crate::files::ensure_writable;
+use crate::judging::evaluate::{Agreement, Classified, Evaluation, Measure, Quality, Subject};
+use clap::ValueEnum;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -62,37 +52,27 @@ enum Part {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
-    let subject = Subject::new(&args.subject, |e| args.quality.apply(e))?;
+    let terminal = Terminal::default();
+    let subject = args.subject.subject(|e| args.quality.apply(e), &terminal)?;
     // Whatever can be refused is refused before anything is measured.
     let parts = parts(args, &subject);
     let prepared = parts
         .iter()
         .map(|p| prepare(*p, args, &subject))
         .collect::<Result<Vec<_>>>()?;
-    let own = subject.out.join("evaluation.json");
+    let own = Evaluation::file(&subject);
     let files = [Some(&own), args.json.as_ref()];
     files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
-    let mut figures = subject.figures(&args.subject);
-    let mut words = String::new();
+    let mut evaluation = Evaluation::new(&subject);
     for part in prepared {
-        match part.measure(&subject) {
-            Ok((found, text)) => {
-                figures.extend(found);
-                words.push_str(&text);
-            }
-            Err(error) => {
-                // The parts before took their time, and are not lost with this one.
-                stdout::text(&words)?;
-                return Err(error.into());
-            }
+        if let Err(error) = evaluation.add(part.as_ref(), &subject) {
+            // The parts before took their time, and are not lost with this one.
+            stdout::text(&evaluation.words)?;
+            return Err(error.into());
         }
     }
-    let text = serde_json::to_string_pretty(&json!(figures)).expect("figures always serialise");
-    for path in files.into_iter().flatten() {
-        crate::files::write_atomic(path, text.as_bytes())?;
-        words.push_str(&format!("{}\n", shown_path(path)));
-    }
-    stdout::text(&words)?;
+    evaluation.write(files.into_iter().flatten().map(PathBuf::as_path))?;
+    stdout::text(&evaluation.words)?;
     Ok(Status::Done)
 }
 
@@ -114,8 +94,14 @@ fn parts(args: &Args, subject: &Subject) -> Vec<Part> {
 fn prepare(part: Part, args: &Args, subject: &Subject) -> Result<Box<dyn Measure>> {
     Ok(match part {
         Part::Classification => Box::new(Classified::new(args.noise, subject)?),
-        Part::Quality => Box::new(Quality::new(&args.quality, subject)?),
-        Part::Robustness => Box::new(Robustness::new(&args.robustness, args.noise, subject)?),
-        Part::Agreement => Box::new(Agreement::new(args.judge.as_deref(), &args.quality, subject)?),
+        Part::Quality => {
+            let (samples, features) = (args.quality.choice(subject), args.quality.features.choice());
+            Box::new(Quality::new(&samples, args.quality.reference(), &features, subject)?)
+        }
+        Part::Robustness => Box::new(args.robustness.attack(args.noise, subject)?),
+        Part::Agreement => {
+            let length = args.quality.length(subject);
+            Box::new(Agreement::new(args.judge.as_deref(), args.quality.n, length, subject)?)
+        }
     })
 }

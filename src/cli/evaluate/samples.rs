@@ -1,21 +1,16 @@
-//! The options that say which images are compared with data, and these images.
+//! The options that say which images are compared with data.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tch::Tensor;
 
-use super::subject::Subject;
-use super::{features, subject::Made};
+use super::features;
 use crate::cli::chains;
-use crate::data::FitRule;
-use crate::data::ScoreInput;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::objective::Chains;
+use crate::judging::evaluate::{self, SampleChoice, Subject};
 use crate::sampling::Length;
-use crate::sampling::captions_of;
-use crate::train::{ChainStart, start_words};
+use crate::train::ChainStart;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Samples")]
@@ -40,7 +35,7 @@ pub struct Options {
     /// The images that samples are compared with; images of the other kind are compared with them
     /// as well
     #[arg(long, value_enum, default_value_t = Reference::Test)]
-    pub reference: Reference,
+    reference: Reference,
     #[command(flatten)]
     chains: chains::Options,
     #[command(flatten)]
@@ -56,7 +51,7 @@ enum Source {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Reference {
+enum Reference {
     Test,
     Train,
 }
@@ -75,116 +70,29 @@ impl Options {
         let own = subject.loaded.trained.experiment.sample_steps();
         self.chains.length(self.steps.unwrap_or(own))
     }
-}
 
-/// Images that are there, or how they are made.
-pub enum Samples {
-    /// u8 `[N,C,H,W]`, and the file or folder.
-    Given(Tensor, String),
-    Chains {
-        n: i64,
-        from: ChainStart,
-        length: Length,
-        by_class: bool,
-        /// Where they start, in words.
-        start: String,
-    },
-}
-
-impl Samples {
-    /// # Errors
-    /// Images that cannot be used; classes that the run does not have.
-    pub fn new(o: &Options, subject: &Subject) -> Result<Self> {
-        if let Some(path) = &o.samples {
-            return Ok(Self::Given(read(path, subject)?, path.display().to_string()));
+    /// The images that the options ask for.
+    pub fn choice(&self, subject: &Subject) -> SampleChoice {
+        if let Some(path) = &self.samples {
+            return SampleChoice::Given(path.clone());
         }
-        if o.by_class == Some(true) {
-            subject.classes("--by-class")?;
-        }
-        let e = &subject.loaded.trained.experiment;
-        let by_class = o
-            .by_class
-            .unwrap_or_else(|| e.objective.chains == Chains::ByClass && subject.loaded.has_classes());
-        let (from, length) = match o.from {
-            Source::Noise => (ChainStart::Noise, o.length(subject)),
-            Source::Buffer => (ChainStart::Buffer, o.chains.length(o.steps.unwrap_or(0))),
+        let (from, length) = match self.from {
+            Source::Noise => (ChainStart::Noise, self.length(subject)),
+            Source::Buffer => (ChainStart::Buffer, self.chains.length(self.steps.unwrap_or(0))),
         };
-        Ok(Self::Chains {
-            n: o.n,
+        SampleChoice::Chains {
+            n: self.n,
             from,
             length,
-            by_class,
-            start: start_words(from, &e.sampler.init, by_class),
-        })
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> i64 {
-        match self {
-            Self::Given(images, _) => images.size()[0],
-            Self::Chains { n, .. } => *n,
+            by_class: self.by_class,
         }
     }
 
-    /// Where they come from.
-    pub fn words(&self) -> String {
-        match self {
-            Self::Given(_, path) => format!("from {path}"),
-            Self::Chains {
-                length,
-                by_class,
-                start,
-                ..
-            } => {
-                let classes = if *by_class { ", by class" } else { "" };
-                format!("chains of {length} from {start}{classes}")
-            }
+    /// The images that they are compared with.
+    pub fn reference(&self) -> evaluate::Reference {
+        match self.reference {
+            Reference::Test => evaluate::Reference::Test,
+            Reference::Train => evaluate::Reference::Train,
         }
     }
-
-    /// The images u8 `[N,C,H,W]`, what their chains started from, if there were any, and a name of
-    /// each image's class, if it has one.
-    pub fn make(&self, subject: &Subject) -> Result<(Tensor, Option<Tensor>, Vec<String>)> {
-        let (made, captions) = match self {
-            Self::Given(images, _) => return Ok((images.shallow_clone(), None, Vec::new())),
-            Self::Chains {
-                n,
-                from,
-                length,
-                by_class: true,
-                ..
-            } => {
-                let (made, asked) = subject.by_class(*n, *from, *length)?;
-                let names = subject.classes("--by-class")?.names;
-                (made, captions_of(&asked, &names))
-            }
-            Self::Chains { n, from, length, .. } => (subject.synthesised(*n, *from, *length)?, Vec::new()),
-        };
-        let Made { images, starts } = made;
-        Ok((images, Some(starts), captions))
-    }
-
-    /// Whether chains moved, so that their starts are other images.
-    pub fn moved(&self) -> bool {
-        matches!(self, Self::Chains { length, .. } if length.whole() > 0)
-    }
-}
-
-/// Images from a stack or a folder, u8 `[N,C,H,W]`; they must be of the model's size.
-fn read(path: &Path, subject: &Subject) -> Result<Tensor> {
-    let input = subject.loaded.trained.experiment.model.input;
-    let mut items = ScoreInput::new(&[path.to_path_buf()], input, FitRule::Exact);
-    let mut parts = Vec::new();
-    while let Some(batch) = items.next_batch(1000) {
-        batch.items.into_iter().try_for_each(|(_, _, outcome)| outcome)?;
-        parts.push(batch.images);
-    }
-    if parts.is_empty() {
-        return Err(Error::file(
-            path,
-            "holds no image",
-            "give a stack or a folder of samples",
-        ));
-    }
-    Ok(Tensor::cat(&parts, 0).to_device(subject.loaded.device))
 }

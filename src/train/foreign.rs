@@ -19,7 +19,7 @@ const JIT: &str = r#"torch.jit.load(FROM, map_location="cpu").state_dict()"#;
 ///
 /// # Errors
 /// Says what it is and how to convert it.
-pub fn refuse(path: &Path) -> Result<()> {
+pub(super) fn refuse(path: &Path) -> Result<()> {
     let mut beginning = Vec::new();
     let read = File::open(path).and_then(|f| f.take(BEGINNING).read_to_end(&mut beginning));
     // What cannot be read is worded by the reader.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::progress::say;
+use super::checkpoint;
+use super::trainer::Trainer;
 use crate::error::Result;
-use crate::train::{Trainer, checkpoint};
 
 const FILE: &str = "environment.json";
 
@@ -26,15 +26,15 @@ struct Sitting {
 }
 
 /// Adds this sitting to the run's record, and says so where another build began it.
-pub fn note(trainer: &Trainer, init_from: Option<&Path>) -> Result<()> {
+pub(super) fn note(trainer: &Trainer, init_from: Option<&Path>) -> Result<()> {
     let run = trainer.run_dir();
     let mut sittings: Vec<Sitting> = run.read_json(FILE).unwrap_or_default();
     let now = Sitting::of(trainer, init_from);
     if let Some(last) = sittings.last()
         && last.versions != now.versions
     {
-        say(
-            "notice: another build of the program made the steps before; from here on the run need not be bit for bit what that one would have made",
+        log::info!(
+            "another build of the program made the steps before; from here on the run need not be bit for bit what that one would have made"
         );
     }
     sittings.push(now);

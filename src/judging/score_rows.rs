@@ -1,18 +1,18 @@
-//! What `ebm score` writes: the columns, and a row an image.
+//! Scores of images as rows: the columns, and a row an image.
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use super::judging::Options;
-use super::outputs::quoted;
+use super::loaded::Scoring;
 use super::threshold::Threshold;
 use crate::error::{Error, Result};
 use crate::eval::Score;
+use crate::report::quoted;
 
-#[derive(Clone, Copy, ValueEnum)]
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// path,index,energy, then what else was asked for, with a header
     Csv,
@@ -25,7 +25,7 @@ pub struct Columns {
     /// What is scored; the first is E(x), which every row has.
     pub scores: Vec<Score>,
     /// How it is scored.
-    pub options: Options,
+    pub scoring: Scoring,
     /// What decides whether an image is in distribution.
     pub threshold: Option<Threshold>,
     /// Which score images are ordered by: the first that was asked for, else the one of the
@@ -48,10 +48,10 @@ pub struct Found {
 
 impl Columns {
     /// E(x), the scores that were asked for, and the one that a threshold needs, which then also says how to score.
-    pub fn new(wanted: &[Score], options: &Options, threshold: Option<Threshold>) -> Self {
+    pub fn new(wanted: &[Score], scoring: &Scoring, threshold: Option<Threshold>) -> Self {
         let mut columns = Self {
             scores: vec![Score::LogPx],
-            options: threshold.as_ref().map_or(*options, Threshold::options),
+            scoring: threshold.as_ref().map_or(*scoring, Threshold::scoring),
             first: 0,
             shown: Vec::new(),
             classes: Vec::new(),
@@ -74,7 +74,7 @@ impl Columns {
     }
 
     fn show(&mut self, score: Score) {
-        let header = match (score, self.options.temperature) {
+        let header = match (score, self.scoring.temperature) {
             // The column that is always there: a number stands under one name.
             (Score::LogPx, _) | (Score::Energy, 1.0) => return,
             (Score::Energy, temperature) => format!("energy(T={temperature})"),
@@ -120,6 +120,9 @@ impl Columns {
     }
 
     /// The headers, where the format has any.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
     pub fn write_header(&self, out: &mut impl Write, format: Format) -> io::Result<()> {
         let Format::Csv = format else { return Ok(()) };
         let mut names = vec!["path".to_owned(), "index".into(), "energy".into()];
@@ -137,6 +140,9 @@ impl Columns {
     }
 
     /// A row, or an object on a line, of the image of a number within a file.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
     pub fn write_row(
         &self,
         out: &mut impl Write,

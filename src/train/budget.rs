@@ -5,8 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::form;
-use super::progress::say;
+use super::chain_form;
+use super::listener::Listener;
+use super::pace::{Pace, rehearse};
+use super::results::FINAL_IMAGES;
+use super::run::RunDir;
 use crate::config::yaml;
 use crate::data::DataSet;
 use crate::error::Result;
@@ -14,10 +17,9 @@ use crate::experiment::Experiment;
 use crate::nn::{Network, thousands};
 use crate::rng::Stream;
 use crate::sampling::Starter;
-use crate::train::{self, FINAL_IMAGES, Pace, RunDir};
 
 /// The record in the folder of a run whose steps were found from minutes.
-pub const FILE: &str = "budget.json";
+pub(super) const FILE: &str = "budget.json";
 
 /// How the steps of a run were found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,7 +33,9 @@ pub struct Budget {
 }
 
 /// Seconds of a run, by what they go to.
+#[derive(Debug, Clone, Copy)]
 pub struct Cost {
+    /// Training steps.
     pub steps: f64,
     /// Pictures along the way and at the end, and the chains that the quality monitor looks at.
     pub pictures: f64,
@@ -64,7 +68,7 @@ fn last(e: &Experiment, pace: Pace) -> f64 {
 }
 
 /// The most steps that fit into so many seconds; 0 where none does.
-pub fn fitting(e: &Experiment, pace: Pace, seconds: f64) -> u64 {
+fn fitting(e: &Experiment, pace: Pace, seconds: f64) -> u64 {
     let fits = |steps: u64| {
         let cost = cost(e, pace, steps);
         cost.steps + cost.pictures <= seconds
@@ -81,30 +85,41 @@ pub fn fitting(e: &Experiment, pace: Pace, seconds: f64) -> u64 {
     steps
 }
 
-/// Times steps as the experiment will run them, once its precision and layout are chosen.
-pub fn pace(e: &mut Experiment, data: DataSet, starter: Starter, device: Device) -> Result<(Pace, DataSet, Starter)> {
+/// Times steps as the experiment will run them, once its precision and layout are chosen; gives data
+/// and starter back.
+///
+/// # Errors
+/// Those of [`rehearse`].
+pub fn pace(
+    e: &mut Experiment,
+    data: DataSet,
+    starter: Starter,
+    device: Device,
+    listener: &dyn Listener,
+) -> Result<(Pace, DataSet, Starter)> {
     let network = Network::new(&e.model, device, &mut Stream::new(e.seed, "init"))?;
-    form::choose(e, &network);
+    chain_form::choose(e, &network, listener);
     drop(network);
-    train::rehearse(e, data, starter, device)
+    rehearse(e, data, starter, device)
 }
 
 /// Finds the steps of an experiment that gives minutes in their place; gives data and starter back.
 ///
 /// # Errors
 /// Those of [`fit`].
-pub fn settle(
+pub(super) fn settle(
     e: &mut Experiment,
     data: DataSet,
     starter: Starter,
     device: Device,
     file: &Path,
+    listener: &dyn Listener,
 ) -> Result<(Option<Budget>, DataSet, Starter)> {
     let Some(minutes) = e.train.minutes else {
         return Ok((None, data, starter));
     };
-    let (pace, data, starter) = pace(e, data, starter, device)?;
-    Ok((Some(fit(e, minutes, pace, file)?), data, starter))
+    let (pace, data, starter) = pace(e, data, starter, device, listener)?;
+    Ok((Some(fit(e, minutes, pace, file, listener)?), data, starter))
 }
 
 /// Finds `train.steps` for `train.minutes` and writes it into the experiment, which then counts its
@@ -112,7 +127,7 @@ pub fn settle(
 ///
 /// # Errors
 /// Where not even one step fits, or the steps that do are too few for other keys.
-pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path) -> Result<Budget> {
+pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path, listener: &dyn Listener) -> Result<Budget> {
     let steps = fitting(e, pace, 60.0 * minutes);
     if steps == 0 {
         let least = cost(e, pace, 1);
@@ -128,7 +143,7 @@ pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path) -> Result<
     }
     (e.train.steps, e.train.minutes) = (steps, None);
     e.check(file)?;
-    say(&format!(
+    listener.says(&format!(
         "train.minutes {minutes}: a step takes {:.3} s here, so train.steps is {}",
         pace.step,
         thousands(steps)

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use super::classes::Classes;
 use crate::error::{Error, Result};
 use crate::eval::{self, Agreement};
+use crate::files;
 use crate::nn::Frozen;
 use crate::report;
 use crate::train::{self, RunDir, Trained, Weights, Which};
@@ -19,6 +20,7 @@ const ITSELF: &str = "the network that drew the images, whose chains sought just
 const BATCH: usize = 500;
 
 /// A classifier's run that judges images of another run.
+#[derive(Debug)]
 pub struct Referee {
     network: Frozen,
     run: String,
@@ -63,6 +65,7 @@ impl Referee {
 }
 
 /// How often predicted classes are the asked ones: the network's own view, and that of a judge.
+#[derive(Debug)]
 pub struct Views {
     /// What the network that made the images sees in them.
     pub own: Agreement,
@@ -71,7 +74,11 @@ pub struct Views {
 }
 
 impl Views {
-    /// Both views of u8 images `[N,C,H,W]` that were asked to be of `asked` `[N]`.
+    /// Both views of u8 images `[N,C,H,W]` that were asked to be of `asked` `[N]`, i64;
+    /// `names` is a name a class.
+    ///
+    /// # Errors
+    /// When logits are not finite.
     pub fn new(
         trained: &Trained,
         judge: Option<&Referee>,
@@ -88,6 +95,15 @@ impl Views {
             .map(|j| Ok::<_, Error>((j.run.clone(), view(&j.network)?)))
             .transpose()?;
         Ok(Self { own, judge })
+    }
+
+    /// Writes the figures as JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(&json!(self.json())).expect("figures always serialise");
+        files::write_atomic(path, text.as_bytes())
     }
 
     /// The figures by name.

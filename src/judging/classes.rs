@@ -1,13 +1,14 @@
-//! Classes as a user names them, the names that a run knows, and what asks for a classifier.
+//! Classes as a person names them, the names that a run knows, and what asks for a classifier.
 
 use tch::{Device, Kind, Tensor};
 
-use crate::data::SplitRecord;
+use crate::data::{Images, SplitRecord};
 use crate::error::{Error, Result};
 use crate::train::own_data::DATA;
 use crate::train::{RunDir, Trained};
 
 /// The classes that a run's network tells apart.
+#[derive(Debug)]
 pub struct Classes {
     /// The run, as errors name it.
     place: String,
@@ -41,6 +42,7 @@ impl Classes {
     }
 
     /// How many there are.
+    #[allow(clippy::len_without_is_empty)] // a classifier has classes
     pub fn len(&self) -> usize {
         self.names.len()
     }
@@ -104,6 +106,22 @@ impl Classes {
                 "name two, such as 3,8",
             )),
         }
+    }
+
+    /// The images with the labels that the network gives their classes; none where it does not know one
+    /// of them.
+    pub fn number(&self, images: &Images) -> Option<Images> {
+        if !self.known {
+            return (images.classes.len() == self.len()).then(|| images.shallow_clone());
+        }
+        let number = |name: &String| self.names.iter().position(|n| n == name);
+        let numbers: Option<Vec<i64>> = images.classes.iter().map(|c| number(c).map(|i| i as i64)).collect();
+        let numbers = Tensor::from_slice(&numbers?).to_device(images.device());
+        Some(Images {
+            labels: images.labels.as_ref().map(|l| numbers.index_select(0, l)),
+            classes: self.names.clone(),
+            ..images.shallow_clone()
+        })
     }
 
     /// Some names, for a message.

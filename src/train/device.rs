@@ -1,4 +1,4 @@
-//! The `--device` option: from a word to a device that is there.
+//! From the word of a device, as a person writes it, to a device that is there.
 
 use tch::{Cuda, Device};
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 use super::score_rows::Found;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report;
 
 /// The images of the highest score so far, the highest first; of equal ones the earlier.
+#[derive(Debug)]
 pub struct Strangest {
     most: usize,
     /// Which of the scores decides.
@@ -17,10 +18,13 @@ pub struct Strangest {
 }
 
 /// An image that is kept.
+#[derive(Debug)]
 pub struct Kept {
+    /// The file that it came from.
     pub path: PathBuf,
     /// Its number within the file.
     pub index: usize,
+    /// What was found of it.
     pub found: Found,
     /// As it was scored, u8 `[C,H,W]`.
     pixels: Tensor,
@@ -62,6 +66,9 @@ impl Strangest {
 
     /// Draws them in their order as the PNG `path`, the rank and the score beneath each; nothing
     /// where there is none.
+    ///
+    /// # Errors
+    /// When the picture cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
         if self.kept.is_empty() {
             return Ok(());
@@ -83,16 +90,4 @@ fn caption(rank: usize, score: f64) -> String {
         }
         _ => format!("{rank}: {score:.3e}"),
     }
-}
-
-/// Refuses a sheet that would not be a PNG.
-pub fn ensure_png(path: &Path) -> Result<()> {
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        return Ok(());
-    }
-    Err(Error::input(
-        format!("--sheet {}", path.display()),
-        "the sheet is a PNG",
-        "give a path that ends in .png",
-    ))
 }

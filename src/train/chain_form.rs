@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::progress::say;
+use super::listener::Listener;
 use crate::config::yaml;
 use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::sampling::{self, Candidate};
 
-/// Writes the choice into the experiment; says what was measured.
-pub fn choose(experiment: &mut Experiment, network: &Network) {
+/// Writes the choice into the experiment; the listener hears what was measured.
+pub(super) fn choose(experiment: &mut Experiment, network: &Network, listener: &dyn Listener) {
     let batch = experiment.train.batch_size;
     let measured = sampling::resolve_auto(&mut experiment.sampler, network, batch);
     let Some(images) = measured.first().map(|c| c.images) else {
@@ -21,7 +21,7 @@ pub fn choose(experiment: &mut Experiment, network: &Network) {
     };
     let times: Vec<String> = measured.iter().map(of_one).collect();
     let sampler = &experiment.sampler;
-    say(&format!(
+    listener.says(&format!(
         "chains run in {}, {}; milliseconds for a gradient of {images} images: {}",
         word(&sampler.precision),
         word(&sampler.layout),

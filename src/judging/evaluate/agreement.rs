@@ -5,10 +5,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::part::{Found, Measure};
-use super::samples;
 use super::subject::{Figures, Subject};
-use crate::cli::referee::{Referee, Views};
 use crate::error::Result;
+use crate::judging::referee::{Referee, Views};
 use crate::sampling::Length;
 use crate::train::{ChainStart, start_words};
 
@@ -22,9 +21,11 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// `n` images by chains of this length, seen by the network and by the run `judge`, where one is given.
+    ///
     /// # Errors
     /// When the run has no classes, or the judge does not fit.
-    pub fn new(judge: Option<&Path>, samples: &samples::Options, subject: &Subject) -> Result<Self> {
+    pub fn new(judge: Option<&Path>, n: i64, length: Length, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts agreement")?;
         let (trained, device) = (&subject.loaded.trained, subject.loaded.device);
         Ok(Self {
@@ -32,8 +33,8 @@ impl Agreement {
                 .map(|run| Referee::open(run, trained, &classes, device))
                 .transpose()?,
             names: classes.names,
-            n: samples.n,
-            length: samples.length(subject),
+            n,
+            length,
             start: start_words(ChainStart::Noise, &trained.experiment.sampler.init, true),
         })
     }

@@ -4,11 +4,10 @@
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
-use super::features::Networks;
+use super::features::{FeatureChoice, Networks};
 use super::part::{Found, Measure};
-use super::samples::{Options, Reference, Samples};
+use super::samples::{SampleChoice, Samples};
 use super::subject::{Figures, Subject};
-use crate::cli::progress::say;
 use crate::error::{Result, shown, shown_path};
 use crate::eval::{self, Features};
 use crate::report;
@@ -19,6 +18,15 @@ const BATCH: usize = 100;
 const SPLITS: usize = 10;
 /// Samples in the picture.
 const SHOWN: i64 = 100;
+
+/// The images that samples are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference {
+    /// The subject's test images.
+    Test,
+    /// Its training images.
+    Train,
+}
 
 /// Samples to compare, or how to make them.
 pub struct Quality {
@@ -32,19 +40,26 @@ pub struct Quality {
 }
 
 impl Quality {
+    /// Samples against the reference, in features of these networks; images of the other kind are compared as well.
+    ///
     /// # Errors
     /// A network, images or samples that cannot be used; classes that the run does not have.
-    pub fn new(o: &Options, subject: &Subject) -> Result<Self> {
-        let networks = o.features.load(subject)?;
-        let samples = Samples::new(o, subject)?;
-        let (reference, part) = match o.reference {
+    pub fn new(
+        samples: &SampleChoice,
+        reference: Reference,
+        features: &FeatureChoice,
+        subject: &Subject,
+    ) -> Result<Self> {
+        let networks = features.load(subject)?;
+        let samples = Samples::new(samples, subject)?;
+        let (images, part) = match reference {
             Reference::Test => (subject.test()?, subject.part_word()),
             Reference::Train => (subject.train()?, "training images"),
         };
-        eval::enough(reference.len(), "the reference")?;
+        eval::enough(images.len(), "the reference")?;
         eval::enough(samples.count(), "the samples")?;
         // Of a network that gives nothing usable the first images tell, before any chain runs.
-        let first = reference.pixels.narrow(0, 0, 1);
+        let first = images.pixels.narrow(0, 0, 1);
         networks.ensure_inception(networks.features.of(&first, 1)?.size()[1])?;
         if let Some(classes) = &networks.classes {
             let of_one = classes.of(&first, 1)?;
@@ -52,9 +67,9 @@ impl Quality {
         }
         Ok(Self {
             networks,
-            reference_words: format!("{} {part} of {}", reference.len(), subject.set),
-            reference: reference.pixels,
-            real: real(o.reference, samples.count(), subject)?,
+            reference_words: format!("{} {part} of {}", images.len(), subject.set),
+            reference: images.pixels,
+            real: real(reference, samples.count(), subject)?,
             samples,
         })
     }
@@ -95,9 +110,9 @@ impl Quality {
         let dim = reference.size()[1];
         let fewest = samples.size()[0].min(reference.size()[0]);
         if fewest <= dim {
-            say(&format!(
-                "notice: {fewest} images on the smaller side for {dim} features: the Frechet distance is far too large, and comparable only with as many",
-            ));
+            log::info!(
+                "{fewest} images on the smaller side for {dim} features: the Frechet distance is far too large, and comparable only with as many"
+            );
         }
         let mut figures = self.figures(&reference, samples)?;
         let name = eval::frechet_name(&network.name, self.networks.inception, samples.size()[0] as usize);
@@ -190,6 +205,6 @@ fn real(reference: Reference, n: i64, subject: &Subject) -> Result<Option<(&'sta
         Err(error) => error.to_string(),
     };
     let words = key.replace('_', " ");
-    say(&format!("notice: no {words} stand beside the samples: {why}"));
+    log::info!("no {words} stand beside the samples: {why}");
     Ok(None)
 }

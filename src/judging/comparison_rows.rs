@@ -1,23 +1,27 @@
-//! The figures of `ebm ood` as a table, as CSV and as records.
+//! Figures of scores against sets, as a table, as CSV and as records.
 
 use serde::Serialize;
 
-use super::outputs::quoted;
 use crate::eval::{Detection, Score};
 use crate::report;
+use crate::report::quoted;
 
 /// One score against one set.
 #[derive(Debug, Serialize)]
 pub struct Row {
     /// What is out of distribution.
     pub set: String,
+    /// What tells the images of both sides apart.
     pub score: Score,
+    /// How well it does.
     #[serde(flatten)]
     pub figures: Detection,
     /// What is in distribution.
     #[serde(rename = "in")]
     pub inside: String,
+    /// How many images are in distribution.
     pub images_in: i64,
+    /// How many are in the set.
     pub images_out: i64,
     /// Standard deviation of the noise that was added to the images of both sides.
     pub noise: f64,

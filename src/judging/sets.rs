@@ -1,4 +1,4 @@
-//! Sets of images named on a command line: a word, a path, or what an experiment file would say.
+//! Sets of images by what a person calls them: a word, a path, or what an experiment file would say.
 
 use std::path::Path;
 

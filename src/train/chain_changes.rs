@@ -1,0 +1,56 @@
+//! Changes of a trained run's sampler, for chains that are run on it afterwards.
+
+use std::path::Path;
+
+use crate::config::yaml;
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+
+/// Writes changes into the run's sampler: `init` as `sampler.init` would say it, and each of `sets`
+/// as `sampler.KEY=VALUE`; `fresh` says whether the chains start from the sampler's distribution.
+///
+/// # Errors
+/// A key that is not of the sampler, a value that a training would refuse, a start that no chain takes.
+pub fn change_chains(experiment: &mut Experiment, init: Option<&str>, sets: &[String], fresh: bool) -> Result<()> {
+    if let (Some(init), false) = (init, fresh) {
+        return Err(Error::input(
+            format!("--init {init}"),
+            "says where fresh chains start, and --from starts them elsewhere",
+            "give one of the two",
+        ));
+    }
+    if init.is_none() && sets.is_empty() {
+        return Ok(());
+    }
+    let mut tree = yaml::to_value(experiment);
+    for set in sets {
+        ensure_of_sampler(set)?;
+        yaml::set(&mut tree, set)?;
+    }
+    if let Some(init) = init {
+        let place = Path::new("--init");
+        let section = tree.get_mut("sampler").and_then(|s| s.as_mapping_mut());
+        let section = section.expect("every experiment has a sampler");
+        section.insert("init".into(), yaml::parse(init, place)?);
+    }
+    let place = Path::new(match (init, sets.is_empty()) {
+        (None, _) => "--set",
+        (_, true) => "--init",
+        _ => "--init and --set",
+    });
+    let changed: Experiment = yaml::typed(tree, place)?;
+    changed.check(place)?;
+    *experiment = changed;
+    Ok(())
+}
+
+fn ensure_of_sampler(set: &str) -> Result<()> {
+    if set.starts_with("sampler.") {
+        return Ok(());
+    }
+    Err(Error::input(
+        format!("--set {set}"),
+        "the run is trained; only keys of its sampler change how chains are run here",
+        "give a key such as sampler.step_size=5, or train another run by ebm train --set",
+    ))
+}
