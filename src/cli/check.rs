@@ -15,7 +15,7 @@ use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::experiment::Experiment;
 use crate::nn::{self, ModelConfig, Output, thousands};
-use crate::sampling::{Langevin, Starter};
+use crate::sampling::Starter;
 use crate::train::{self, budget, consistent, resolve};
 use crate::{ffi, process};
 
@@ -70,14 +70,14 @@ fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
 }
 
 fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
-    let [c, h, w] = model.input;
+    let shape = model.input.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
     let normalized = if model.normalize.is_some() {
         ", each channel normalised"
     } else {
         ""
     };
     outln!(
-        "{}: {c}x{h}x{w}{normalized} -> {}\n",
+        "{}: {shape}{normalized} -> {}\n",
         shown(&model.name),
         output_word(model)
     )?;
@@ -93,7 +93,6 @@ fn output_word(model: &ModelConfig) -> &'static str {
 }
 
 fn print_experiment(e: &Experiment) -> Result<()> {
-    let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
     let length = match e.train.minutes {
         Some(minutes) => format!(
             "as many steps as {minutes} minutes hold, of batch {}",
@@ -107,22 +106,16 @@ fn print_experiment(e: &Experiment) -> Result<()> {
         ),
     };
     outln!("\n{}: {length}", shown(&e.name))?;
-    let inner = e.sampler.inner.map_or_else(String::new, |i| {
-        format!(", {} inner steps of {} in each", i.steps, i.step_size)
-    });
-    outln!(
-        "chain: {} steps of step_size {}{inner} and noise_scale {:.4e}, that is temperature {:.4e}",
-        e.sampler.n_steps,
-        e.sampler.step_size,
-        kernel.noise_scale(),
-        kernel.temperature()
-    )
+    match &e.sampler {
+        Some(sampler) => outln!("{}", sampler.words()),
+        None => outln!("chain: none; the objective runs no chains"),
+    }
 }
 
 /// Opens the data and the sets of the tables, times steps, and says what the run takes.
 fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
     let device = resolve(&mut e, file)?;
-    let data = data::open(&e.data, e.model.input, device)?;
+    let data = data::open(&e.data, &e.model.input, device)?;
     outln!(
         "data: {} training, {} validation, {} test images",
         data.train.len(),
@@ -130,7 +123,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         data.test.len()
     )?;
     train::ensure_outside(&e, device)?;
-    let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
+    let starter = Starter::new(&e.init(), &e.space(), Some(&data.train), device)?;
     let (pace, data, _) = budget::pace(&mut e, data, starter, device, &Terminal::default())?;
     drop(data);
     let steps = match e.train.minutes.take() {
@@ -138,7 +131,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         None => e.train.steps,
     };
     let cost = budget::cost(&e, pace, steps);
-    let early = match e.objective.p_x_from {
+    let early = match e.objective.chains_from() {
         0 => String::new(),
         from => format!(" ({:.4} s before step {from})", pace.before),
     };

@@ -42,7 +42,7 @@ impl Choice {
     /// Those of [`load`](Self::load).
     pub fn loaded(&self, run: &RunDir) -> Result<Loaded> {
         let (trained, _) = self.load(run)?;
-        Ok(Loaded::new(run, trained, self.weights()))
+        Loaded::new(run, trained, self.weights())
     }
 
     fn weights(&self) -> train::Weights {

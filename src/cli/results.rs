@@ -2,7 +2,7 @@
 
 use super::stdout::outln;
 use crate::error::{Result, shown_path};
-use crate::objective::Chains;
+use crate::sampling::ChainClasses;
 use crate::train::{ChainStart, start_words};
 use crate::train::{FINAL, Results, RunDir};
 
@@ -22,8 +22,8 @@ pub fn print(results: &Results, run: &RunDir) -> Result<()> {
     if grid.is_file() {
         outln!("  images synthesised:            {}", shown_path(&grid))?;
         if let Ok(e) = run.experiment() {
-            let classes = e.objective.chains == Chains::ByClass;
-            let start = start_words(ChainStart::Noise, &e.sampler.init, classes);
+            let classes = e.chain_classes() == ChainClasses::Kept;
+            let start = start_words(ChainStart::Noise, &e.init(), classes);
             outln!("  their chains start from:       {start}")?;
         }
     }

@@ -138,7 +138,7 @@ fn report_divergence(trainer: &Trainer) {
         say(&format!("  {divergence}"));
     }
     say(
-        "  remedy: a lower optimizer.lr, a larger objective.energy_reg, more objective.data_noise, or more sampler.n_steps",
+        "  remedy: a lower optimizer.lr, a larger energy_reg of the objective, more data.noise, or more sampler.n_steps",
     );
     say(&format!(
         "  divergence.json, and the last good checkpoint where one was written, are in {}",

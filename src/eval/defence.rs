@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use crate::data;
 use crate::energy::FrozenEnergy;
 use crate::rng::Stream;
-use crate::sampling::{Kernel, SamplerConfig, run_chain};
+use crate::sampling::{Kernel, run_chain};
 
 /// JEM-k (Grathwohl et al. 2020): images move by k Langevin steps on E(x) before they are classified.
 ///
@@ -15,28 +15,28 @@ use crate::sampling::{Kernel, SamplerConfig, run_chain};
 #[derive(Debug)]
 pub struct Defence<'a> {
     energy: &'a FrozenEnergy,
-    kernel: Box<dyn Kernel>,
+    kernel: Option<Box<dyn Kernel>>,
     refine: usize,
     chains: i64,
     noise: f64,
 }
 
 impl<'a> Defence<'a> {
-    /// A defence of `refine` steps of the kernel that `sampler` describes; `noise` is the standard deviation that is
+    /// A defence of `refine` steps of `kernel`, made for chains at least as long; `noise` is the standard deviation that is
     /// added to images in [-1, 1].
     ///
     /// # Panics
-    /// If the network gives no logits, or there is no chain.
-    pub fn new(energy: &'a FrozenEnergy, sampler: &SamplerConfig, refine: usize, chains: i64, noise: f64) -> Self {
+    /// If the network gives no logits, there is no chain, or no kernel for the steps.
+    pub fn new(energy: &'a FrozenEnergy, kernel: Option<Box<dyn Kernel>>, refine: usize, chains: i64, noise: f64) -> Self {
         assert!(
             energy.network().classes().is_some(),
             "only a classifier can be defended"
         );
         assert!(chains > 0, "a defence needs a chain");
+        assert!(refine == 0 || kernel.is_some(), "steps need a kernel");
         Self {
             energy,
-            // The first steps of a chain of the run: its schedules go over the run's own length.
-            kernel: sampler.kernel.build(sampler.n_steps.max(refine)),
+            kernel,
             refine,
             chains,
             noise,
@@ -45,7 +45,7 @@ impl<'a> Defence<'a> {
 
     /// Whether the same image may get other logits the next time.
     pub fn is_random(&self) -> bool {
-        self.noise > 0.0 || (self.refine > 0 && self.kernel.facts().random)
+        self.noise > 0.0 || (self.refine > 0 && self.kernel().facts().random)
     }
 
     /// Logits `[B,K]` of images `[B,C,H,W]`, without a graph.
@@ -54,7 +54,7 @@ impl<'a> Defence<'a> {
         let copies = self.copies(x, rng);
         let refined = match self.refine {
             0 => copies,
-            k => run_chain(&*self.kernel, self.energy, copies, k, rng).x,
+            k => run_chain(self.kernel(), self.energy, copies, k, rng).x,
         };
         self.mean_logits(&refined)
     }
@@ -63,10 +63,10 @@ impl<'a> Defence<'a> {
     pub fn logits_with_graph(&self, x: &Tensor, rng: &mut Stream) -> Tensor {
         let copies = self.copies(x, rng);
         let step = |x: Tensor, k: usize| {
-            let graph = self.kernel.with_graph().expect("checked to have steps with a graph");
+            let graph = self.kernel().with_graph().expect("checked to have steps with a graph");
             let mut noise = x.detach().zeros_like();
             // Drawn where a step of the chain draws, so that both get the same numbers.
-            if self.kernel.facts().random {
+            if self.kernel().facts().random {
                 rng.normal_(&mut noise);
             }
             graph.step_with_graph(self.energy, &x, &noise, k)
@@ -78,6 +78,10 @@ impl<'a> Defence<'a> {
     /// The logits of the classifier alone, differentiable.
     pub fn plain_logits(&self, x: &Tensor) -> Tensor {
         self.energy.network().forward(x)
+    }
+
+    fn kernel(&self) -> &dyn Kernel {
+        self.kernel.as_deref().expect("checked to have one")
     }
 
     /// The copies of an image stand one after another.

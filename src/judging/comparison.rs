@@ -85,7 +85,7 @@ pub fn outlier_sets(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
     match (named.is_empty(), e.evaluate.ood.is_empty()) {
         (false, _) => named,
         (true, false) => e.evaluate.ood.clone(),
-        (true, true) => outliers::generated_sets(e.model.input),
+        (true, true) => outliers::generated_sets(loaded.shape),
     }
 }
 

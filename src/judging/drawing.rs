@@ -49,7 +49,7 @@ impl Drawing<'_> {
     pub fn draw(&self, listener: &dyn Listener) -> Result<Pictured> {
         let (trained, target, n) = (self.trained, &self.request.target, self.request.images);
         let e = &trained.experiment;
-        memory::ensure_images("-n", n, e.model.input, trained.network.device())?;
+        memory::ensure_images("-n", n, &e.model.input, trained.network.device())?;
         let mut rng = Stream::new(self.seed, "sample");
         let starts = starts(self.from, self.run, trained, n, target.first_classes(), &mut rng)?;
         let reels = Reel::of(self.film, target, self.length);
@@ -62,7 +62,7 @@ impl Drawing<'_> {
         };
         listener.begins(self.length.whole() as u64);
         let x = e
-            .synthesis(&trained.network)
+            .synthesis(&trained.network)?
             .run(target, &starts, self.length, &mut rng, &mut watch);
         listener.ends();
         Ok(Pictured {

@@ -4,11 +4,10 @@ use tch::Device;
 
 use crate::data::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
-use crate::energy::FrozenEnergy;
+use crate::energy::{FrozenEnergy, score_energy};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
-use crate::sampling;
 use crate::train::own_data::{self, DATA};
 use crate::train::{self, Listener, RunDir, Trained, Weights, Which};
 
@@ -41,6 +40,8 @@ pub struct Loaded {
     pub energy: FrozenEnergy,
     /// The run's folder.
     pub run: RunDir,
+    /// Channels, height and width of an image.
+    pub shape: [i64; 3],
 }
 
 impl Loaded {
@@ -49,18 +50,23 @@ impl Loaded {
     /// # Errors
     /// Those of [`train::load`].
     pub fn open(run: &RunDir, which: Which, weights: Weights, device: Device) -> Result<Self> {
-        Ok(Self::new(run, train::load(run, which, weights, device)?, weights))
+        Self::new(run, train::load(run, which, weights, device)?, weights)
     }
 
     /// Of weights that are loaded; scores are always computed in f32.
-    pub fn new(run: &RunDir, trained: Trained, weights: Weights) -> Self {
-        Self {
-            energy: sampling::score_energy(&trained.experiment.sampler, &trained.network),
+    ///
+    /// # Errors
+    /// The run's states are no images.
+    pub fn new(run: &RunDir, trained: Trained, weights: Weights) -> Result<Self> {
+        let e = &trained.experiment;
+        Ok(Self {
+            shape: e.model.image()?,
+            energy: score_energy(&e.compute, &trained.network, e.temperature()),
             device: trained.network.device(),
             trained,
             weights,
             run: run.clone(),
-        }
+        })
     }
 
     /// Whether the network gives logits.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
+use crate::energy::halfway;
 use crate::error::Result;
 use crate::report;
-use crate::sampling::{self, Length, Target};
+use crate::sampling::{Length, Target};
 
 /// The most frames that a film keeps.
 const FRAMES: usize = 60;
@@ -60,7 +61,7 @@ impl Reel {
         let whole = film.then(|| reel(Ends::Film, evenly(0, last, FRAMES)));
         let strip = film.then(|| reel(Ends::Strip, by_logarithm(last, COLUMNS)));
         let between = matches!(target, Target::Between { .. });
-        let half = sampling::halfway(length.steps);
+        let half = halfway(length.steps);
         let way = between.then(|| reel(Ends::Interpolation, evenly(half, last, COLUMNS - 1)));
         whole.into_iter().chain(strip).chain(way).collect()
     }

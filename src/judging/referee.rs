@@ -35,7 +35,7 @@ impl Referee {
         let run = RunDir::open(path)?;
         let judge = train::load(&run, Which::Last, Weights::Ema, device)?;
         let own = Classes::of(&run, &judge, "--judge")?;
-        let (input, wanted) = (judge.experiment.model.input, trained.experiment.model.input);
+        let (input, wanted) = (&judge.experiment.model.input, &trained.experiment.model.input);
         if input != wanted {
             return Err(Error::file(
                 path,

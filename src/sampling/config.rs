@@ -65,6 +65,17 @@ impl SamplerConfig {
         self.kernel.build(self.n_steps).facts().temperature
     }
 
+    /// How chains move, for people.
+    pub fn words(&self) -> String {
+        let kernel = self.kernel.build(self.n_steps);
+        format!(
+            "chain: {} steps of {}, that is temperature {:.4e}",
+            self.n_steps,
+            kernel.words(),
+            kernel.facts().temperature
+        )
+    }
+
     /// Whether chains of training are kept in the replay buffer.
     pub fn is_persistent(&self) -> bool {
         self.start == Start::Persistent

@@ -160,6 +160,9 @@ pub trait Kernel: std::fmt::Debug + Send {
     /// One step of every chain of the batch.
     fn step(&self, energy: &dyn Energy, state: ChainState, rng: &mut Stream) -> (ChainState, StepInfo);
 
+    /// How it moves, for people: its numbers, as `step_size 0.1`.
+    fn words(&self) -> String;
+
     /// The step size that a warm-up begins with, of a kernel that reads
     /// [`step_size`](ChainState::step_size) and tells its acceptance.
     fn step_size(&self) -> Option<f64> {

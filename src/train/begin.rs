@@ -90,12 +90,7 @@ impl Start<'_> {
     ) -> Result<Trainer> {
         let source = self.init_from.map(RunDir::open).transpose()?;
         let data = open_data(&experiment, existing.as_ref(), device, listener)?;
-        let starter = Starter::new(
-            &experiment.sampler.init,
-            experiment.model.input,
-            Some(&data.train),
-            device,
-        )?;
+        let starter = Starter::new(&experiment.init(), &experiment.space(), Some(&data.train), device)?;
         let (budget, data, starter) = budget::settle(&mut experiment, data, starter, device, self.file, listener)?;
         let mut state = State::new(&experiment, &data, &starter, device)?;
         warn_of_absent_classes(&state, &data);
@@ -147,7 +142,7 @@ fn ensure_not_given_up(run: &RunDir) -> Result<()> {
     Err(Error::file(
         run.path(),
         "the run diverged too often and gave up; divergence.json has what was seen",
-        "start another run with --out, --init-from this one, and a lower optimizer.lr or a larger objective.energy_reg; or train anew after removing the folder",
+        "start another run with --out, --init-from this one, and a lower optimizer.lr or a larger energy_reg of the objective; or train anew after removing the folder",
     ))
 }
 
@@ -172,7 +167,7 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
 fn open_data(e: &Experiment, run: Option<&RunDir>, device: Device, listener: &dyn Listener) -> Result<DataSet> {
     let data = match run {
         Some(run) => own_data::open(run, e, device)?,
-        None => data::open(&e.data, e.model.input, device)?,
+        None => data::open(&e.data, &e.model.input, device)?,
     };
     listener.says(&format!(
         "data: {} training, {} validation, {} test images on {}",

@@ -44,7 +44,7 @@ pub struct Cost {
 /// The time of so many steps. A picture is reckoned by its steps of chains, as much a step as in
 /// training.
 pub fn cost(e: &Experiment, pace: Pace, steps: u64) -> Cost {
-    let early = steps.min(e.objective.p_x_from);
+    let early = steps.min(e.objective.chains_from());
     let times = |every: u64| steps.checked_div(every).unwrap_or(0) as f64;
     let (picture, look) = (drawing(e, pace, e.report.images), drawing(e, pace, e.evaluate.images));
     Cost {
@@ -55,10 +55,11 @@ pub fn cost(e: &Experiment, pace: Pace, steps: u64) -> Cost {
 
 /// Seconds to draw so many images by fresh chains.
 fn drawing(e: &Experiment, pace: Pace, images: usize) -> f64 {
-    if !e.objective.uses_chains() {
+    if !e.runs_chains() {
         return 0.0;
     }
-    let of_training = (e.train.batch_size * e.sampler.n_steps) as f64;
+    let n_steps = e.sampler.as_ref().map_or(1, |sampler| sampler.n_steps);
+    let of_training = (e.train.batch_size * n_steps) as f64;
     pace.step * images as f64 * e.sample_steps() as f64 / of_training
 }
 

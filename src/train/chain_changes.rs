@@ -22,30 +22,25 @@ pub fn change_chains(experiment: &mut Experiment, init: Option<&str>, sets: &[St
     if init.is_none() && sets.is_empty() {
         return Ok(());
     }
-    let mut tree = yaml::to_value(experiment);
-    for set in sets {
-        ensure_of_sampler(set)?;
-        yaml::set(&mut tree, set)?;
-    }
+    experiment.sampler()?;
+    sets.iter().try_for_each(|set| ensure_of_sampler(set))?;
+    let mut changes = sets.to_vec();
     if let Some(init) = init {
-        let place = Path::new("--init");
-        let section = tree.get_mut("sampler").and_then(|s| s.as_mapping_mut());
-        let section = section.expect("every experiment has a sampler");
-        section.insert("init".into(), yaml::parse(init, place)?);
+        // What is wrong with it is told by its own name.
+        yaml::parse(init, Path::new("--init"))?;
+        changes.push(format!("sampler.init={init}"));
     }
     let place = Path::new(match (init, sets.is_empty()) {
         (None, _) => "--set",
         (_, true) => "--init",
         _ => "--init and --set",
     });
-    let changed: Experiment = yaml::typed(tree, place)?;
-    changed.check(place)?;
-    *experiment = changed;
+    *experiment = experiment.changed(&changes, place)?;
     Ok(())
 }
 
 fn ensure_of_sampler(set: &str) -> Result<()> {
-    if set.starts_with("sampler.") {
+    if set.starts_with("sampler.") || set.starts_with("compute.") {
         return Ok(());
     }
     Err(Error::input(

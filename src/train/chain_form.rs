@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::listener::Listener;
 use crate::config::yaml;
 use crate::experiment::Experiment;
-use crate::nn::Network;
-use crate::sampling::{self, Candidate};
+use crate::energy::{Candidate, resolve_auto};
+use crate::nn::{Mode, Network};
 
 /// Writes the choice into the experiment; the listener hears what was measured.
 pub(super) fn choose(experiment: &mut Experiment, network: &Network, listener: &dyn Listener) {
     let batch = experiment.train.batch_size;
-    let measured = sampling::resolve_auto(&mut experiment.sampler, network, batch);
+    let mode = experiment.sampler.as_ref().map_or(Mode::Eval, |s| s.network_mode.mode());
+    let measured = resolve_auto(&mut experiment.compute, mode, network, batch);
     let Some(images) = measured.first().map(|c| c.images) else {
         return;
     };
@@ -20,11 +21,11 @@ pub(super) fn choose(experiment: &mut Experiment, network: &Network, listener: &
         format!("{} {} {milliseconds:.1}", word(&c.precision), word(&c.layout))
     };
     let times: Vec<String> = measured.iter().map(of_one).collect();
-    let sampler = &experiment.sampler;
+    let compute = &experiment.compute;
     listener.says(&format!(
         "chains run in {}, {}; milliseconds for a gradient of {images} images: {}",
-        word(&sampler.precision),
-        word(&sampler.layout),
+        word(&compute.precision),
+        word(&compute.layout),
         times.join(", ")
     ));
 }

@@ -8,7 +8,7 @@ use super::load;
 use super::run::RunDir;
 use crate::config::yaml;
 use crate::error::{Error, Result, shown, shown_path};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, legacy};
 use crate::files::{self, Named};
 use crate::nn;
 use crate::nn::rename::{self, NameMap};
@@ -81,6 +81,7 @@ fn experiment(args: &Import) -> Result<Experiment> {
         tree["sampler"] = given.get("sampler").cloned().unwrap_or(given);
         source = path;
     }
+    legacy::upgrade(&mut tree);
     let experiment: Experiment = yaml::typed(tree, source)?;
     experiment.check(source)?;
     Ok(experiment)

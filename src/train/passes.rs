@@ -14,7 +14,6 @@ use crate::sampling::Kernel;
 /// The outputs of a pass, and what terms may compute from it.
 pub(super) struct StepPasses<'a> {
     live: LiveEnergy<'a>,
-    synthetic: LiveEnergy<'a>,
     /// For the chains' last step: it records nothing.
     unrecorded: LiveEnergy<'a>,
     frozen: &'a FrozenEnergy,
@@ -35,7 +34,6 @@ impl Trainer {
         StepPasses {
             raws: raws(&wanted, inputs, &live, &synthetic),
             live,
-            synthetic,
             unrecorded: self.live(Mode::TrainUnrecorded),
             frozen: &self.frozen,
             kernel: self.kernel.as_deref(),

@@ -17,7 +17,7 @@ use crate::{data, nn, process};
 /// Names the key that keeps it from being trained.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
     let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
-    data::check_shape(&experiment.data, experiment.model.input)?;
+    data::check_shape(&experiment.data, &experiment.model.input)?;
     memory::ensure_experiment(experiment, &summary, file)?;
     Ok(summary)
 }

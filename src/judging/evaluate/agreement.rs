@@ -35,7 +35,7 @@ impl Agreement {
             names: classes.names,
             n,
             length,
-            start: start_words(ChainStart::Noise, &trained.experiment.sampler.init, true),
+            start: start_words(ChainStart::Noise, &trained.experiment.init(), true),
         })
     }
 }

@@ -88,15 +88,15 @@ fn own(subject: &Subject) -> Result<Features> {
 }
 
 fn random(subject: &Subject) -> Result<Features> {
-    Features::random(subject.loaded.trained.experiment.model.input, subject.loaded.device)
+    Features::random(subject.loaded.shape, subject.loaded.device)
 }
 
 fn of_run(path: &Path, subject: &Subject) -> Result<Features> {
     let run = RunDir::open(path)?;
     let other = train::load(&run, Which::Last, Weights::Ema, subject.loaded.device)?;
     let (input, wanted) = (
-        other.experiment.model.input,
-        subject.loaded.trained.experiment.model.input,
+        &other.experiment.model.input,
+        &subject.loaded.trained.experiment.model.input,
     );
     if input != wanted {
         return Err(Error::file(

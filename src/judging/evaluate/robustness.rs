@@ -10,6 +10,7 @@ use crate::data::Images;
 use crate::error::{Error, Result, shown, shown_path};
 use crate::eval::{Attack, Defence, Norm, RobustCurve, Through};
 use crate::report;
+use crate::sampling::SamplerConfig;
 
 /// Copies of images that go through the network together.
 const BATCH: i64 = 250;
@@ -68,6 +69,21 @@ pub struct Robustness {
     noise: f64,
 }
 
+/// Refuses to attack through steps whose gradient cannot be followed.
+fn ensure_graph(sampler: &SamplerConfig) -> Result<()> {
+    if sampler.kernel.build(sampler.n_steps).with_graph().is_some() {
+        return Ok(());
+    }
+    Err(Error::input(
+        "--through defence",
+        format!(
+            "the gradient of the steps of the run's sampler (sampler.kernel.{}) cannot be followed",
+            sampler.kernel.word()
+        ),
+        "attack --through classifier, or leave out --refine",
+    ))
+}
+
 impl Robustness {
     /// The subject's test images under attack: `settings` says how, but for norm and radius, which
     /// `curves` has.
@@ -77,13 +93,8 @@ impl Robustness {
     /// followed.
     pub fn new(curves: Vec<(Norm, Vec<Radius>)>, settings: Attack, guard: &Guarded, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts robustness")?;
-        let inner = subject.loaded.trained.experiment.sampler.inner.is_some();
-        if guard.refine > 0 && inner && settings.through == Through::Defence {
-            return Err(Error::input(
-                "--through defence",
-                "the run's sampler makes inner steps (sampler.inner), whose gradient cannot be followed",
-                "attack --through classifier, or leave out --refine",
-            ));
+        if guard.refine > 0 && settings.through == Through::Defence {
+            ensure_graph(subject.loaded.trained.experiment.sampler()?)?;
         }
         Ok(Self {
             images: subject.labelled(&classes)?,
@@ -96,8 +107,9 @@ impl Robustness {
     }
 
     fn attack(&self, subject: &Subject) -> Result<Vec<RobustCurve>> {
-        let sampler = &subject.loaded.trained.experiment.sampler;
-        let defence = Defence::new(&subject.loaded.energy, sampler, self.refine, self.chains, self.noise);
+        let sampler = subject.loaded.trained.experiment.sampler.as_ref();
+        let kernel = sampler.map(|s| s.kernel.build(s.n_steps.max(self.refine)));
+        let defence = Defence::new(&subject.loaded.energy, kernel, self.refine, self.chains, self.noise);
         let batch = (BATCH / self.chains).max(1);
         let batches = (self.images.len() as u64).div_ceil(batch as u64);
         let radii: usize = self.curves.iter().map(|(_, radii)| radii.len()).sum();

@@ -8,7 +8,7 @@ use super::subject::{Made, Subject};
 use crate::data::FitRule;
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};
-use crate::objective::Chains;
+use crate::sampling::ChainClasses;
 use crate::sampling::Length;
 use crate::sampling::captions_of;
 use crate::train::{ChainStart, start_words};
@@ -71,13 +71,13 @@ impl Samples {
             subject.classes("--by-class")?;
         }
         let e = &subject.loaded.trained.experiment;
-        let by_class = asked.unwrap_or_else(|| e.objective.chains == Chains::ByClass && subject.loaded.has_classes());
+        let by_class = asked.unwrap_or_else(|| e.chain_classes() == ChainClasses::Kept && subject.loaded.has_classes());
         Ok(Self::Chains {
             n,
             from,
             length,
             by_class,
-            start: start_words(from, &e.sampler.init, by_class),
+            start: start_words(from, &e.init(), by_class),
         })
     }
 
@@ -138,7 +138,7 @@ impl Samples {
 
 /// Images from a stack or a folder, u8 `[N,C,H,W]`; they must be of the model's size.
 fn read(path: &Path, subject: &Subject) -> Result<Tensor> {
-    let input = subject.loaded.trained.experiment.model.input;
+    let input = subject.loaded.shape;
     let mut items = ScoreInput::new(&[path.to_path_buf()], input, FitRule::Exact);
     let mut parts = Vec::new();
     while let Some(batch) = items.next_batch(1000) {

@@ -205,6 +205,13 @@ impl Kernel for Hmc {
         (s, info)
     }
 
+    fn words(&self) -> String {
+        format!(
+            "Hamiltonian Monte Carlo, {} leapfrog steps of step_size {}",
+            self.leapfrog_steps, self.step_size
+        )
+    }
+
     fn step_size(&self) -> Option<f64> {
         Some(self.step_size)
     }

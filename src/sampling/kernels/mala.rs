@@ -99,6 +99,10 @@ impl Kernel for Mala {
         (s, info)
     }
 
+    fn words(&self) -> String {
+        format!("the Metropolis-adjusted Langevin algorithm, step_size {}", self.step_size)
+    }
+
     fn step_size(&self) -> Option<f64> {
         Some(self.step_size)
     }

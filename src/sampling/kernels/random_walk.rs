@@ -84,6 +84,10 @@ impl Kernel for RandomWalk {
         (s, info)
     }
 
+    fn words(&self) -> String {
+        format!("random-walk Metropolis, step_size {}", self.step_size)
+    }
+
     fn step_size(&self) -> Option<f64> {
         Some(self.step_size)
     }

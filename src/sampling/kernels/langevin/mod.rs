@@ -222,6 +222,14 @@ impl Kernel for Langevin {
         (s, info)
     }
 
+    fn words(&self) -> String {
+        let inner = self.inner.map_or_else(String::new, |i| {
+            format!(", {} inner steps of {} in each", i.steps, i.step_size)
+        });
+        let (step, noise) = (self.step_size, self.noise_scale());
+        format!("step_size {step}{inner} and noise_scale {noise:.4e}")
+    }
+
     fn without_noise(&self) -> Option<Box<dyn Kernel>> {
         Some(Box::new(self.still()))
     }
