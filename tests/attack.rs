@@ -9,7 +9,7 @@ use ebm::eval::{Attack, Attacked, Defence, Norm, RobustCurve, Through, attack};
 use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::SamplerConfig;
+use ebm::sampling::LangevinConfig;
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
@@ -38,7 +38,7 @@ fn classifier(model: &str, seed: u64) -> FrozenEnergy {
     FrozenEnergy::new(&network, Kind::Float, 1.0)
 }
 
-fn sampler(text: &str) -> SamplerConfig {
+fn sampler(text: &str) -> LangevinConfig {
     parsed(&format!("{{n_steps: 10, {text}}}"))
 }
 

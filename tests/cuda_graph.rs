@@ -15,7 +15,7 @@ use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{ChainOutput, ChainRunner, Kernel, Langevin, Starter, run_chain_watched};
-use ebm::sampling::{CudaGraph, SamplerConfig};
+use ebm::sampling::{CudaGraph, LangevinConfig};
 use ebm::train::{RunDir, State, Trainer};
 use serde::de::DeserializeOwned;
 use tch::{Cuda, Device, Kind, Tensor};
@@ -60,7 +60,7 @@ fn network(seed: u64) -> Network {
 }
 
 fn kernel(noise: f64) -> Langevin {
-    let cfg: SamplerConfig = parsed(&format!(
+    let cfg: LangevinConfig = parsed(&format!(
         "{{n_steps: 20, step_size: 5, noise_scale: {noise}, grad_clip: {{value: 0.03}}, clamp: [-1, 1]}}"
     ));
     Langevin::new(&cfg, 20)
@@ -150,7 +150,7 @@ fn inner_steps_and_reduced_precision_are_recorded_too() {
     needs_cuda!();
     let mut runner = ChainRunner::new(CudaGraph::Auto);
     let energy = FrozenEnergy::new(&network(7), Kind::Float, 1.0);
-    let cfg: SamplerConfig = parsed("{n_steps: 4, step_size: 0, noise_scale: 0.01, inner: {steps: 3, step_size: 2}}");
+    let cfg: LangevinConfig = parsed("{n_steps: 4, step_size: 0, noise_scale: 0.01, inner: {steps: 3, step_size: 2}}");
     agrees(&mut runner, &Langevin::new(&cfg, 4), &energy, &start(8), 4);
     // In bf16 a rounding that differs is no small thing after some steps; one step is compared.
     let reduced = FrozenEnergy::new(&network(7), Kind::BFloat16, 1.0);
@@ -175,7 +175,7 @@ impl Energy for Gaussian {
 fn replayed_noise_has_the_variance_of_the_closed_form() {
     needs_cuda!();
     let (variance, step) = (0.25, 0.05);
-    let cfg: SamplerConfig = parsed(&format!("{{n_steps: 100, step_size: {step}}}"));
+    let cfg: LangevinConfig = parsed(&format!("{{n_steps: 100, step_size: {step}}}"));
     let energy = Gaussian(Tensor::full([1], 1.0 / variance, (Kind::Float, DEVICE)));
     let x = Tensor::zeros([40_000, 1, 1, 2], (Kind::Float, DEVICE));
     let mut runner = ChainRunner::new(CudaGraph::Auto);

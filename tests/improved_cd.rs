@@ -8,7 +8,7 @@ use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::objective::{LEAST_DISTANCE, entropy_term, kl_term};
 use ebm::rng::Stream;
-use ebm::sampling::{GradClip, SamplerConfig};
+use ebm::sampling::{GradClip, LangevinConfig};
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
@@ -86,7 +86,7 @@ fn last_step(
     grad_clip: Option<GradClip>,
     clamp: Option<[f64; 2]>,
 ) -> Tensor {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         step_size,
         noise_scale: Some(0.0),
         grad_clip,
@@ -96,7 +96,7 @@ fn last_step(
     Langevin::new(&cfg, 1).step_with_graph(live, x, 0, &mut Stream::new(0, "no noise"))
 }
 
-fn sampler(rest: &str) -> SamplerConfig {
+fn sampler(rest: &str) -> LangevinConfig {
     let text = format!("{{n_steps: 3, step_size: 2, precision: f32, noise_scale: 0.1{rest}}}");
     let path = Path::new("sampler.yaml");
     yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap()

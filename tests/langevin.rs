@@ -8,7 +8,7 @@ use ebm::energy::{Energy, FrozenEnergy, Sum, Tempered};
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::{
-    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, SamplerConfig, StepPart,
+    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, LangevinConfig, StepPart,
 };
 use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, run_chain, run_chain_watched};
 use tch::{Device, Kind, Tensor};
@@ -45,8 +45,8 @@ impl Energy for Slope {
     }
 }
 
-fn config(step_size: f64) -> SamplerConfig {
-    SamplerConfig {
+fn config(step_size: f64) -> LangevinConfig {
+    LangevinConfig {
         n_steps: 1,
         step_size,
         inner: None,
@@ -75,7 +75,7 @@ fn values(x: &Tensor) -> Vec<f32> {
     Vec::try_from(x.flatten(0, -1)).unwrap()
 }
 
-fn sample(cfg: &SamplerConfig, energy: &dyn Energy, x: Tensor, n_steps: usize, seed: u64) -> Tensor {
+fn sample(cfg: &LangevinConfig, energy: &dyn Energy, x: Tensor, n_steps: usize, seed: u64) -> Tensor {
     run_chain(
         &Langevin::new(cfg, n_steps),
         energy,
@@ -118,7 +118,7 @@ fn stationary_variance_of_each_axis_and_order() {
     let variances = [0.5, 2.0];
     for step in [0.2, 0.6] {
         for (order, temperature) in [(0, 1.0), (1, 1.0), (0, 0.3), (1, 0.3)] {
-            let cfg = SamplerConfig {
+            let cfg = LangevinConfig {
                 order: Some(ORDERS[order].to_vec()),
                 temperature: Some(temperature),
                 ..config(step)
@@ -146,14 +146,14 @@ fn stationary_variance_of_each_axis_and_order() {
 
 #[test]
 fn temperature_is_given_or_implied() {
-    let given = SamplerConfig {
+    let given = LangevinConfig {
         temperature: Some(0.25),
         ..config(0.02)
     };
     let kernel = Langevin::new(&given, 10);
     assert_eq!((kernel.temperature(), kernel.noise_scale()), (0.25, 0.1));
     assert_eq!(Langevin::new(&config(0.02), 10).temperature(), 1.0);
-    let implied = SamplerConfig {
+    let implied = LangevinConfig {
         noise_scale: Some(0.3),
         ..config(0.1)
     };
@@ -163,7 +163,7 @@ fn temperature_is_given_or_implied() {
     // A chain with its own noise samples at the temperature that it says.
     let x = sample(&implied, &Gaussian { variances: [1.0, 1.0] }, zeros(40_000, 2), 200, 8);
     assert_variances(&x, [0.45 / (1.0 - 0.05); 2]);
-    let silent = SamplerConfig {
+    let silent = LangevinConfig {
         noise_scale: Some(0.0),
         ..config(0.1)
     };
@@ -221,7 +221,7 @@ fn mean_and_skew_of_an_asymmetric_target() {
 
 #[test]
 fn without_noise_it_is_gradient_descent_and_draws_nothing() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.0),
         ..config(0.1)
     };
@@ -249,7 +249,7 @@ fn the_caller_keeps_its_images() {
 
 #[test]
 fn elementwise_clip_is_exact() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.0),
         grad_clip: Some(GradClip::Value(0.25)),
         ..config(0.5)
@@ -262,7 +262,7 @@ fn elementwise_clip_is_exact() {
 
 #[test]
 fn norm_clip_is_exact_for_each_image() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.0),
         grad_clip: Some(GradClip::Norm(1.0)),
         ..config(0.5)
@@ -310,7 +310,7 @@ fn clamp_acts_where_it_stands() {
         ),
     ];
     for (order, want) in &cases {
-        let cfg = SamplerConfig {
+        let cfg = LangevinConfig {
             noise_scale: Some(0.5),
             clamp: Some([-1.0, 1.0]),
             order: Some(order.clone()),
@@ -324,7 +324,7 @@ fn clamp_acts_where_it_stands() {
             "cases that do not differ show nothing"
         );
     }
-    let unsaid = SamplerConfig {
+    let unsaid = LangevinConfig {
         noise_scale: Some(0.5),
         clamp: Some([-1.0, 1.0]),
         ..config(0.5)
@@ -339,7 +339,7 @@ fn clamp_acts_where_it_stands() {
 /// The gradient belongs to the point where the chain is when the gradient's turn comes.
 #[test]
 fn gradient_is_taken_after_noise_that_comes_first() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.5),
         order: Some(ORDERS[1].to_vec()),
         ..config(0.25)
@@ -366,7 +366,7 @@ fn schedules_are_exact_at_each_step() {
         ),
     ];
     for (schedule, factors) in schedules {
-        let cfg = SamplerConfig {
+        let cfg = LangevinConfig {
             noise_scale: Some(0.0),
             step_schedule: schedule,
             noise_schedule: schedule,
@@ -388,14 +388,14 @@ fn schedules_are_exact_at_each_step() {
             assert!((path[k + 1] - path[k] - factor).abs() < 1e-6, "{schedule:?}, step {k}");
         }
         let given = Langevin::new(
-            &SamplerConfig {
+            &LangevinConfig {
                 noise_scale: Some(0.3),
                 ..cfg.clone()
             },
             5,
         );
         let ula = Langevin::new(
-            &SamplerConfig {
+            &LangevinConfig {
                 noise_scale: None,
                 noise_schedule: ChainSchedule::Constant,
                 ..cfg
@@ -418,7 +418,7 @@ fn schedules_are_exact_at_each_step() {
 /// The noise that a chain really adds follows the schedule: on a flat energy the variances add up.
 #[test]
 fn noise_follows_its_schedule() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.5),
         noise_schedule: ChainSchedule::Linear { end: 0.0 },
         ..config(1.0)
@@ -430,7 +430,7 @@ fn noise_follows_its_schedule() {
 /// A step size that falls along the chain leaves a target that is already reached where it is.
 #[test]
 fn implied_noise_keeps_the_temperature_while_the_step_shrinks() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         step_schedule: ChainSchedule::Geometric { end: 0.01 },
         ..config(0.5)
     };
@@ -464,12 +464,12 @@ fn a_chain_can_be_cut_in_two() {
 /// The state lives in the memory it started in: a step moves numbers, not tensors.
 #[test]
 fn a_step_works_in_the_memory_of_the_state() {
-    let clipped = SamplerConfig {
+    let clipped = LangevinConfig {
         grad_clip: Some(GradClip::Value(0.1)),
         clamp: Some([-1.0, 1.0]),
         ..config(0.1)
     };
-    let scaled = SamplerConfig {
+    let scaled = LangevinConfig {
         grad_clip: Some(GradClip::Norm(0.1)),
         ..config(0.1)
     };
@@ -495,7 +495,7 @@ fn a_bf16_network_leaves_the_state_in_f32() {
     let network = Network::new(&model, Device::Cpu, &mut rng).unwrap();
     let energy = FrozenEnergy::new(&network, Kind::BFloat16, 1.0);
     let start = rng.uniform(&[4, 1, 28, 28], -1.0, 1.0, Device::Cpu);
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.0),
         ..config(1.0)
     };
@@ -534,11 +534,11 @@ fn dropping(p: f64, mode: NetworkMode) -> FrozenEnergy {
 
 #[test]
 fn a_chain_through_dropout_repeats_bit_for_bit() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: Some(0.0),
         ..config(5.0)
     };
-    let inner = SamplerConfig {
+    let inner = LangevinConfig {
         inner: Some(InnerConfig {
             steps: 2,
             step_size: 1.0,
@@ -546,7 +546,7 @@ fn a_chain_through_dropout_repeats_bit_for_bit() {
         ..cfg.clone()
     };
     let x = Stream::new(2, "start").uniform(&[8, 1, 4, 4], -1.0, 1.0, Device::Cpu);
-    let run = |cfg: &SamplerConfig, energy: &FrozenEnergy, seed: u64| {
+    let run = |cfg: &LangevinConfig, energy: &FrozenEnergy, seed: u64| {
         // What others did to the generator before does not matter.
         tch::manual_seed(seed as i64 + 77);
         let mut rng = Stream::new(seed / 2, "chain");

@@ -11,7 +11,7 @@ use ebm::nn::{Mode, Network};
 use ebm::objective::{Chains, ObjectiveConfig};
 use ebm::objective::{JointObjective, Terms};
 use ebm::rng::Stream;
-use ebm::sampling::SamplerConfig;
+use ebm::sampling::LangevinConfig;
 use ebm::sampling::{Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
@@ -241,7 +241,7 @@ fn chains_with_a_class_keep_the_moments_of_p_x_y() {
     let frozen = FrozenEnergy::new(&network, Kind::Float, 1.0);
     let text = format!("{{n_steps: 400, step_size: {step}}}");
     let place = Path::new("sampler.yaml");
-    let sampler: SamplerConfig = yaml::typed(yaml::parse(&text, place).unwrap(), place).unwrap();
+    let sampler: LangevinConfig = yaml::typed(yaml::parse(&text, place).unwrap(), place).unwrap();
     let mut rng = Stream::new(12, "chains");
     // From a point: p(y) and p(x) are found, not kept.
     let start = Tensor::zeros([n, 1, 1, 2], (Kind::Float, Device::Cpu));

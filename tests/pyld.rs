@@ -7,7 +7,7 @@ use ebm::energy::{Energy, FrozenEnergy, Stages, Tempered, energy_and_grad, stage
 use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{GradClip, SamplerConfig};
+use ebm::sampling::{GradClip, LangevinConfig};
 use ebm::sampling::{Langevin, run_chain};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -42,7 +42,7 @@ impl Stages for Powers {
     }
 }
 
-fn config(step_size: f64, steps: usize, inner: f64) -> SamplerConfig {
+fn config(step_size: f64, steps: usize, inner: f64) -> LangevinConfig {
     let text = format!(
         "{{n_steps: 1, step_size: {step_size}, noise_scale: 0, precision: f32, inner: {{steps: {steps}, step_size: {inner}}}}}"
     );
@@ -50,7 +50,7 @@ fn config(step_size: f64, steps: usize, inner: f64) -> SamplerConfig {
     yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap()
 }
 
-fn run(cfg: &SamplerConfig, energy: &dyn Energy, x: &Tensor, n_steps: usize) -> (Tensor, f64) {
+fn run(cfg: &LangevinConfig, energy: &dyn Energy, x: &Tensor, n_steps: usize) -> (Tensor, f64) {
     tch::set_num_threads(1);
     let mut rng = Stream::new(1, "chain");
     let chain = run_chain(&Langevin::new(cfg, n_steps), energy, x.copy(), n_steps, &mut rng);
@@ -125,19 +125,19 @@ fn clip_and_clamp_hold_in_every_inner_step() {
         power: 1,
     };
     let x = start();
-    let clipped = SamplerConfig {
+    let clipped = LangevinConfig {
         grad_clip: Some(GradClip::Value(0.5)),
         ..config(0.1, 3, 0.2)
     };
     let (end, _) = run(&clipped, &energy, &x, 1);
     assert!(max_error(&end, &(&x - 0.5 * (0.1 + 3.0 * 0.2))) < ROUNDING);
-    let clamped = SamplerConfig {
+    let clamped = LangevinConfig {
         clamp: Some([-0.6, 1.0]),
         ..clipped
     };
     let (end, _) = run(&clamped, &energy, &x, 1);
     assert!(max_error(&end, &(&x - 0.35f64).clamp(-0.6, 1.0)) < ROUNDING);
-    let by_norm = SamplerConfig {
+    let by_norm = LangevinConfig {
         grad_clip: Some(GradClip::Norm(1.0)),
         ..config(0.0, 2, 0.2)
     };
@@ -150,7 +150,7 @@ fn clip_and_clamp_hold_in_every_inner_step() {
 /// so: at temperature T the variance is T v / (1 - h / (2 v)) about a Gaussian of variance v.
 #[test]
 fn noise_and_temperature_count_the_inner_steps() {
-    let cfg = SamplerConfig {
+    let cfg = LangevinConfig {
         noise_scale: None,
         temperature: Some(0.5),
         ..config(0.1, 4, 0.05)
@@ -158,7 +158,7 @@ fn noise_and_temperature_count_the_inner_steps() {
     let kernel = Langevin::new(&cfg, 10);
     assert!((kernel.noise_scale() - (2.0 * 0.3 * 0.5f64).sqrt()).abs() < 1e-12);
     assert_eq!(kernel.temperature(), 0.5);
-    let implied = SamplerConfig {
+    let implied = LangevinConfig {
         noise_scale: Some(0.3),
         ..config(0.0, 4, 0.05)
     };
@@ -220,7 +220,7 @@ fn assert_golden(case: &str, (x, norm): (Tensor, f64)) {
 #[test]
 fn the_whole_sampler_is_pytorchs() {
     let x = filled(99, &[3, 2, 6, 6], 1.25);
-    let published = SamplerConfig {
+    let published = LangevinConfig {
         grad_clip: Some(GradClip::Value(0.3)),
         clamp: Some([-1.0, 1.0]),
         ..config(0.0, 5, 0.2)
@@ -232,7 +232,7 @@ fn the_whole_sampler_is_pytorchs() {
         "published_classes",
         run(&published, &logits.of_classes(&classes), &x, 10),
     );
-    let outer = SamplerConfig {
+    let outer = LangevinConfig {
         grad_clip: Some(GradClip::Norm(3.0)),
         ..config(0.05, 3, 0.01)
     };

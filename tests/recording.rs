@@ -13,7 +13,7 @@ use ebm::optim::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
 use ebm::optim::{Ema, Optimizer};
 use ebm::rng::{self, Stream};
 use ebm::sampling::{ChainRunner, ChainState, Kernel, Langevin, StepInfo, run_chain_watched};
-use ebm::sampling::{CudaGraph, SamplerConfig};
+use ebm::sampling::{CudaGraph, LangevinConfig};
 use ebm::train::Guard;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
@@ -47,7 +47,7 @@ fn frozen() -> FrozenEnergy {
 
 fn kernel(changes: &str) -> Langevin {
     let text = SAMPLER.replace('}', &format!("{changes}}}"));
-    Langevin::new(&parsed::<SamplerConfig>(&text), 6)
+    Langevin::new(&parsed::<LangevinConfig>(&text), 6)
 }
 
 fn uniform() -> Tensor {
@@ -176,17 +176,17 @@ fn what_cannot_be_recorded_says_why_and_only_where_it_would_be() {
 #[test]
 fn a_kernel_is_homogeneous_without_schedules_and_told_apart_by_its_parameters() {
     let constant = kernel("");
-    assert!(constant.homogeneous().is_some());
-    assert_eq!(constant.homogeneous(), kernel("").homogeneous());
+    assert!(constant.identity().is_some());
+    assert_eq!(constant.identity(), kernel("").identity());
     assert_ne!(
-        constant.homogeneous(),
-        kernel(", grad_clip: {value: 0.5}").homogeneous()
+        constant.identity(),
+        kernel(", grad_clip: {value: 0.5}").identity()
     );
     for part in ["step", "noise"] {
         let scheduled = kernel(&format!(", {part}_schedule: {{linear: {{end: 0.1}}}}"));
-        assert_eq!(scheduled.homogeneous(), None);
+        assert_eq!(scheduled.identity(), None);
     }
-    assert_eq!(Plain(constant).homogeneous(), None, "unless a kernel says so");
+    assert_eq!(Plain(constant).identity(), None, "unless a kernel says so");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ebm::config::yaml;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
 use ebm::sampling::{Langevin, run_chain};
-use ebm::sampling::{SamplerConfig, StepPart};
+use ebm::sampling::{LangevinConfig, StepPart};
 use tch::{Device, Kind, Tensor};
 
 /// `WEIGHT` |x|^2 / 2, in `kind` between an image and its energy in f32: a normal distribution of variance 1 / `WEIGHT`.
@@ -82,11 +82,11 @@ impl RoundedGaussian {
 }
 
 /// Chains at temperature 1 without limits.
-fn sampler(step_size: f64, order: [StepPart; 2]) -> SamplerConfig {
+fn sampler(step_size: f64, order: [StepPart; 2]) -> LangevinConfig {
     let text = format!("{{n_steps: 1, step_size: {step_size}}}");
     let file = Path::new("rounded.yaml");
-    let plain: SamplerConfig = yaml::typed(yaml::parse(&text, file).unwrap(), file).unwrap();
-    SamplerConfig {
+    let plain: LangevinConfig = yaml::typed(yaml::parse(&text, file).unwrap(), file).unwrap();
+    LangevinConfig {
         order: Some(order.into()),
         ..plain
     }
