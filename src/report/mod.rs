@@ -15,6 +15,7 @@ mod reliability;
 mod sheet;
 mod strip;
 mod table;
+mod traces;
 
 pub use confusion::confusion;
 pub use curves::curves;
@@ -28,3 +29,4 @@ pub use reliability::{Bin, reliability};
 pub use sheet::sheet;
 pub use strip::strip;
 pub use table::table;
+pub use traces::{TracePanel, traces};

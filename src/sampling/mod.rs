@@ -2,6 +2,7 @@
 
 mod chain;
 mod config;
+pub mod diagnostics;
 mod gaussians;
 mod graph;
 mod kernel;
