@@ -31,6 +31,7 @@ mod split;
 mod stack;
 mod strokes;
 mod svhn;
+mod toy;
 mod walk;
 
 pub use augment::augment;
@@ -53,3 +54,4 @@ pub use score::{ScoreBatch, ScoreInput, ScoreItem};
 pub use shares::ClassShares;
 pub use source::{dataset_at, name};
 pub use split::{Digest, SourceRecord, SplitRecord};
+pub use toy::Toy;
