@@ -9,7 +9,9 @@ use ebm::sampling::diagnostics::{
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-const FIGURES: [(&str, fn(&Tensor) -> Option<f64>); 5] = [
+type Figure = fn(&Tensor) -> Option<f64>;
+
+const FIGURES: [(&str, Figure); 5] = [
     ("rhat", split_rhat),
     ("ess_bulk", ess_bulk),
     ("ess_tail", ess_tail),
@@ -184,7 +186,8 @@ fn large_states_have_projections_of_unit_length() {
     assert_eq!(found.acceptance, None);
     let norms = x.flatten(2, -1).square().sum_dim_intlist(2, false, Kind::Float).sqrt();
     assert!(found.traces[4].values.allclose(&norms, 1e-6, 1e-6, false));
-    // A projection is linear, so least squares find its direction: of length 1, and the same in every recording.
+    // A projection is linear, so least squares find its direction: of length 1, and the same in
+    // every recording.
     let values = &found.traces[0].values;
     let states = x.view([-1, 25]).to_kind(Kind::Double);
     let wanted = values.reshape([-1, 1]).to_kind(Kind::Double);

@@ -15,7 +15,8 @@ const LAGS: u32 = 420;
 const TOP: u32 = 40;
 /// More points of a curve than this would fall on the same pixels.
 const MOST_POINTS: usize = 1500;
-/// The autocorrelation is drawn up to this share of the draws: of longer lags too few products are known.
+/// The autocorrelation is drawn up to this share of the draws: of longer lags too few products are
+/// known.
 const LAG_SHARE: f64 = 0.25;
 /// And from a correlation as low as this.
 const LOWEST: f64 = -0.3;
@@ -27,16 +28,20 @@ pub struct TracePanel {
     pub name: String,
     /// The values of each chain at every step, warm-up included, equally many of each.
     pub chains: Vec<Vec<f64>>,
-    /// The autocorrelation of each chain after warm-up, from lag 0. NaN ends what is drawn of a chain.
+    /// The autocorrelation of each chain after warm-up, from lag 0. NaN ends what is drawn of a
+    /// chain.
     pub autocorrelation: Vec<Vec<f64>>,
 }
 
-/// Draws a row a quantity as the PNG `path`: the traces to the left, the autocorrelation to the right.
+/// Draws a row a quantity as the PNG `path`: the traces to the left, the autocorrelation to the
+/// right.
 ///
-/// A colour is a chain, the dark line the mean autocorrelation. The first `warm_up` steps have a grey ground.
+/// A colour is a chain, the dark line the mean autocorrelation. The first `warm_up` steps have a
+/// grey ground.
 ///
 /// # Errors
-/// Where there is no quantity, one has no value or one that is not finite, or the picture cannot be written.
+/// Where there is no quantity, one has no value or one that is not finite, or the picture cannot be
+/// written.
 pub fn traces(panels: &[TracePanel], warm_up: usize, title: &str, path: &Path) -> Result<()> {
     if panels.is_empty() {
         let what = "expected traces of a quantity to draw, found none";

@@ -5,7 +5,8 @@ use tch::{Device, Kind, Tensor};
 /// ArviZ gives no figure of fewer draws.
 const LEAST_DRAWS: i64 = 4;
 
-/// The trace `[draws, chains]` as `[chains, draws]`, f64 on the host, or none where it has no figures.
+/// The trace `[draws, chains]` as `[chains, draws]`, f64 on the host, or none where it has no
+/// figures.
 ///
 /// # Panics
 /// Where the trace does not have two dimensions.
@@ -47,7 +48,8 @@ pub(super) fn values(x: &Tensor) -> Vec<f64> {
     Vec::try_from(&flat).expect("rows are f64 on the host")
 }
 
-/// Mean, and the standard deviation with n - 1 in the denominator, each none where it is no finite number.
+/// Mean, and the standard deviation with n - 1 in the denominator, each none where it is no finite
+/// number.
 pub(super) fn mean_and_std(rows: &Tensor) -> (Option<f64>, Option<f64>) {
     let number = |x: Tensor| Some(x.double_value(&[])).filter(|x| x.is_finite());
     match rows.numel() {

@@ -6,9 +6,11 @@ use tch::{Kind, Tensor};
 
 use super::moments::values;
 
-/// Each value as the normal quantile of its rank among all, of the shape of `x`; equal values share their mean rank.
+/// Each value as the normal quantile of its rank among all, of the shape of `x`; equal values share
+/// their mean rank.
 ///
-/// The rank r of n becomes the share (r - 3/8) / (n + 1/4) (Blom 1958). `x` holds no value that is not finite.
+/// The rank r of n becomes the share (r - 3/8) / (n + 1/4) (Blom 1958). `x` holds no value that is
+/// not finite.
 pub(super) fn normalised(x: &Tensor) -> Tensor {
     let ranks = mean_ranks(&values(x));
     let n = ranks.len() as f64;
@@ -52,10 +54,12 @@ pub(super) fn at_most_quantile(x: &Tensor, share: f64) -> Tensor {
     x.le(quantile(&sorted, share)).to_kind(Kind::Double)
 }
 
-/// Linear between the values around it: type 7 of Hyndman & Fan (1996). There are two values or more.
+/// Linear between the values around it: type 7 of Hyndman & Fan (1996). There are two values or
+/// more.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let n = sorted.len() as f64;
-    // In this order of operations: whether a value is at most its own quantile hangs on the last bit.
+    // In this order of operations: whether a value is at most its own quantile hangs on the last
+    // bit.
     let place = n * share + (1.0 - share);
     let below = place.clamp(1.0, n - 1.0).floor();
     let weight = (place - below).clamp(0.0, 1.0);

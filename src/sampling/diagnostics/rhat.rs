@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 use super::moments::{halves, usable};
 use super::ranks::{folded, normalised};
 
-/// Rank-normalised split R-hat of a trace `[draws, chains]`, the greater of bulk and folded (Vehtari et al. 2021).
+/// Rank-normalised split R-hat of a trace `[draws, chains]`, the greater of bulk and folded
+/// (Vehtari et al. 2021).
 ///
 /// 1.01 and less is usually taken for mixed.
 pub fn split_rhat(trace: &Tensor) -> Option<f64> {

@@ -84,7 +84,8 @@ impl Diagnostics {
         }
     }
 
-    /// Draws the traces of the first 8 chains at most, and their autocorrelation, as the PNG `path`.
+    /// Draws the traces of the first 8 chains at most, and their autocorrelation, as the PNG
+    /// `path`.
     ///
     /// # Errors
     /// Where a value is not finite, there are no draws, or the picture cannot be written.

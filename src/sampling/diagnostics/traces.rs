@@ -12,8 +12,9 @@ const PROJECTIONS: i64 = 4;
 
 /// Traces of a batch of chains, filled step by step.
 ///
-/// They are the energy where it is given, every coordinate of a state of at most 8 numbers, else 4 projections on fixed
-/// random directions, and the Euclidean norm. The host reads nothing before [`finish`](Self::finish).
+/// They are the energy where it is given, every coordinate of a state of at most 8 numbers, else 4
+/// projections on fixed random directions, and the Euclidean norm. The host reads nothing before
+/// [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Traces {
     n_steps: i64,
@@ -35,7 +36,8 @@ pub struct Traces {
 impl Traces {
     /// Room for `n_steps` steps of chains of states `[B, ...]` of this `shape`.
     ///
-    /// The first `warm_up` steps are kept but enter no figure. `rng` gives the directions of the projections.
+    /// The first `warm_up` steps are kept but enter no figure. `rng` gives the directions of the
+    /// projections.
     ///
     /// # Panics
     /// Where the shape has no dimension.
@@ -62,7 +64,8 @@ impl Traces {
         }
     }
 
-    /// Records the states `[B, ...]` after a step, their energies `[B]`, and the probabilities `[B]` of acceptance.
+    /// Records the states `[B, ...]` after a step, their energies `[B]`, and the probabilities
+    /// `[B]` of acceptance.
     ///
     /// # Panics
     /// Where more steps are recorded than there is room for, or a tensor is of another shape.
