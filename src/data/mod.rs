@@ -31,6 +31,7 @@ mod split;
 mod stack;
 mod strokes;
 mod svhn;
+mod toy;
 mod toy_points;
 mod walk;
 
@@ -55,3 +56,4 @@ pub use score::{ScoreBatch, ScoreInput, ScoreItem};
 pub use shares::ClassShares;
 pub use source::{dataset_at, name};
 pub use split::{Digest, SourceRecord, SplitRecord};
+pub use toy::Toy;

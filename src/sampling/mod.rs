@@ -2,6 +2,7 @@
 
 mod chain;
 mod config;
+pub mod diagnostics;
 mod dial;
 mod gaussians;
 mod kernel;

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::draws::from_noise;
 use super::view::View;
-use crate::data::Images;
 use crate::energy::score_energy;
 use crate::error::Result;
 use crate::eval::{AREA, log_density_grid};
-use crate::report::{self, HeatMap};
+use crate::report::{self, DATA_COLOUR, Dots, HeatPanel, SAMPLE_COLOUR};
 
 /// Cells of a side of the picture's grid.
 const CELLS: i64 = 256;
@@ -32,19 +31,15 @@ pub(super) fn density_picture(view: &View, path: &Path, step: &mut dyn FnMut(u64
         true => Some(from_noise(&network, view, e.report.images as i64, step)?.states),
         false => None,
     };
-    let data = some(&view.data.train);
-    let title = format!("{}, step {}", e.name, view.state.step);
-    let map = HeatMap {
+    let data = view.data.train.chunk(0, POINTS);
+    let dots = |name, points, colour| Dots { name, points, colour };
+    let mut all = vec![dots("data", &data, DATA_COLOUR)];
+    all.extend(samples.iter().map(|points| dots("samples", points, SAMPLE_COLOUR)));
+    let panel = HeatPanel {
+        title: &format!("{}, step {}", e.name, view.state.step),
         log_density: &density,
         area: AREA,
-        data: Some(&data),
-        samples: samples.as_ref(),
-        title: &title,
+        dots: all,
     };
-    report::heat_map(&map, path)
-}
-
-/// The first points of a set.
-fn some(points: &Images) -> tch::Tensor {
-    points.chunk(0, POINTS)
+    report::heat_map(&panel, path)
 }
