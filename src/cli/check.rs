@@ -15,8 +15,9 @@ use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::experiment::Experiment;
 use crate::nn::{self, ModelConfig, Output, thousands};
-use crate::sampling::{Langevin, Starter};
-use crate::train::{self, budget, consistent, resolve};
+use crate::sampling::Langevin;
+use crate::train::budget::{self, Forecast};
+use crate::train::{consistent, resolve};
 use crate::{ffi, process};
 
 #[derive(clap::Args)]
@@ -129,15 +130,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         data.validation.len(),
         data.test.len()
     )?;
-    train::ensure_outside(&e, device)?;
-    let starter = Starter::new(&e.sampler.init, e.model.input, Some(&data.train), device)?;
-    let (pace, data, _) = budget::pace(&mut e, data, starter, device, &Terminal::default())?;
-    drop(data);
-    let steps = match e.train.minutes.take() {
-        Some(minutes) => budget::fit(&mut e, minutes, pace, file, &Terminal::default()).map(|_| e.train.steps)?,
-        None => e.train.steps,
-    };
-    let cost = budget::cost(&e, pace, steps);
+    let Forecast { steps, pace, cost } = budget::forecast(&mut e, data, device, file, &Terminal::default())?;
     let early = match e.objective.p_x_from {
         0 => String::new(),
         from => format!(" ({:.4} s before step {from})", pace.before),
