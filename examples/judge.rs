@@ -1,29 +1,34 @@
 // Synthesises images from a trained run, and tells the run's test images from them by -log p(x).
 use std::path::Path;
 
-use ebm::eval::{self, Judge, Score};
+use ebm::eval::{self, Score};
+use ebm::judging::{Drawing, Loaded, Request, Scoring, Wish};
 use ebm::rng::Stream;
-use ebm::sampling::{Length, Target};
-use ebm::train::{self, ChainStart, RunDir, Weights, Which};
-use ebm::{data, sampling};
+use ebm::sampling::Length;
+use ebm::train::{ChainStart, RunDir, Weights, Which};
 use tch::Device;
 
 /// The AUROC of -log p(x) between test images and `n` synthesised ones: 0.5 where it cannot tell them apart.
 fn auroc(run: &Path, n: i64, steps: usize) -> ebm::Result<f64> {
     let run = RunDir::open(run)?;
-    let trained = train::load(&run, Which::Last, Weights::Ema, Device::Cpu)?;
-    let e = &trained.experiment;
+    let loaded = Loaded::open(&run, Which::Last, Weights::Ema, Device::Cpu)?;
+
+    let drawing = Drawing {
+        run: &run,
+        trained: &loaded.trained,
+        request: &Request::new(&run, &loaded.trained, &Wish::Any, Some(n), None)?,
+        from: ChainStart::Noise,
+        length: Length::of(steps),
+        film: false,
+        seed: 0,
+    };
+    let made = drawing.draw(&())?;
+
+    let judge = loaded.judge(&Scoring::default());
     let mut rng = Stream::new(0, "example");
-
-    let starts = train::starts(ChainStart::Noise, &run, &trained, n, None, &mut rng)?;
-    let chains = e.synthesis(&trained.network);
-    let made = chains.run(&Target::Any, &starts, Length::of(steps), &mut rng, &mut |_, _, _| ())?;
-
-    let energy = sampling::score_energy(&e.sampler, &trained.network);
-    let judge = Judge::new(&energy);
     let mut scores = |images| judge.judge_all(&[Score::LogPx], images, 250, &mut rng);
-    let test = data::open(&e.data, e.model.input, Device::Cpu)?.test;
-    let (inside, outside) = (scores(&test.pixels)?, scores(&data::to_u8(&made))?);
+    let test = loaded.data(false)?.test;
+    let (inside, outside) = (scores(&test.pixels)?, scores(&made.images)?);
     eval::auroc(&inside.scores[0], &outside.scores[0])
 }
 

@@ -3,21 +3,22 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use ebm::experiment::Experiment;
-use ebm::train::{Outcome, Results, RunDir, State, Trainer, own_data};
-use ebm::{data, sampling};
-use tch::Device;
+use ebm::train::{Begun, Outcome, Results, Start};
 
 /// Trains for some steps; nothing comes back of a run that diverges.
 fn train(experiment: &Path, out: &Path, steps: u64) -> ebm::Result<Option<Results>> {
-    let mut e = Experiment::load(experiment, &[format!("train.steps={steps}")])?;
-    let device = Device::Cpu;
-    let images = data::open(&e.data, e.model.input, device)?;
-    let starter = sampling::Starter::new(&e.sampler.init, e.model.input, Some(&images.train), device)?;
-    let state = State::new(&e, &images, &starter, device)?;
-    // The faster of the precisions and layouts that the experiment leaves open.
-    sampling::resolve_auto(&mut e.sampler, &state.network, e.train.batch_size);
-    let run = RunDir::create(out, "", &e, |run| run.write_json(own_data::DATA, &images.record))?;
-    let mut trainer = Trainer::new(e, images, starter, run, device, state)?;
+    let e = Experiment::load(experiment, &[format!("train.steps={steps}")])?;
+    let start = Start {
+        file: experiment,
+        out,
+        resume: false,
+        init_from: None,
+    };
+    // `()` hears nothing; a `Listener` hears of the data and of what was measured on this machine.
+    let mut trainer = match start.begin(e, &())? {
+        Begun::Ready(trainer) => trainer,
+        Begun::Finished(results, _) => return Ok(Some(results)),
+    };
     // `()` watches nothing; an `Observer` shows how it goes, and the flag stops the run after a step.
     match trainer.run(&mut (), &AtomicBool::new(false))? {
         Outcome::Finished => trainer.results(&mut ()).map(Some),

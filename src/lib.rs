@@ -30,8 +30,10 @@
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
-//! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results.
-//! - [`judging`]: what scores, compares and judges a trained run: rows of scores, thresholds, samples by class.
+//! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results; how a
+//!   run begins, in minutes or steps, and how weights from elsewhere become one.
+//! - [`judging`]: what draws from a trained run by class, scores images by it, fits thresholds, compares sets and
+//!   evaluates it, with the records of all this.
 //! - [`cli`]: the commands of the program `ebm`: arguments, words and exit codes.
 //!
 //! `examples/run.rs` trains a run as the program does; `examples/train.rs` writes the loop out by hand;

@@ -13,10 +13,10 @@ use super::terminal::Terminal;
 use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, legacy};
 use crate::nn::{self, ModelConfig, Output, thousands};
-use crate::sampling::Starter;
-use crate::train::{self, budget, consistent, resolve};
+use crate::train::budget::{self, Forecast};
+use crate::train::{consistent, resolve};
 use crate::{ffi, process};
 
 #[derive(clap::Args)]
@@ -32,10 +32,17 @@ pub struct Args {
     /// Look at the file alone: open no data, run no step
     #[arg(long)]
     file_only: bool,
+    /// Print an experiment file of an earlier version in today's keys, and do nothing else
+    #[arg(long, conflicts_with_all = ["sets", "root", "file_only"])]
+    upgrade: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
-    let tree = yaml::parse(&yaml::read(&args.file)?, &args.file)?;
+    let text = yaml::read(&args.file)?;
+    if args.upgrade {
+        return upgrade(&text, args);
+    }
+    let tree = yaml::parse(&text, &args.file)?;
     let mut sets = args.sets.clone();
     sets.extend(args.root.as_deref().map(root_key));
     if tree.get("layers").is_some() {
@@ -54,6 +61,18 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         }
         outln!("accepted")?;
     }
+    Ok(Status::Done)
+}
+
+/// Prints the file in today's keys: the comments at its head, then every key.
+fn upgrade(text: &str, args: &Args) -> anyhow::Result<Status> {
+    // What is refused in one form is refused in the other.
+    say_notices(&Experiment::load(&args.file, &[])?);
+    let mut tree = yaml::parse(text, &args.file)?;
+    legacy::upgrade(&mut tree);
+    let head = text.lines().take_while(|line| line.starts_with('#'));
+    let head: String = head.map(|line| format!("{line}\n")).collect();
+    stdout::text(&format!("{head}{}", yaml::tree_to_text(&tree)))?;
     Ok(Status::Done)
 }
 
@@ -122,15 +141,7 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
         data.validation.len(),
         data.test.len()
     )?;
-    train::ensure_outside(&e, device)?;
-    let starter = Starter::new(&e.init(), &e.space(), Some(&data.train), device)?;
-    let (pace, data, _) = budget::pace(&mut e, data, starter, device, &Terminal::default())?;
-    drop(data);
-    let steps = match e.train.minutes.take() {
-        Some(minutes) => budget::fit(&mut e, minutes, pace, file, &Terminal::default()).map(|_| e.train.steps)?,
-        None => e.train.steps,
-    };
-    let cost = budget::cost(&e, pace, steps);
+    let Forecast { steps, pace, cost } = budget::forecast(&mut e, data, device, file, &Terminal::default())?;
     let early = match e.objective.chains_from() {
         0 => String::new(),
         from => format!(" ({:.4} s before step {from})", pace.before),

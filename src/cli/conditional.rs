@@ -28,7 +28,8 @@ pub struct Conditional {
 }
 
 impl Conditional {
-    /// The request that the options make, `n` being -n; everything that can be refused is refused here.
+    /// The request that the options make, `n` being -n; everything that can be refused is refused
+    /// here.
     ///
     /// # Errors
     /// Those of [`Request::new`], and a file that cannot be written.

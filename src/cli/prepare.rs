@@ -1,4 +1,4 @@
-//! What `check` and `train` say of an experiment, and the change that one of their options stands for.
+//! What `check` and `train` say of an experiment, and the change that `--root` stands for.
 
 use std::path::Path;
 

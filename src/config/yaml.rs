@@ -85,6 +85,11 @@ pub fn to_text<T: Serialize>(value: &T) -> String {
     String::from_utf8(out).expect("YAML is UTF-8")
 }
 
+/// A tree as YAML text.
+pub fn tree_to_text(tree: &Value) -> String {
+    serde_yaml::to_string(tree).expect("a tree that was read can be written")
+}
+
 /// A typed value as a tree, for comparisons key by key.
 pub fn to_value<T: Serialize>(value: &T) -> Value {
     singleton_map_recursive::serialize(value, serde_yaml::value::Serializer)

@@ -108,8 +108,8 @@ impl Classes {
         }
     }
 
-    /// The images with the labels that the network gives their classes; none where it does not know one
-    /// of them.
+    /// The images with the labels that the network gives their classes; none where it does not know
+    /// one of them.
     pub fn number(&self, images: &Images) -> Option<Images> {
         if !self.known {
             return (images.classes.len() == self.len()).then(|| images.shallow_clone());

@@ -12,6 +12,7 @@ use crate::error::{Result, shown};
 use crate::eval::OodSet;
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Detection, Judge, Score};
+use crate::files;
 use crate::report;
 use crate::rng::Stream;
 use crate::train::Listener;
@@ -170,7 +171,7 @@ fn figures(own: &Tensor, other: &Tensor, resamples: usize, mut rng: Stream) -> R
 }
 
 impl Compared {
-    /// Draws a histogram a score into the folder; gives the paths of the pictures.
+    /// Draws a histogram a score into the folder, which is made where it is missing; gives the paths of the pictures.
     ///
     /// # Errors
     /// When a picture cannot be written.
@@ -178,6 +179,7 @@ impl Compared {
         let mut paths = Vec::new();
         for (at, score) in scores.iter().enumerate() {
             let path = folder.join(format!("{}.png", score.word()));
+            files::create_parent(&path)?;
             let series = |(set, scores): &(String, Vec<Tensor>)| Ok((set.clone(), Vec::<f64>::try_from(&scores[at])?));
             let series = self.scored.iter().map(series).collect::<Result<Vec<_>>>()?;
             report::histogram(&series, score.meaning(), score.name(), &path)?;

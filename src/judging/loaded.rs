@@ -28,6 +28,17 @@ pub struct Scoring {
     pub seed: u64,
 }
 
+/// Images as they are, at temperature 1 and seed 0.
+impl Default for Scoring {
+    fn default() -> Self {
+        Self {
+            noise: 0.0,
+            temperature: 1.0,
+            seed: 0,
+        }
+    }
+}
+
 /// A run's network, ready to score images.
 pub struct Loaded {
     /// The configuration, the network and its step.
@@ -110,7 +121,8 @@ impl Loaded {
         train::fit_words(&self.trained.experiment, dataset)
     }
 
-    /// Refuses scores or a temperature that need logits which the network does not give; asked before data are loaded.
+    /// Refuses scores or a temperature that need logits which the network does not give; asked
+    /// before data are loaded.
     ///
     /// # Errors
     /// Names the score or the temperature.
@@ -126,7 +138,8 @@ impl Loaded {
             .with_noise(scoring.noise)
     }
 
-    /// A judge of these scores: where `typicality` is among them, its mean is taken over `train`, and the listener hears it.
+    /// A judge of these scores. Where `typicality` is among them, its mean is taken over `train`, and
+    /// the listener hears it.
     ///
     /// # Errors
     /// Images whose score is not finite.

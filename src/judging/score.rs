@@ -42,7 +42,8 @@ pub type Rows<'a> = &'a mut dyn FnMut((&Path, usize), &Found) -> Result<()>;
 /// A judge of all columns; only a mean that no threshold remembers needs the run's data.
 ///
 /// # Errors
-/// Scores or a temperature that need logits which the network does not give, and data that cannot be read.
+/// Scores or a temperature that need logits which the network does not give, and data that cannot
+/// be read.
 pub fn judge_of_columns<'a>(loaded: &'a Loaded, columns: &Columns, listener: &dyn Listener) -> Result<Judge<'a>> {
     let (scores, scoring) = (&columns.scores, &columns.scoring);
     loaded.ensure(scores, scoring)?;

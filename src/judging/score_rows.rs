@@ -47,7 +47,8 @@ pub struct Found {
 }
 
 impl Columns {
-    /// E(x), the scores that were asked for, and the one that a threshold needs, which then also says how to score.
+    /// E(x), the scores that were asked for, and the one that a threshold needs. The threshold then
+    /// also says how to score.
     pub fn new(wanted: &[Score], scoring: &Scoring, threshold: Option<Threshold>) -> Self {
         let mut columns = Self {
             scores: vec![Score::LogPx],

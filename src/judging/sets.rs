@@ -1,4 +1,4 @@
-//! Sets of images by what a person calls them: a word, a path, or what an experiment file would say.
+//! Sets of images by what a person calls them: a word, a path, or what an experiment file says.
 
 use std::path::Path;
 
@@ -31,7 +31,8 @@ pub const WORDS: [&str; 14] = [
 /// A set to tell the data from.
 ///
 /// # Errors
-/// It is neither one of [`WORDS`], nor a folder or stack that is there, nor a set as in `evaluate.ood`.
+/// It is neither one of [`WORDS`], nor a folder or stack that is there, nor a set as in
+/// `evaluate.ood`.
 pub fn outliers(text: &str) -> Result<OodSet> {
     let place = Path::new(text);
     if let Some(mapping) = mapping(text)?

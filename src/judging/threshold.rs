@@ -29,7 +29,8 @@ pub struct ThresholdFit<'a> {
     pub scoring: Scoring,
 }
 
-/// A fitted threshold, as it lies in a run's folder: an image is in distribution where its score is at most this.
+/// A fitted threshold, as it lies in a run's folder: an image is in distribution where its score is
+/// at most this.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {

@@ -117,7 +117,8 @@ impl Start<'_> {
         RunDir::create(self.out, &yaml::read(self.file)?, e, |staged| {
             staged.write_json(DATA, &data.record)?;
             budget.iter().try_for_each(|b| staged.write_json(budget::FILE, b))?;
-            // A run that stops, or diverges, before its first checkpoint must find the weights that it was given.
+            // A run that stops, or diverges, before its first checkpoint must find the weights that
+            // it was given.
             match self.init_from {
                 Some(_) => checkpoint::write(staged, &yaml::to_text(e), &state.contents(), 1).map(drop),
                 None => Ok(()),
@@ -199,7 +200,8 @@ fn warn_of_passed_over(errors: &[Error]) {
     errors.iter().for_each(|e| log::warn!("passed over: {e}"));
 }
 
-/// Goes to the last checkpoint; what may change on resume is written down once the run is found to be usable.
+/// Goes to the last checkpoint. What may change on resume is written down once the run is found to
+/// be usable.
 fn go_on(trainer: &mut Trainer, listener: &dyn Listener) -> Result<()> {
     let (found, passed_over) = trainer.restore()?;
     warn_of_passed_over(&passed_over);

@@ -10,6 +10,7 @@ use super::listener::Listener;
 use super::pace::{Pace, rehearse};
 use super::results::FINAL_IMAGES;
 use super::run::RunDir;
+use super::tables;
 use crate::config::yaml;
 use crate::data::DataSet;
 use crate::error::Result;
@@ -41,9 +42,45 @@ pub struct Cost {
     pub pictures: f64,
 }
 
+/// What a run takes on this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Forecast {
+    /// How many steps it makes.
+    pub steps: u64,
+    /// What one takes.
+    pub pace: Pace,
+    /// What all take, with the pictures along the way.
+    pub cost: Cost,
+}
+
+/// Opens the sets of the tables and times steps on the data. The experiment takes over this
+/// machine's choices, and its steps where it gives minutes; the listener hears of both.
+///
+/// # Errors
+/// Sets that are not there, a state that cannot be made, a step that cannot be run, and minutes
+/// that are too few.
+pub fn forecast(
+    e: &mut Experiment,
+    data: DataSet,
+    device: Device,
+    file: &Path,
+    listener: &dyn Listener,
+) -> Result<Forecast> {
+    tables::ensure_outside(e, device)?;
+    let starter = Starter::new(&e.init(), &e.space(), Some(&data.train), device)?;
+    let (pace, data, _) = pace(e, data, starter, device, listener)?;
+    drop(data);
+    let steps = match e.train.minutes.take() {
+        Some(minutes) => fit(e, minutes, pace, file, listener).map(|_| e.train.steps)?,
+        None => e.train.steps,
+    };
+    let cost = cost(e, pace, steps);
+    Ok(Forecast { steps, pace, cost })
+}
+
 /// The time of so many steps. A picture is reckoned by its steps of chains, as much a step as in
 /// training.
-pub fn cost(e: &Experiment, pace: Pace, steps: u64) -> Cost {
+fn cost(e: &Experiment, pace: Pace, steps: u64) -> Cost {
     let early = steps.min(e.objective.chains_from());
     let times = |every: u64| steps.checked_div(every).unwrap_or(0) as f64;
     let (picture, look) = (drawing(e, pace, e.report.images), drawing(e, pace, e.evaluate.images));
@@ -86,12 +123,9 @@ fn fitting(e: &Experiment, pace: Pace, seconds: f64) -> u64 {
     steps
 }
 
-/// Times steps as the experiment will run them, once its precision and layout are chosen; gives data
-/// and starter back.
-///
-/// # Errors
-/// Those of [`rehearse`].
-pub fn pace(
+/// Times steps as the experiment will run them, once its precision and layout are chosen; gives
+/// data and starter back.
+fn pace(
     e: &mut Experiment,
     data: DataSet,
     starter: Starter,
@@ -128,7 +162,7 @@ pub(super) fn settle(
 ///
 /// # Errors
 /// Where not even one step fits, or the steps that do are too few for other keys.
-pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path, listener: &dyn Listener) -> Result<Budget> {
+fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path, listener: &dyn Listener) -> Result<Budget> {
     let steps = fitting(e, pace, 60.0 * minutes);
     if steps == 0 {
         let least = cost(e, pace, 1);
@@ -161,7 +195,7 @@ pub fn fit(e: &mut Experiment, minutes: f64, pace: Pace, file: &Path, listener: 
 ///
 /// # Errors
 /// Other minutes than the run began with.
-pub fn adopt(e: &mut Experiment, stored: &Experiment, run: &RunDir, file: &Path) -> Result<()> {
+pub(super) fn adopt(e: &mut Experiment, stored: &Experiment, run: &RunDir, file: &Path) -> Result<()> {
     let Some(minutes) = e.train.minutes else { return Ok(()) };
     let began: Option<Budget> = run.read_json(FILE);
     let what = match began {

@@ -10,7 +10,8 @@ use crate::experiment::Experiment;
 /// as `sampler.KEY=VALUE`; `fresh` says whether the chains start from the sampler's distribution.
 ///
 /// # Errors
-/// A key that is not of the sampler, a value that a training would refuse, a start that no chain takes.
+/// A key that is not of the sampler, a value that a training would refuse, a start that no chain
+/// takes.
 pub fn change_chains(experiment: &mut Experiment, init: Option<&str>, sets: &[String], fresh: bool) -> Result<()> {
     if let (Some(init), false) = (init, fresh) {
         return Err(Error::input(

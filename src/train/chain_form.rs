@@ -1,4 +1,4 @@
-//! In which precision and layout chains run: measured where the experiment leaves it open, and told.
+//! In which precision and layout chains run: measured where the experiment leaves it open.
 
 use serde::Serialize;
 

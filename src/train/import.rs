@@ -14,7 +14,8 @@ use crate::nn;
 use crate::nn::rename::{self, NameMap};
 use crate::nn::{ModelConfig, Output};
 
-/// What an imported run is sampled with unless --sampler says otherwise, and the keys that only training reads.
+/// What an imported run is sampled with unless --sampler says otherwise, and the keys that only
+/// training reads.
 const TEMPLATE: &str = "
 data: {dataset: none}
 sampler: {n_steps: 60, step_size: 10, noise_scale: 0.005, grad_clip: {value: 0.03}, clamp: [-1, 1], order: [noise, clamp, gradient, clamp]}
@@ -42,7 +43,8 @@ pub struct Import {
 }
 
 impl Import {
-    /// Makes the run; gives it and how many tensors it has. The listener hears what was left out or added.
+    /// Makes the run; gives it and how many tensors it has. The listener hears what was left out or
+    /// added.
     ///
     /// # Errors
     /// A file that cannot be read or is of another form, tensors that are not those of the
@@ -100,7 +102,8 @@ fn negated(output: Output, model: &Path) -> Result<Output> {
     }
 }
 
-/// The tensors under the prefix, by the network's names, in single precision; the listener hears what was left out and added.
+/// The tensors under the prefix, by the network's names, in single precision; the listener hears
+/// what was left out and added.
 fn renamed(tensors: Named, args: &Import, listener: &dyn Listener) -> Result<Named> {
     let file = shown_path(&args.file);
     let (own, others) = rename::below(&args.prefix, tensors, &args.file)?;

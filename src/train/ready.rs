@@ -1,4 +1,5 @@
-//! What is done with an experiment before its data are opened: its checks, and this machine's choices.
+//! What is done with an experiment before its data are opened: its checks, and this machine's
+//! choices.
 
 use std::path::Path;
 

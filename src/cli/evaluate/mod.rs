@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let own = Evaluation::file(&subject);
     let files = [Some(&own), args.json.as_ref()];
     files.iter().flatten().try_for_each(|path| ensure_writable(path))?;
-    let mut evaluation = Evaluation::new(&subject);
+    let mut evaluation = Evaluation::new(&subject)?;
     for part in prepared {
         if let Err(error) = evaluation.add(part.as_ref(), &subject) {
             // The parts before took their time, and are not lost with this one.

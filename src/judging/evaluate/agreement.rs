@@ -21,7 +21,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// `n` images by chains of this length, seen by the network and by the run `judge`, where one is given.
+    /// `n` images by chains of this length, seen by the network and by the run `judge`, where one
+    /// is given.
     ///
     /// # Errors
     /// When the run has no classes, or the judge does not fit.

@@ -21,7 +21,8 @@ pub struct Classified {
 }
 
 impl Classified {
-    /// The subject's test images; `noise` is the standard deviation of what is added to each, in images of [-1, 1].
+    /// The subject's test images; `noise` is the standard deviation of what is added to each, in
+    /// images of [-1, 1].
     ///
     /// # Errors
     /// When the run has no classes, or the images have no labels or other ones.

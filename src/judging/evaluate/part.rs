@@ -30,12 +30,16 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// What is evaluated, of which nothing is found yet.
-    pub fn new(subject: &Subject) -> Self {
-        Self {
+    /// What is evaluated, of which nothing is found yet; makes the subject's folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(subject: &Subject) -> Result<Self> {
+        files::create_parent(&Self::file(subject))?;
+        Ok(Self {
             figures: subject.figures(),
             words: String::new(),
-        }
+        })
     }
 
     /// The record of an evaluation in the subject's folder.

@@ -40,7 +40,8 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Samples against the reference, in features of these networks; images of the other kind are compared as well.
+    /// Samples against the reference, in features of these networks; images of the other kind are
+    /// compared as well.
     ///
     /// # Errors
     /// A network, images or samples that cannot be used; classes that the run does not have.

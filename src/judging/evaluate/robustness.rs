@@ -89,8 +89,8 @@ impl Robustness {
     /// `curves` has.
     ///
     /// # Errors
-    /// When the run has no classes, the images have no labels or other ones, or the defence cannot be
-    /// followed.
+    /// When the run has no classes, the images have no labels or other ones, or the defence cannot
+    /// be followed.
     pub fn new(curves: Vec<(Norm, Vec<Radius>)>, settings: Attack, guard: &Guarded, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts robustness")?;
         if guard.refine > 0 && settings.through == Through::Defence {

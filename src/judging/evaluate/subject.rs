@@ -1,4 +1,5 @@
-//! What is evaluated: a run's network, the images it is held against, and images synthesised from it.
+//! What is evaluated: a run's network, the images it is held against, and images synthesised from
+//! it.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
