@@ -37,7 +37,7 @@ mod train {
         let mut rng = Stream::new(1, "test");
         let energy = FrozenEnergy::new(&network, Kind::Float, 1.0);
         let e = Experiment::load(Path::new("experiments/strokes.yaml"), &[]).unwrap();
-        let images = data::open(&e.data, e.model.input, Device::Cpu).unwrap().test;
+        let images = data::open(&e.data, &e.model.input, Device::Cpu).unwrap().test;
         let noise = rng.uniform(&images.pixels.size(), -1.0, 1.0, Device::Cpu);
         let everything = data::to_unit(&images.pixels);
         let _guard = tch::no_grad_guard();
