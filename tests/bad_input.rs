@@ -35,7 +35,10 @@ fn assert_no_run(bench: &Bench) {
 fn unknown_keys_name_their_nearest_neighbour() {
     let bench = Bench::new();
     for (set, mentions) in [
-        ("sampler.stepsize=3", ["sampler", "`stepsize`", "`step_size`"]),
+        (
+            "sampler.kernel.langevin.stepsize=3",
+            ["sampler.kernel.langevin", "`stepsize`", "`step_size`"],
+        ),
         (
             r#"optimizer.algorithm={"adam":{"beta":[0,0]}}"#,
             ["optimizer.algorithm.adam", "`beta`", "`betas`"],
@@ -45,16 +48,16 @@ fn unknown_keys_name_their_nearest_neighbour() {
             ["data.dataset.strokes", "`cuont`", "`count`"],
         ),
         (
-            r#"sampler.grad_clip={"valeu":3}"#,
-            ["sampler.grad_clip", "`valeu`", "`value`"],
+            r#"sampler.kernel.langevin.grad_clip={"valeu":3}"#,
+            ["sampler.kernel.langevin.grad_clip", "`valeu`", "`value`"],
         ),
         (
-            r#"sampler.noise_schedule={"linear":{"endd":3}}"#,
-            ["sampler.noise_schedule.linear", "`endd`", "`end`"],
+            r#"sampler.kernel.langevin.noise_schedule={"linear":{"endd":3}}"#,
+            ["sampler.kernel.langevin.noise_schedule.linear", "`endd`", "`end`"],
         ),
         (
-            "objective.negatives=persistant",
-            ["objective.negatives", "`persistant`", "`persistent`"],
+            "sampler.start=persistant",
+            ["sampler.start", "`persistant`", "`persistent`"],
         ),
         (
             "sampler.network_mode=trianing",
@@ -90,7 +93,10 @@ fn wrong_types() {
         ("train.steps=-1", ["train.steps", "-1"]),
         ("train.steps=1.5", ["train.steps", "1.5"]),
         ("sampler=3", ["sampler", "3"]),
-        ("sampler.clamp=[1]", ["sampler.clamp", "1"]),
+        (
+            "sampler.kernel.langevin.clamp=[1]",
+            ["sampler.kernel.langevin.clamp", "1"],
+        ),
         ("optimizer.lr=[1]", ["optimizer.lr", "sequence"]),
         ("model=[1]", ["model", "sequence"]),
     ] {
@@ -109,14 +115,14 @@ fn values_out_of_range() {
         ("data.limit", "0"),
         ("data.augment.pad_crop", "8"),
         ("sampler.n_steps", "0"),
-        ("sampler.step_size", "-1"),
-        ("sampler.step_size", ".inf"),
-        ("sampler.noise_scale", ".nan"),
-        ("sampler.clamp", "[.nan,1]"),
-        ("sampler.clamp", "[1,-1]"),
+        ("sampler.kernel.langevin.step_size", "-1"),
+        ("sampler.kernel.langevin.step_size", ".inf"),
+        ("sampler.kernel.langevin.noise_scale", ".nan"),
+        ("sampler.kernel.langevin.clamp", "[.nan,1]"),
+        ("sampler.kernel.langevin.clamp", "[1,-1]"),
         ("buffer.reinit_prob", "1.1"),
         ("buffer.size", "7"),
-        ("objective.energy_reg", "-0.1"),
+        ("objective.contrastive.energy_reg", "-0.1"),
         ("optimizer.lr", "0"),
         ("optimizer.lr", ".nan"),
         ("optimizer.ema", "1"),
@@ -155,9 +161,18 @@ fn values_out_of_range() {
             r#"optimizer.schedule={"exponential":{"gamma":0}}"#,
             "optimizer.schedule.exponential.gamma",
         ),
-        (r#"sampler.inner={"steps":0,"step_size":0.2}"#, "sampler.inner.steps"),
-        (r#"sampler.inner={"steps":5,"step_size":0}"#, "sampler.inner.step_size"),
-        ("sampler.step_size=0", "sampler.step_size"),
+        (
+            r#"sampler.kernel.langevin.inner={"steps":0,"step_size":0.2}"#,
+            "sampler.kernel.langevin.inner.steps",
+        ),
+        (
+            r#"sampler.kernel.langevin.inner={"steps":5,"step_size":0}"#,
+            "sampler.kernel.langevin.inner.step_size",
+        ),
+        (
+            "sampler.kernel.langevin.step_size=0",
+            "sampler.kernel.langevin.step_size",
+        ),
         (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);

@@ -64,11 +64,17 @@ fn fresh_chains_start_where_init_says() {
     assert!(images.ends_with(&[191; 3 * 64]), "(0.5 + 1) / 2 of 255 is 191.25");
     for (options, mentions) in [
         ("--set optimizer.lr=1", vec!["optimizer.lr", "sampler"]),
-        ("--set sampler.step_size=-1", vec!["sampler.step_size", "-1"]),
-        ("--set sampler.stepsize=1", vec!["`stepsize`", "`step_size`"]),
+        (
+            "--set sampler.step_size=-1",
+            vec!["sampler.kernel.langevin.step_size", "-1"],
+        ),
+        (
+            "--set sampler.kernel.langevin.stepsize=1",
+            vec!["`stepsize`", "`step_size`"],
+        ),
         (
             "--set sampler.temperature=1",
-            vec!["sampler.temperature", "noise_scale"],
+            vec!["sampler.kernel.langevin.temperature", "noise_scale"],
         ),
         ("--init nowhere", vec!["sampler.init", "`nowhere`"]),
         ("--init data --from buffer", vec!["--init", "--from"]),

@@ -453,7 +453,7 @@ fn accuracy_under_attack_starts_at_the_clean_one_and_falls() {
     let inner = r#"--set sampler.inner={"steps":2,"step_size":1} --set train.steps=1 --out inner"#;
     bench.succeeds(&format!("train tiny.yaml --set model=classes.yaml {inner}"));
     let refined = "evaluate inner --parts robustness --l2 0.5 --attack-steps 1 --restarts 1 --refine 1";
-    bench.fails(refined, 2, &["--through", "sampler.inner"]);
+    bench.fails(refined, 2, &["--through", "sampler.kernel.langevin"]);
     bench.succeeds(&format!("{refined} --through classifier"));
     bench.fails("evaluate run --noise=-1", 2, &["--noise"]);
 }

@@ -238,35 +238,35 @@ fn what_needs_classes_is_refused_without_them() {
     let logits = "--set model=tiny_classifier.yaml";
     refused(
         "--set objective.p_y_given_x_weight=1",
-        &["objective.p_y_given_x_weight", "output: logits"],
+        &["objective.cross-entropy", "output: logits"],
     );
     refused(
         "--set objective.chains=by-class",
-        &["objective.chains", "output: logits"],
+        &["sampler.classes", "output: logits"],
     );
     refused(
         &format!("{logits} --set objective.p_x_y_weight=1"),
-        &["objective.p_x_y_weight", "with-class"],
+        &["objective.joint", "drawn"],
     );
     refused(
         &format!("{logits} --set objective.p_x_given_y_weight=1 --set objective.chains=with-class"),
-        &["objective.p_x_given_y_weight", "by-class"],
+        &["objective.conditional", "kept"],
     );
     refused(
         &format!("{BY_CLASS} --set objective.p_x_weight=0.5"),
-        &["objective.p_x_weight", "follow p(x|y)", "with-class"],
+        &["objective.contrastive", "follow p(x|y)", "drawn"],
     );
     refused(
         &format!("{logits} --set objective.chains=by-class"),
-        &["objective.p_x_weight", "follow p(x|y)", "with-class"],
+        &["objective.contrastive", "follow p(x|y)", "drawn"],
     );
     refused(
         &format!("{JEM} --set sampler.temperature=2 --set sampler.noise_scale=null"),
-        &["sampler.temperature", "at temperature 1"],
+        &["sampler.kernel.langevin.temperature", "at temperature 1"],
     );
     refused(
         &format!("{JEM} --set objective.kl_weight=1"),
-        &["objective.chains", "objective.kl_weight"],
+        &["objective.chain-kl", "sampler.classes"],
     );
     refused(
         &format!("{logits} --set objective.p_x_weight=0"),
@@ -274,15 +274,15 @@ fn what_needs_classes_is_refused_without_them() {
     );
     refused(
         &format!("{logits} --set objective.p_x_weight=-1"),
-        &["objective.p_x_weight", "out of range"],
+        &["objective.contrastive.weight", "out of range"],
     );
     refused(
         &format!("{JEM} --set objective.label_smoothing=1"),
-        &["objective.label_smoothing"],
+        &["objective.cross-entropy.label_smoothing"],
     );
     refused(
         &format!("{BY_CLASS} --set objective.negatives=data"),
-        &["objective.chains", "negatives"],
+        &["sampler.classes", "sampler.start"],
     );
     refused(
         &format!("{BY_CLASS} --set buffer.replacement=reservoir"),
@@ -290,7 +290,7 @@ fn what_needs_classes_is_refused_without_them() {
     );
     refused(
         &format!("{JEM} --set objective.p_x_from=40"),
-        &["objective.p_x_from", "below train.steps"],
+        &["objective", "below train.steps"],
     );
     refused(
         "--set data.labels_per_class=3",

@@ -144,17 +144,13 @@ fn a_run_writes_its_choice_down_and_obeys_it_when_resumed() {
 fn parts_are_refused_where_chains_see_each_other() {
     let bench = Bench::new();
     let train = "train tiny.yaml --set sampler.chain_batch";
-    bench.fails(&format!("{train}=0"), 2, &["sampler.chain_batch"]);
+    bench.fails(&format!("{train}=0"), 2, &["compute.chain_batch"]);
     let mode = "--set sampler.network_mode=training";
     bench.fails(
         &format!("{train}=4 {mode}"),
         2,
-        &["sampler.chain_batch", "network_mode"],
+        &["compute.chain_batch", "network_mode"],
     );
     let inner = "--set sampler.inner.steps=2 --set sampler.inner.step_size=1";
-    bench.fails(
-        &format!("{train}=4 {inner}"),
-        2,
-        &["sampler.chain_batch", "sampler.inner"],
-    );
+    bench.fails(&format!("{train}=4 {inner}"), 2, &["compute.chain_batch", "inner"]);
 }

@@ -272,9 +272,9 @@ fn a_reference_and_inner_steps_are_refused_together() {
     check(", reference_std: 0.5", "step_size: 1").unwrap();
     let refused = check(", reference_std: 0.5", inner).unwrap_err().to_string();
     assert!(
-        refused.contains("sampler.inner") && refused.contains("reference"),
+        refused.contains("sampler.kernel.langevin.inner") && refused.contains("reference"),
         "{refused}"
     );
     let still = check("", "step_size: 0").unwrap_err().to_string();
-    assert!(still.contains("sampler.step_size"), "{still}");
+    assert!(still.contains("sampler.kernel.langevin.step_size"), "{still}");
 }

@@ -149,7 +149,7 @@ fn keys_that_alter_the_past_cannot_change() {
     bench.fails(
         &format!("{line} --set sampler.step_size=5"),
         2,
-        &["sampler.step_size", "10", "5"],
+        &["sampler.kernel.langevin.step_size", "10", "5"],
     );
     bench.fails(
         &format!("{line} --set buffer.size=40 --seed 9"),

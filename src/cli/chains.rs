@@ -1,10 +1,12 @@
 //! The options that change how a command's chains start, move and end, whatever the run was trained
 //! with.
 
+use std::path::PathBuf;
+
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::sampling::Length;
-use crate::train::change_chains;
+use crate::train::{change_chains, replace_sampler};
 
 /// How chains of a command differ from those of the run.
 #[derive(clap::Args)]
@@ -14,6 +16,10 @@ pub struct Options {
     /// '{class-gaussians: {jitter: 1e-3}}'; as in the run unless given
     #[arg(long, value_name = "DISTRIBUTION")]
     init: Option<String>,
+    /// Move the chains by the sampler of this file in the place of the run's: an experiment file, or
+    /// its sampler section alone
+    #[arg(long, value_name = "FILE")]
+    sampler: Option<PathBuf>,
     /// Change a key of the run's sampler for these chains, as sampler.step_size=5 (may be repeated)
     #[arg(long = "set", value_name = "sampler.KEY=VALUE")]
     sets: Vec<String>,
@@ -37,6 +43,9 @@ impl Options {
     /// # Errors
     /// A key that is not of the sampler, a value that a training would refuse, a start that no chain takes.
     pub fn apply(&self, experiment: &mut Experiment, fresh: bool) -> Result<()> {
+        if let Some(file) = &self.sampler {
+            replace_sampler(experiment, file)?;
+        }
         change_chains(experiment, self.init.as_deref(), &self.sets, fresh)
     }
 }

@@ -20,8 +20,12 @@ pub fn print(results: &Results, run: &RunDir) -> Result<()> {
     )?;
     let grid = path.join(FINAL);
     if grid.is_file() {
-        outln!("  images synthesised:            {}", shown_path(&grid))?;
-        if let Ok(e) = run.experiment() {
+        let e = run.experiment().ok();
+        match e.as_ref().is_some_and(|e| e.space().image().is_none()) {
+            true => outln!("  density, samples and data:     {}", shown_path(&grid))?,
+            false => outln!("  images synthesised:            {}", shown_path(&grid))?,
+        }
+        if let Some(e) = e.filter(|e| e.synthesises()) {
             let classes = e.chain_classes() == ChainClasses::Kept;
             let start = start_words(ChainStart::Noise, &e.init(), classes);
             outln!("  their chains start from:       {start}")?;
@@ -38,6 +42,11 @@ pub fn print(results: &Results, run: &RunDir) -> Result<()> {
             100.0 * c.accuracy,
             c.nll,
             100.0 * c.ece
+        )?;
+    }
+    if let Some(distance) = results.total_variation {
+        outln!(
+            "\ntotal variation between the learned density and that of the data: {distance:.3} (0 is the same, 1 disjoint)"
         )?;
     }
     if let Some(ood) = &results.ood {

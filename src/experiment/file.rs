@@ -94,11 +94,7 @@ impl Experiment {
     /// The same from text that was read from `path`.
     pub fn from_text(text: &str, path: &Path, sets: &[String]) -> Result<Self> {
         let mut tree = yaml::parse(text, path)?;
-        let mut notices = legacy::upgrade(&mut tree);
-        for assignment in sets {
-            legacy::set(&mut tree, assignment)?;
-        }
-        notices.extend(legacy::upgrade(&mut tree));
+        let notices = legacy::apply(&mut tree, sets)?;
         inline_model(&mut tree, path)?;
         let mut experiment: Self = yaml::typed(tree, path)?;
         experiment.notices = notices;
@@ -118,10 +114,7 @@ impl Experiment {
     /// Those of [`load`](Self::load).
     pub fn changed(&self, sets: &[String], place: &Path) -> Result<Self> {
         let mut tree = yaml::to_value(self);
-        for assignment in sets {
-            legacy::set(&mut tree, assignment)?;
-        }
-        legacy::upgrade(&mut tree);
+        legacy::apply(&mut tree, sets)?;
         let mut changed: Self = yaml::typed(tree, place)?;
         changed.objective.drop_weightless();
         changed.check(place)?;
@@ -146,7 +139,7 @@ impl Experiment {
             Error::input(
                 "sampler",
                 "the experiment says nothing of how chains move",
-                "give a section such as sampler: {kernel: {mala: {step_size: 0.01}}, n_steps: 100}, by --sampler FILE where a command takes one",
+                "give a section such as sampler: {kernel: {mala: {step_size: 0.01}}, n_steps: 100}, and by --sampler FILE where a command takes one",
             )
         })
     }

@@ -57,20 +57,56 @@ const SHARED: [(&str, &str, &[&str]); 3] = [
 /// A key that has no new place stays, and is then refused as unknown.
 pub fn upgrade(root: &mut Value) -> Vec<String> {
     let notices = balanced_classes(root).into_iter().collect();
-    if let Some(map) = root.as_mapping_mut() {
-        sampler(map);
-        objective(map);
-    }
+    move_keys(root, true);
     notices
 }
 
-/// Applies `path.to.key=value` in today's keys or in those of an earlier version to a tree of
-/// today's form.
+/// The same with `path.to.key=value` changes, in today's keys or in those of an earlier version.
 ///
 /// # Errors
 /// Those of [`yaml::set`].
-pub(super) fn set(root: &mut Value, assignment: &str) -> Result<()> {
-    yaml::set(root, &today(root, assignment))
+pub(super) fn apply(root: &mut Value, sets: &[String]) -> Result<Vec<String>> {
+    // Keys of an earlier version mean on its files what they meant, whichever other keys stand there.
+    let of_old = |set: &&String| {
+        set.strip_prefix("objective.")
+            .is_some_and(|path| is_old(split_key(path).0))
+    };
+    let (old, new): (Vec<&String>, Vec<&String>) = sets.iter().partition(of_old);
+    let whole = root.get("objective").is_none_or(|objective| {
+        let keys = objective.as_mapping().into_iter().flat_map(|map| map.keys());
+        keys.into_iter().all(|key| key.as_str().is_some_and(is_old))
+    });
+    if whole {
+        old.iter().try_for_each(|set| yaml::set(root, set))?;
+    }
+    let mut notices = upgrade(root);
+    if !whole {
+        old.iter().try_for_each(|set| yaml::set(root, set))?;
+    }
+    for set in new {
+        yaml::set(root, &today(root, set))?;
+        if split_key(set).0 == "objective" && set["objective".len()..].starts_with('=') {
+            notices.extend(upgrade(root));
+        }
+    }
+    move_keys(root, false);
+    Ok(notices)
+}
+
+/// Whether a key of `objective` is of an earlier version.
+fn is_old(key: &str) -> bool {
+    WEIGHTS.iter().any(|(old, _)| *old == key)
+        || SHARED.iter().any(|(old, ..)| *old == key)
+        || OF_SECTIONS.iter().any(|(old, ..)| *old == key)
+}
+
+/// Moves every key of an earlier version to its place of today; `whole` says that an objective of
+/// such keys alone is all that its file says, and so has the terms that it leaves out by default.
+fn move_keys(root: &mut Value, whole: bool) {
+    if let Some(map) = root.as_mapping_mut() {
+        sampler(map);
+        objective(map, whole);
+    }
 }
 
 /// An assignment to a key of the sampler, with the key's path of today.
@@ -142,9 +178,10 @@ fn take<'a>(map: &mut Mapping, keys: &[&'a str]) -> Vec<(&'a str, Value)> {
 }
 
 /// What moved out of `objective`, and what became a term of it.
-fn objective(root: &mut Mapping) {
+fn objective(root: &mut Mapping, whole: bool) {
     // The default is written out, so that a term that is set stands beside it.
-    if root.get("objective").is_none_or(Value::is_null)
+    if whole
+        && root.get("objective").is_none_or(Value::is_null)
         && let Some(objective) = section(root, "objective")
     {
         section(objective, "contrastive");
@@ -152,20 +189,13 @@ fn objective(root: &mut Mapping) {
     let Some(objective) = root.get_mut("objective").and_then(Value::as_mapping_mut) else {
         return;
     };
+    let old = objective.keys().filter(|key| key.as_str().is_some_and(is_old)).count();
+    let whole = whole && old > 0 && old == objective.len();
     let moved: Vec<_> = OF_SECTIONS
         .iter()
         .filter_map(|place| Some((place, objective.shift_remove(place.0)?)))
         .collect();
-    let of_old = !moved.is_empty() || WEIGHTS.iter().any(|(key, _)| objective.contains_key(key));
-    let of_old = of_old || SHARED.iter().any(|(key, ..)| objective.contains_key(key));
-    let of_new = objective
-        .keys()
-        .any(|key| WEIGHTS.iter().all(|(old, _)| key != *old) && SHARED.iter().all(|(old, ..)| key != *old));
-    if of_old && !of_new {
-        terms(objective, true);
-    } else if of_old {
-        terms(objective, false);
-    }
+    terms(objective, whole);
     for ((_, into, key), value) in moved {
         // Null stands for the default, which is named by leaving the key out.
         if let (Some(section), false) = (section(root, into), value.is_null()) {
@@ -196,9 +226,14 @@ fn terms(objective: &mut Mapping, whole: bool) {
             .filter(|term| objective.contains_key(**term))
             .copied()
             .collect();
-        // What no term takes is refused where it says anything.
+        // Smoothing without a label is refused, as it always was; other numbers had no use, and were
+        // no fault.
         let says = |value: &Value| value.as_f64() != Some(0.0);
-        if those.is_empty() && objective.get(old).is_some_and(says) {
+        let labels = ["conditional", "joint"]
+            .iter()
+            .any(|term| objective.contains_key(*term));
+        let orphan = old == "label_smoothing" && those.is_empty() && !labels;
+        if orphan && objective.get(old).is_some_and(says) {
             continue;
         }
         let Some(value) = objective.shift_remove(old) else {
@@ -237,13 +272,13 @@ fn balanced_classes(root: &mut Value) -> Option<String> {
     let (p_x, p_x_y) = (weight("p_x_weight", 1.0)?, weight("p_x_y_weight", 0.0)?);
     let meant = if p_x > 0.0 {
         objective.insert("chains".into(), "with-class".into());
-        "chains: with-class, with the same weights"
+        "sampler.classes: drawn, with the same weights"
     } else if p_x_y > 0.0 {
         objective.insert("p_x_given_y_weight".into(), p_x_y.into());
         objective.insert("p_x_y_weight".into(), 0.0.into());
         // It was inside the term of p(x) alone, which has no weight here.
         objective.insert("energy_reg".into(), 0.0.into());
-        "p_x_given_y_weight in the place of p_x_y_weight"
+        "the term conditional in the place of p_x_y_weight"
     } else {
         return None;
     };

@@ -23,7 +23,7 @@ const OPACITY: f64 = 0.6;
 /// More points of a set would hide the map.
 const MOST_DOTS: i64 = 2000;
 /// Pixels of the ramp in the legend.
-const RAMP: (i32, i32) = (120, 12);
+const RAMP: (i32, i32) = (90, 12);
 
 /// Blues of evenly falling lightness, from no density to the highest.
 const COLOURS: [[f64; 3]; 6] = [
@@ -230,7 +230,7 @@ fn legend(area: &Area, panels: &[HeatPanel]) -> Drawn {
     }
     let (fine, y) = (FINE as i32, (LEGEND / 2 - 6) as i32);
     let style = font(13).pos(Pos::new(HPos::Left, VPos::Center));
-    let mut x = 66;
+    let mut x = 16;
     let word = |text: &str, x: i32| -> Drawn<i32> {
         area.draw_text(text, &style, (x * fine, y * fine))?;
         Ok(plot::width(text, &style)? as i32)

@@ -4,7 +4,31 @@ use std::path::Path;
 
 use crate::config::yaml;
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, legacy};
+
+/// Puts the sampler of a file in the place of the run's: of an experiment file its `sampler` section,
+/// else the whole file. Where chains of training start, and their classes, stay the run's.
+///
+/// # Errors
+/// A file that is no sampler, or one that does not fit the run's model.
+pub fn replace_sampler(experiment: &mut Experiment, file: &Path) -> Result<()> {
+    let mut tree = yaml::to_value(experiment);
+    let given = yaml::parse(&yaml::read(file)?, file)?;
+    let mut given = given.get("sampler").cloned().unwrap_or(given);
+    if let (Some(own), Some(given)) = (tree.get("sampler"), given.as_mapping_mut()) {
+        for key in ["start", "classes"] {
+            if let Some(value) = own.get(key) {
+                given.insert(key.into(), value.clone());
+            }
+        }
+    }
+    tree["sampler"] = given;
+    legacy::upgrade(&mut tree);
+    let changed: Experiment = yaml::typed(tree, file)?;
+    changed.check(file)?;
+    *experiment = changed;
+    Ok(())
+}
 
 /// Writes changes into the run's sampler: `init` as `sampler.init` would say it, and each of `sets`
 /// as `sampler.KEY=VALUE`; `fresh` says whether the chains start from the sampler's distribution.

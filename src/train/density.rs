@@ -6,15 +6,19 @@ use tch::Tensor;
 
 use super::draws::from_noise;
 use super::view::View;
+use crate::data::Dataset;
 use crate::energy::score_energy;
 use crate::error::{Error, Result};
-use crate::eval::{AREA, log_density_grid};
+use crate::eval::{AREA, grid, log_density_grid, total_variation};
 use crate::experiment::Experiment;
 use crate::nn::Network;
 use crate::report::{self, DATA_COLOUR, Dots, HeatPanel, SAMPLE_COLOUR};
 
 /// Cells of a side of the picture's grid.
 const CELLS: i64 = 256;
+
+/// Cells of a side of the grid that distances are taken on.
+const DISTANCE_CELLS: i64 = 128;
 
 /// Points of the data that are drawn at most.
 const POINTS: i64 = 1000;
@@ -65,6 +69,22 @@ pub fn ensure_plane(e: &Experiment) -> Result<()> {
             "write the points as NAME.npy",
         )),
     }
+}
+
+/// The total-variation distance between the density of a network and that of the run's data, on a
+/// grid, where it is known.
+pub(super) fn distance(view: &View, network: &Network) -> Result<Option<f64>> {
+    let e = view.experiment;
+    let Dataset::Toy(toy) = &e.data.dataset else {
+        return Ok(None);
+    };
+    let Some(truth) = toy.density.log_density(&grid(DISTANCE_CELLS, view.device)) else {
+        return Ok(None);
+    };
+    let temperature = e.temperature();
+    let energy = score_energy(&e.compute, network, temperature);
+    let found = log_density_grid(&energy, temperature, DISTANCE_CELLS, view.device)?;
+    Ok(Some(total_variation(&found, &truth)))
 }
 
 /// Draws the density of a run, by its averaged weights, with its own samples and data over it;

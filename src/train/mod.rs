@@ -41,7 +41,7 @@ mod update;
 mod view;
 
 pub use begin::{Begun, Start, give_up};
-pub use chain_changes::change_chains;
+pub use chain_changes::{change_chains, replace_sampler};
 pub use checkpoint::Which;
 pub use density::{Over, density_map, ensure_plane};
 pub use draws::{Drawn, from_noise};

@@ -25,6 +25,10 @@ pub struct Results {
     pub classification: Option<Classification>,
     /// The out-of-distribution table, where the experiment asks for one.
     pub ood: Option<OodTable>,
+    /// The total-variation distance between the learned density and that of the data, from 0 to 1,
+    /// where the data are points of a known density.
+    #[serde(default)]
+    pub total_variation: Option<f64>,
 }
 
 const FILE: &str = "results.json";
@@ -82,6 +86,7 @@ impl Results {
             seconds: view.state.seconds,
             classification,
             ood,
+            total_variation: density::distance(view, &network)?,
         };
         run.write_json(FILE, &results)?;
         Ok(results)
