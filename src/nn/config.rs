@@ -1,12 +1,13 @@
 //! Architecture files: a network as a list of layers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::space::Space;
 
 /// A network from images to one number each, or to a number a class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// What the network is called.
@@ -51,7 +52,7 @@ impl ModelConfig {
 }
 
 /// (image - mean) / std a channel, in units of images in [0, 1], as torchvision's `Normalize` has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalize {
     /// What is taken off each channel.
@@ -61,7 +62,7 @@ pub struct Normalize {
 }
 
 /// What the network's last layer gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
     /// E(x): low is likely.
@@ -74,7 +75,7 @@ pub enum Output {
 }
 
 /// One layer. A layer without parameters to set is a word, any other a word with a mapping.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Two-dimensional convolution.
@@ -134,7 +135,7 @@ pub enum Layer {
 }
 
 /// Two-dimensional convolution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
     /// Output channels.
@@ -159,7 +160,7 @@ pub struct Conv {
 }
 
 /// Fully connected layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Output features.
@@ -176,7 +177,7 @@ pub struct Linear {
 }
 
 /// Spectral normalisation by power iteration, as PyTorch's `spectral_norm` hook.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectralNorm {
     /// Power iterations a training pass.
@@ -189,7 +190,7 @@ pub struct SpectralNorm {
 }
 
 /// A residual block.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
     /// The layers of the branch, named `branch.0`, `branch.1`, ...
@@ -200,7 +201,7 @@ pub struct Residual {
 }
 
 /// Layers that stand several times one after another, each time with tensors of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
     /// How many times.
@@ -210,7 +211,7 @@ pub struct Repeat {
 }
 
 /// Pixels and channels of a shortcut that has no parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subsample {
     /// Output channels, at least as many as come in. Half of the added ones stand before those that come in and half
@@ -222,7 +223,7 @@ pub struct Subsample {
 }
 
 /// A pooling window; the stride is the size unless given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Height and width of the window.
@@ -236,7 +237,7 @@ pub struct Pool {
 }
 
 /// Batch normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Norm {
     /// Added to the variance.
@@ -246,7 +247,7 @@ pub struct Norm {
 }
 
 /// How weights start; biases of a rule other than `pytorch` start at zero.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Init {
     /// As PyTorch's layers do: weight and bias uniform within 1/sqrt(fan in).
