@@ -3,19 +3,19 @@ use std::path::Path;
 
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::rng::Stream;
-use ebm::sampling::{Langevin, run_chain};
+use ebm::sampling::run_chain;
 use ebm::train::{self, RunDir, Weights, Which};
 use ebm::{data, report};
 use tch::{Device, Kind};
 
 fn draw(run: &Path, png: &Path, steps: usize) -> ebm::Result<()> {
     let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
-    let (sampler, [c, h, w]) = (&trained.experiment.sampler, trained.experiment.model.input);
-    let kernel = Langevin::new(sampler, steps);
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, kernel.temperature());
+    let e = &trained.experiment;
+    let kernel = e.sampler()?.kernel.build(steps);
+    let energy = FrozenEnergy::new(&trained.network, Kind::Float, e.temperature());
     let mut rng = Stream::new(0, "example");
-    let start = rng.uniform(&[16, c, h, w], -1.0, 1.0, Device::Cpu);
-    let chain = run_chain(&kernel, &energy, start, steps, &mut rng);
+    let start = rng.uniform(&e.space().batch(16), -1.0, 1.0, Device::Cpu);
+    let chain = run_chain(&*kernel, &energy, start, steps, &mut rng);
     println!("{}", energy.energy(&chain.x)); // [16], low = likely
     report::grid(&data::to_u8(&chain.x), 4, png)
 }
