@@ -7,13 +7,11 @@ use std::time::Instant;
 
 use ebm::config::yaml;
 use ebm::data;
-use ebm::energy::FrozenEnergy;
-use ebm::experiment::{Experiment, TrainPrecision};
-use ebm::nn::ModelConfig;
-use ebm::nn::Network;
+use ebm::energy::{ComputeConfig, FrozenEnergy, Layout, Precision, chain_energy, resolve_auto};
+use ebm::experiment::{Experiment, TrainPrecision, legacy};
+use ebm::nn::{Mode, ModelConfig, Network};
 use ebm::rng::Stream;
-use ebm::sampling::{self, ChainRunner, Langevin, Starter};
-use ebm::sampling::{CudaGraph, Layout, Precision, SamplerConfig};
+use ebm::sampling::{ChainRunner, CudaGraph, Kernel, SamplerConfig, Starter};
 use ebm::train::{RunDir, State, Trainer};
 use ebm::{ffi, files, process};
 use serde::{Deserialize, Serialize};
@@ -42,7 +40,8 @@ struct ChainRequest {
     weights: PathBuf,
     /// Where the chains start: the tensor `x` of a safetensors file, `[B,C,H,W]`, f32.
     start: PathBuf,
-    sampler: SamplerConfig,
+    /// The numbers of plain Langevin chains, as all peers take them, with `n_steps` and `precision`.
+    sampler: serde_json::Value,
     threads: i32,
     device: String,
 }
@@ -63,10 +62,10 @@ struct Form {
 }
 
 impl Form {
-    fn of(sampler: &SamplerConfig) -> Self {
+    fn of(compute: &ComputeConfig) -> Self {
         Self {
-            precision: sampler.precision,
-            layout: sampler.layout,
+            precision: compute.precision,
+            layout: compute.layout,
         }
     }
 }
@@ -123,7 +122,7 @@ impl Worker {
             }
             Request::PrepareTraining { experiment, run } => {
                 let trainer = self.trainer.insert(trainer(&experiment, &run)?);
-                Answer::Prepared(Form::of(&trainer.experiment().sampler))
+                Answer::Prepared(Form::of(&trainer.experiment().compute))
             }
             Request::Train { times } => {
                 let trainer = self.trainer.as_mut().ok_or_else(unprepared)?;
@@ -140,7 +139,7 @@ impl Worker {
 
 /// A chain as `ebm sample` and a training step run it.
 struct Chain {
-    kernel: Langevin,
+    kernel: Box<dyn Kernel>,
     energy: FrozenEnergy,
     runner: ChainRunner,
     form: Form,
@@ -151,7 +150,8 @@ struct Chain {
 
 impl Chain {
     fn new(request: ChainRequest) -> anyhow::Result<Self> {
-        let (mut sampler, device) = (request.sampler, device(&request.device)?);
+        let (sampler, mut compute) = sections(request.sampler)?;
+        let device = device(&request.device)?;
         tch::set_num_threads(request.threads);
         ffi::set_tf32(false);
         let model: ModelConfig = yaml::load(&request.model)?;
@@ -159,13 +159,12 @@ impl Chain {
         network.load(&files::read(&request.weights)?, &request.weights.display().to_string())?;
         let start = files::read(&request.start)?.remove("x");
         let start = start.ok_or_else(|| anyhow::anyhow!("{}: has no tensor `x`", request.start.display()))?;
-        sampling::resolve_auto(&mut sampler, &network, start.size()[0] as usize);
-        let kernel = Langevin::new(&sampler, sampler.n_steps);
+        resolve_auto(&mut compute, Mode::Eval, &network, start.size()[0] as usize);
         Ok(Self {
-            energy: sampling::chain_energy(&sampler, &network, kernel.temperature()),
-            kernel,
+            energy: chain_energy(&compute, Mode::Eval, &network, sampler.temperature()),
+            kernel: sampler.kernel.build(sampler.n_steps),
             runner: ChainRunner::new(CudaGraph::Auto),
-            form: Form::of(&sampler),
+            form: Form::of(&compute),
             start: start.to_device(device),
             steps: sampler.n_steps,
             rng: Stream::new(0, "sampler"),
@@ -174,11 +173,26 @@ impl Chain {
 
     fn run(&mut self) -> Tensor {
         let start = self.start.shallow_clone();
-        let (kernel, energy, rng) = (&self.kernel, &self.energy, &mut self.rng);
+        let (kernel, energy, rng) = (&*self.kernel, &self.energy, &mut self.rng);
         self.runner
-            .run(kernel, energy, start, self.steps, rng, &mut |_, _| {})
+            .run(kernel, energy, start, self.steps, rng, &mut |_: usize, _: &Tensor| {})
             .x
     }
+}
+
+/// The sections of an experiment that numbers of plain Langevin chains stand for.
+fn sections(numbers: serde_json::Value) -> anyhow::Result<(SamplerConfig, ComputeConfig)> {
+    let place = Path::new("request");
+    let mut tree = yaml::parse(
+        &serde_json::json!({"compute": {}, "sampler": numbers}).to_string(),
+        place,
+    )?;
+    legacy::upgrade(&mut tree);
+    let section = |key: &str| tree[key].clone();
+    Ok((
+        yaml::typed(section("sampler"), place)?,
+        yaml::typed(section("compute"), place)?,
+    ))
 }
 
 /// A trainer as `ebm train` builds it, in a run's folder that is not there yet.
@@ -189,11 +203,12 @@ fn trainer(file: &Path, run: &Path) -> anyhow::Result<Trainer> {
     if let Some(threads) = experiment.threads {
         tch::set_num_threads(threads as i32);
     }
-    let data = data::open(&experiment.data, experiment.model.input, device)?;
-    let init = &experiment.sampler.init;
-    let starter = Starter::new(init, experiment.model.input, Some(&data.train), device)?;
+    let data = data::open(&experiment.data, &experiment.model.input, device)?;
+    let (init, space) = (experiment.init(), experiment.space());
+    let starter = Starter::new(&init, &space, Some(&data.train), device)?;
     let state = State::new(&experiment, &data, &starter, device)?;
-    sampling::resolve_auto(&mut experiment.sampler, &state.network, experiment.train.batch_size);
+    let batch = experiment.train.batch_size;
+    resolve_auto(&mut experiment.compute, Mode::Eval, &state.network, batch);
     let run = RunDir::create(run, &yaml::to_text(&experiment), &experiment, |_| Ok(()))?;
     Ok(Trainer::new(experiment, data, starter, run, device, state)?)
 }

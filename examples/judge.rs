@@ -20,6 +20,7 @@ fn auroc(run: &Path, n: i64, steps: usize) -> ebm::Result<f64> {
         from: ChainStart::Noise,
         length: Length::of(steps),
         film: false,
+        diagnostics: false,
         seed: 0,
     };
     let made = drawing.draw(&())?;
@@ -28,7 +29,7 @@ fn auroc(run: &Path, n: i64, steps: usize) -> ebm::Result<f64> {
     let mut rng = Stream::new(0, "example");
     let mut scores = |images| judge.judge_all(&[Score::LogPx], images, 250, &mut rng);
     let test = loaded.data(false)?.test;
-    let (inside, outside) = (scores(&test.pixels)?, scores(&made.images)?);
+    let (inside, outside) = (scores(&test.pixels)?, scores(&made.images())?);
     eval::auroc(&inside.scores[0], &outside.scores[0])
 }
 

@@ -10,7 +10,7 @@ use ebm::nn::ModelConfig;
 use ebm::nn::Network;
 use ebm::rng::Stream;
 use ebm::sampling::LangevinConfig;
-use ebm::sampling::{Langevin, run_chain};
+use ebm::sampling::{GraphStep, Kernel, Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
 const LINEAR: &str = "{name: linear, input: [1, 3, 4], output: logits, layers: [flatten, {linear: {out: 3}}]}";
@@ -39,11 +39,15 @@ fn classifier(model: &str, seed: u64) -> FrozenEnergy {
 }
 
 fn sampler(text: &str) -> LangevinConfig {
-    parsed(&format!("{{n_steps: 10, {text}}}"))
+    parsed(&format!("{{{text}}}"))
+}
+
+fn kernel(cfg: &LangevinConfig) -> Option<Box<dyn Kernel>> {
+    Some(Box::new(Langevin::new(cfg, 10)))
 }
 
 fn plain(energy: &FrozenEnergy) -> Defence<'_> {
-    Defence::new(energy, &sampler("step_size: 1"), 0, 1, 0.0)
+    Defence::new(energy, None, 0, 1, 0.0)
 }
 
 fn pgd(norm: Norm, epsilon: f64) -> Attack {
@@ -278,7 +282,8 @@ fn a_step_in_a_graph_has_the_slope_of_its_closed_form() {
         .set_requires_grad(true);
     let slope = |text: &str| {
         let mut rng = Stream::new(1, "step");
-        let end = Langevin::new(&sampler(text), 10).step_with_graph(&Quartic, &x, 0, &mut rng);
+        let end =
+            Langevin::new(&sampler(text), 10).step_with_graph(&Quartic, &x, &rng.normal(&x.size(), Device::Cpu), 0);
         let total = end.sum(Kind::Float);
         numbers(&Tensor::run_backward(&[total], &[&x], true, false).remove(0))
     };
@@ -321,7 +326,7 @@ fn a_step_in_a_graph_has_the_slope_of_its_closed_form() {
     let zero = Tensor::zeros([1, 1, 2, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let kernel = Langevin::new(&sampler("step_size: 0.1, noise_scale: 0, grad_clip: {norm: 1}"), 10);
     let end = kernel
-        .step_with_graph(&Quartic, &zero, 0, &mut Stream::new(1, "s"))
+        .step_with_graph(&Quartic, &zero, &zero.zeros_like(), 0)
         .sum(Kind::Float);
     let grad = Tensor::run_backward(&[end], &[&zero], true, false).remove(0);
     near(numbers(&grad), vec![1.0; 6]);
@@ -348,7 +353,7 @@ fn a_chain_in_a_graph_makes_the_same_numbers_as_one_without() {
     ] {
         let cfg = sampler(text);
         let rng = Stream::new(16, "chain");
-        let defence = Defence::new(&energy, &cfg, 3, 2, 0.03);
+        let defence = Defence::new(&energy, kernel(&cfg), 3, 2, 0.03);
         let (a, b) = (
             defence.logits(&x, &mut rng.clone()),
             defence.logits_with_graph(&x, &mut rng.clone()),
@@ -378,7 +383,7 @@ fn the_gradient_through_a_step_of_refinement_is_that_of_finite_differences() {
     let mut rng = Stream::new(18, "x");
     let x = rng.uniform(&[6, 1, 6, 6], -0.9, 0.9, Device::Cpu);
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 0, 1]);
-    let defence = Defence::new(&energy, &sampler("step_size: 0.3, noise_scale: 0.1"), 1, 1, 0.0);
+    let defence = Defence::new(&energy, kernel(&sampler("step_size: 0.3, noise_scale: 0.1")), 1, 1, 0.0);
     let noise = Stream::new(19, "noise");
     let loss = |logits: Tensor| {
         logits
@@ -420,8 +425,8 @@ fn an_attack_through_the_defence_beats_one_around_it() {
     let energy = classifier(SMOOTH, 20);
     let x = Stream::new(21, "x").uniform(&[100, 1, 6, 6], -0.9, 0.9, Device::Cpu);
     let cfg = sampler("step_size: 0.3, noise_scale: 0.02");
-    let defence = Defence::new(&energy, &cfg, 5, 2, 0.0);
-    assert!(defence.is_random() && !Defence::new(&energy, &cfg, 0, 2, 0.0).is_random());
+    let defence = Defence::new(&energy, kernel(&cfg), 5, 2, 0.0);
+    assert!(defence.is_random() && !Defence::new(&energy, kernel(&cfg), 0, 2, 0.0).is_random());
     let labels = defence.logits(&x, &mut Stream::new(22, "labels")).argmax(1, false);
     let loss = |through: Through| {
         let settings = Attack {

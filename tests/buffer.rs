@@ -14,6 +14,7 @@ use ebm::files::Named;
 use ebm::rng::Stream;
 use ebm::sampling::InitialDistribution;
 use ebm::sampling::Starter;
+use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 
 const SIGMAS: f64 = 5.0;
@@ -349,10 +350,11 @@ fn normal_cdf(z: f64) -> f64 {
 
 #[test]
 fn every_initial_distribution() {
-    let (device, shape) = (Device::Cpu, [2, 5, 5]);
+    let (device, shape) = (Device::Cpu, Space::of(&[2, 5, 5]));
     let mut rng = Stream::new(11, "start");
-    let mut fresh =
-        |init: InitialDistribution, data| Starter::new(&init, shape, data, device).map(|s| s.draw(400, None, &mut rng));
+    let mut fresh = |init: InitialDistribution, data| {
+        Starter::new(&init, &shape, data, device).map(|s| s.draw(400, None, &mut rng))
+    };
     let x = fresh(InitialDistribution::Uniform(-0.5, 1.5), None).unwrap();
     assert_eq!(x.size(), [400, 2, 5, 5]);
     assert!(kolmogorov(&x, |v| ((v + 0.5) / 2.0).clamp(0.0, 1.0)) < 2.5);
@@ -381,7 +383,8 @@ fn every_initial_distribution() {
 
 #[test]
 fn a_start_from_data_needs_data_of_the_right_shape() {
-    let make = |data: Option<&Images>| Starter::new(&InitialDistribution::Data, [1, 4, 4], data, Device::Cpu);
+    let make =
+        |data: Option<&Images>| Starter::new(&InitialDistribution::Data, &Space::of(&[1, 4, 4]), data, Device::Cpu);
     let images = |n: i64, c: i64| Images::unlabelled(Tensor::zeros([n, c, 4, 4], (Kind::Uint8, Device::Cpu)));
     for missing in [make(None), make(Some(&images(0, 1)))] {
         let missing = missing.unwrap_err();

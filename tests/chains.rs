@@ -7,6 +7,7 @@ use std::fs;
 
 use common::{BY_CLASS, Bench};
 use ebm::experiment::Experiment;
+use ebm::sampling::KernelConfig;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -46,9 +47,11 @@ fn the_last_steps_keep_the_last_step_size_of_a_schedule() {
     // last.
     let quick = format!("{still} {falling} --steps 0 --final-steps 4");
     assert_ne!(sampled(&bench, &quick), sampled(&bench, &slow));
-    let mut kernel = experiment(&bench).sampler;
+    let KernelConfig::Langevin(mut kernel) = experiment(&bench).sampler.unwrap().kernel else {
+        panic!("the tiny run's kernel is Langevin's")
+    };
     kernel.step_schedule = ebm::sampling::ChainSchedule::Linear { end: 0.25 };
-    let last = ebm::sampling::Langevin::new(&kernel, 10).without_noise();
+    let last = ebm::sampling::Langevin::new(&kernel, 10).still();
     for k in [0, 3, 100] {
         assert_eq!((last.step_size_at(k), last.noise_scale_at(k)), (2.5, 0.0));
     }
@@ -91,7 +94,7 @@ fn quality(bench: &Bench, options: &str) -> Value {
 fn quality_stands_beside_that_of_starts_and_of_training_images() {
     let bench = trained();
     let e = experiment(&bench);
-    let data = ebm::data::open(&e.data, e.model.input, Device::Cpu).unwrap();
+    let data = ebm::data::open(&e.data, &e.model.input, Device::Cpu).unwrap();
     ebm::report::npy(&data.train.pixels, &bench.path("train.npy")).unwrap();
     let constant = Tensor::full([60, 1, 8, 8], 191, (Kind::Uint8, Device::Cpu));
     ebm::report::npy(&constant, &bench.path("constant.npy")).unwrap();

@@ -8,7 +8,7 @@ use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
-use ebm::sampling::{Langevin, Starter};
+use ebm::sampling::{KernelConfig, Starter};
 use ebm::train::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -37,8 +37,8 @@ fn frozen(bench: &Bench, run: &str) -> (Experiment, FrozenEnergy) {
         Device::Cpu,
     )
     .unwrap();
-    let kernel = Langevin::new(&trained.experiment.sampler, 1);
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, kernel.temperature());
+    let temperature = trained.experiment.temperature();
+    let energy = FrozenEnergy::new(&trained.network, Kind::Float, temperature);
     (trained.experiment, energy)
 }
 
@@ -55,9 +55,11 @@ fn by_hand(bench: &Bench, n: i64, steps: usize, weights: impl Fn(usize) -> Tenso
     }
     let (experiment, energy) = frozen(bench, "run");
     let mut rng = Stream::new(0, "sample");
-    let starter = Starter::new(&experiment.sampler.init, [1, 8, 8], None, Device::Cpu).unwrap();
+    let starter = Starter::new(&experiment.init(), &experiment.space(), None, Device::Cpu).unwrap();
     let mut x = starter.draw(n, None, &mut rng);
-    let s = &experiment.sampler;
+    let KernelConfig::Langevin(s) = &experiment.sampler().unwrap().kernel else {
+        panic!("the recipe is Langevin's")
+    };
     assert_eq!(
         (s.noise_scale, s.step_size),
         (Some(0.005), 10.0),

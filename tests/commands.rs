@@ -14,6 +14,7 @@ use common::{Bench, text};
 use ebm::data::{ScoreInput, to_unit};
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::files::{self, Named};
+use ebm::sampling::KernelConfig;
 use ebm::train::{self, RunDir, Weights, Which};
 use image::AnimationDecoder;
 use serde_json::Value;
@@ -183,11 +184,11 @@ fn rows(csv: &str) -> Vec<(String, usize, f32)> {
 /// What the library says of the same files, one image at a time.
 fn by_the_library(run: &Path, paths: &[PathBuf]) -> Vec<f32> {
     let trained = train::load(&RunDir::open(run).unwrap(), Which::Last, Weights::Ema, Device::Cpu).unwrap();
-    let sampler = &trained.experiment.sampler;
-    let temperature = ebm::sampling::Langevin::new(sampler, sampler.n_steps).temperature();
+    let sampler = trained.experiment.sampler().unwrap();
+    let temperature = sampler.temperature();
     let energy = FrozenEnergy::new(&trained.network, Kind::Float, temperature);
     let _guard = tch::no_grad_guard();
-    ScoreInput::new(paths, trained.experiment.model.input, Default::default())
+    ScoreInput::new(paths, trained.experiment.model.image().unwrap(), Default::default())
         .map(|item| f32::try_from(energy.energy(&to_unit(&item.image.unwrap().unsqueeze(0)))).unwrap())
         .collect()
 }
@@ -414,8 +415,14 @@ fn an_imported_run_has_the_sampler_that_was_given() {
     let import = "import x.safetensors --model tiny_model.yaml";
     bench.succeeds(&format!("{import} --out a --sampler section.yaml"));
     bench.succeeds(&format!("{import} --out b --sampler tiny.yaml"));
-    let sampler = |run: &str| RunDir::open(&bench.path(run)).unwrap().experiment().unwrap().sampler;
-    assert_eq!((sampler("a").n_steps, sampler("a").step_size), (17, 2.5));
+    let sampler = |run: &str| {
+        let run = RunDir::open(&bench.path(run)).unwrap();
+        run.experiment().unwrap().sampler.unwrap()
+    };
+    let KernelConfig::Langevin(langevin) = sampler("a").kernel else {
+        panic!("the section names no kernel, which is Langevin's")
+    };
+    assert_eq!((sampler("a").n_steps, langevin.step_size), (17, 2.5));
     assert_eq!(sampler("b"), sampler("run"));
     fs::write(bench.path("section.yaml"), "n_steps: 17\nstepsize: 2.5\n").unwrap();
     bench.fails(

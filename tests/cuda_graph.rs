@@ -8,7 +8,7 @@ mod common;
 use common::Bench;
 use ebm::config::yaml;
 use ebm::data;
-use ebm::energy::{Energy, FrozenEnergy};
+use ebm::energy::{Energy, FrozenEnergy, Identity};
 use ebm::experiment::Experiment;
 use ebm::ffi::cuda::{self, SyncDebug};
 use ebm::nn::ModelConfig;
@@ -61,7 +61,7 @@ fn network(seed: u64) -> Network {
 
 fn kernel(noise: f64) -> Langevin {
     let cfg: LangevinConfig = parsed(&format!(
-        "{{n_steps: 20, step_size: 5, noise_scale: {noise}, grad_clip: {{value: 0.03}}, clamp: [-1, 1]}}"
+        "{{step_size: 5, noise_scale: {noise}, grad_clip: {{value: 0.03}}, clamp: [-1, 1]}}"
     ));
     Langevin::new(&cfg, 20)
 }
@@ -91,10 +91,10 @@ fn assert_close(a: &Tensor, b: &Tensor, what: &str) {
 fn agrees(runner: &mut ChainRunner, kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor, steps: usize) -> ChainOutput {
     let (mut a, mut b) = (noise(), noise());
     let (mut plain_seen, mut seen) = (Vec::new(), Vec::new());
-    let plain = run_chain_watched(kernel, energy, x.copy(), steps, &mut a, &mut |k, x| {
+    let plain = run_chain_watched(kernel, energy, x.copy(), steps, &mut a, &mut |k: usize, x: &Tensor| {
         plain_seen.push((k, x.copy()));
     });
-    let ours = runner.run(kernel, energy, x.copy(), steps, &mut b, &mut |k, x| {
+    let ours = runner.run(kernel, energy, x.copy(), steps, &mut b, &mut |k: usize, x: &Tensor| {
         seen.push((k, x.copy()));
     });
     assert_eq!(runner.take_notice(), None, "it was recorded");
@@ -119,7 +119,14 @@ fn a_replayed_chain_is_the_plain_one() {
         assert!(first.x != start(8));
         // Recorded by now, with other starting points and another length.
         let second = agrees(&mut runner, &kernel(scale), &energy, &first.x, 7);
-        let again = runner.run(&kernel(scale), &energy, first.x, 7, &mut noise(), &mut |_, _| {});
+        let again = runner.run(
+            &kernel(scale),
+            &energy,
+            first.x,
+            7,
+            &mut noise(),
+            &mut |_: usize, _: &Tensor| {},
+        );
         assert_eq!(second.x, again.x, "two runs are equal bit for bit");
     }
 }
@@ -150,7 +157,7 @@ fn inner_steps_and_reduced_precision_are_recorded_too() {
     needs_cuda!();
     let mut runner = ChainRunner::new(CudaGraph::Auto);
     let energy = FrozenEnergy::new(&network(7), Kind::Float, 1.0);
-    let cfg: LangevinConfig = parsed("{n_steps: 4, step_size: 0, noise_scale: 0.01, inner: {steps: 3, step_size: 2}}");
+    let cfg: LangevinConfig = parsed("{step_size: 0, noise_scale: 0.01, inner: {steps: 3, step_size: 2}}");
     agrees(&mut runner, &Langevin::new(&cfg, 4), &energy, &start(8), 4);
     // In bf16 a rounding that differs is no small thing after some steps; one step is compared.
     let reduced = FrozenEnergy::new(&network(7), Kind::BFloat16, 1.0);
@@ -165,8 +172,11 @@ impl Energy for Gaussian {
         (x.square() * &self.0 * 0.5).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float)
     }
 
-    fn reads(&self) -> Option<Vec<Tensor>> {
-        Some(vec![self.0.shallow_clone()])
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            words: "gaussian".into(),
+            reads: vec![self.0.shallow_clone()],
+        })
     }
 }
 
@@ -175,12 +185,19 @@ impl Energy for Gaussian {
 fn replayed_noise_has_the_variance_of_the_closed_form() {
     needs_cuda!();
     let (variance, step) = (0.25, 0.05);
-    let cfg: LangevinConfig = parsed(&format!("{{n_steps: 100, step_size: {step}}}"));
+    let cfg: LangevinConfig = parsed(&format!("{{step_size: {step}}}"));
     let energy = Gaussian(Tensor::full([1], 1.0 / variance, (Kind::Float, DEVICE)));
     let x = Tensor::zeros([40_000, 1, 1, 2], (Kind::Float, DEVICE));
     let mut runner = ChainRunner::new(CudaGraph::Auto);
     // (1 - h)^200 of the start's distance is left: 3e-20.
-    let end = runner.run(&Langevin::new(&cfg, 100), &energy, x, 100, &mut noise(), &mut |_, _| {});
+    let end = runner.run(
+        &Langevin::new(&cfg, 100),
+        &energy,
+        x,
+        100,
+        &mut noise(),
+        &mut |_: usize, _: &Tensor| {},
+    );
     assert_eq!(runner.take_notice(), None);
     let h = step / variance;
     let expected = variance / (1.0 - h / 2.0);
@@ -199,7 +216,16 @@ fn memory_grows_neither_with_steps_nor_with_chains() {
     let energy = FrozenEnergy::new(&network(8), Kind::Float, 1.0);
     let (kernel, x) = (kernel(0.01), start(64));
     let mut runner = ChainRunner::new(CudaGraph::Auto);
-    let mut run = |steps: usize| drop(runner.run(&kernel, &energy, x.copy(), steps, &mut noise(), &mut |_, _| {}));
+    let mut run = |steps: usize| {
+        drop(runner.run(
+            &kernel,
+            &energy,
+            x.copy(),
+            steps,
+            &mut noise(),
+            &mut |_: usize, _: &Tensor| {},
+        ))
+    };
     run(1);
     let mut measured = |steps: usize| {
         cuda::synchronize(0).unwrap();
@@ -226,9 +252,9 @@ fn trainer(bench: &Bench, name: &str, changes: &[&str]) -> Trainer {
     // As it is found in a folder of the bench, wherever the test runs.
     experiment.train.steps = 10_000;
     ebm::ffi::set_tf32(false);
-    let data = data::open(&experiment.data, experiment.model.input, DEVICE).unwrap();
-    let (init, input) = (&experiment.sampler.init, experiment.model.input);
-    let starter = Starter::new(init, input, Some(&data.train), DEVICE).unwrap();
+    let data = data::open(&experiment.data, &experiment.model.input, DEVICE).unwrap();
+    let (init, space) = (experiment.init(), experiment.space());
+    let starter = Starter::new(&init, &space, Some(&data.train), DEVICE).unwrap();
     let state = State::new(&experiment, &data, &starter, DEVICE).unwrap();
     let run = RunDir::create(&bench.path(name), "", &experiment, |_| Ok(())).unwrap();
     Trainer::new(experiment, data, starter, run, DEVICE, state).unwrap()

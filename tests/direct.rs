@@ -76,7 +76,7 @@ fn network(text: &str) -> Network {
 }
 
 fn images(network: &Network, n: i64, seed: u64) -> Tensor {
-    let [c, h, w] = network.config().input;
+    let [c, h, w] = network.config().image().unwrap();
     Stream::new(seed, "images").uniform(&[n, c, h, w], -1.0, 1.0, Device::Cpu)
 }
 

@@ -61,3 +61,37 @@ mod judge {
         assert!(moved != ours, "chains stood still");
     }
 }
+
+#[allow(dead_code)] // the tests bring their own main
+mod custom_energy {
+    include!("../examples/custom_energy.rs");
+
+    #[test]
+    fn chains_go_round_the_ring() {
+        tch::set_num_threads(1);
+        let found = draw(64, 300);
+        let row = |name: &str| found.rows.iter().find(|r| r.name == name).unwrap();
+        // The density of the radius r is in proportion to r exp(-(r - 3)^2 / 0.18), whose mean is 3.03.
+        let norm = row("norm");
+        let (mean, error) = (norm.mean.unwrap(), norm.mcse.unwrap());
+        assert!((mean - 3.03).abs() < 5.0 * error + 1e-3, "{mean}, error {error}");
+        let x = row("coordinate 1");
+        assert!(x.mean.unwrap().abs() < 5.0 * x.mcse.unwrap(), "{x:?}");
+        assert!(found.acceptance.unwrap() > 0.8 && norm.rhat.unwrap() < 1.05, "{found}");
+    }
+}
+
+#[allow(dead_code)] // the tests bring their own main
+mod custom_kernel {
+    include!("../examples/custom_kernel.rs");
+
+    #[test]
+    fn long_proposals_cross_to_the_other_mode() {
+        tch::set_num_threads(1);
+        let of = |long| right(&TwoScales { short: 0.5, long }, 1000, 500);
+        // Of 1000 chains two thirds, give or take five standard errors; with short steps alone none.
+        let (crossed, stuck) = (of(6.0), of(0.5));
+        assert!((crossed - 2.0 / 3.0).abs() < 0.075, "{crossed}");
+        assert_eq!(stuck, 0.0);
+    }
+}

@@ -7,6 +7,7 @@ use ebm::data::Images;
 use ebm::rng::Stream;
 use ebm::sampling::InitialDistribution;
 use ebm::sampling::{ClassGaussians, Starter};
+use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 
 const SHAPE: [i64; 3] = [2, 3, 3];
@@ -90,7 +91,7 @@ fn samples_have_the_moments_of_their_class() {
 fn classes_are_those_given_or_drawn_uniformly() {
     let images = two_classes();
     let init = InitialDistribution::ClassGaussians { jitter: 1e-4 };
-    let starter = Starter::new(&init, SHAPE, Some(&images), Device::Cpu).unwrap();
+    let starter = Starter::new(&init, &Space::of(&SHAPE), Some(&images), Device::Cpu).unwrap();
     // The means are 70 levels apart, eighteen pixels together: no image is taken for one of the other class.
     let light = |x: &Tensor| {
         rows(x)

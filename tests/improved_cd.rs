@@ -9,7 +9,7 @@ use ebm::nn::{Mode, Network, describe};
 use ebm::objective::{LEAST_DISTANCE, entropy_term, kl_term};
 use ebm::rng::Stream;
 use ebm::sampling::{GradClip, LangevinConfig};
-use ebm::sampling::{Langevin, run_chain};
+use ebm::sampling::{GraphStep, Langevin, run_chain};
 use tch::{Device, Kind, Tensor};
 
 /// sum of v tanh(W x), in double precision.
@@ -93,11 +93,11 @@ fn last_step(
         clamp,
         ..sampler("")
     };
-    Langevin::new(&cfg, 1).step_with_graph(live, x, 0, &mut Stream::new(0, "no noise"))
+    Langevin::new(&cfg, 1).step_with_graph(live, x, &x.zeros_like(), 0)
 }
 
 fn sampler(rest: &str) -> LangevinConfig {
-    let text = format!("{{n_steps: 3, step_size: 2, precision: f32, noise_scale: 0.1{rest}}}");
+    let text = format!("{{step_size: 2, noise_scale: 0.1{rest}}}");
     let path = Path::new("sampler.yaml");
     yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap()
 }
@@ -109,7 +109,7 @@ fn network(file: &str) -> (ModelConfig, Network) {
 }
 
 fn images(model: &ModelConfig, n: i64) -> Tensor {
-    let [c, h, w] = model.input;
+    let [c, h, w] = model.image().unwrap();
     Stream::new(5, "images").uniform(&[n, c, h, w], -1.0, 1.0, Device::Cpu)
 }
 
@@ -128,7 +128,8 @@ fn a_step_with_its_graph_is_the_kernels_step() {
         let plain = run_chain(&kernel, &frozen, x.copy(), 3, &mut a).x;
         let before = run_chain(&kernel, &frozen, x.copy(), 2, &mut b).x;
         let live = LiveEnergy::new(&network, Mode::TrainUnrecorded, 1.0);
-        let last = kernel.step_with_graph(&live, &before, 2, &mut b);
+        let noise = b.normal(&before.size(), Device::Cpu);
+        let last = kernel.step_with_graph(&live, &before, &noise, 2);
         assert!(last.requires_grad() && !before.requires_grad());
         assert_eq!(a.counter(), b.counter());
         // The live network may fold its weights otherwise: some roundings of numbers near 1.

@@ -7,10 +7,8 @@
 use ebm::energy::{Energy, FrozenEnergy, Sum, Tempered};
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{
-    ChainSchedule, GradClip, InitialDistribution, InnerConfig, Layout, NetworkMode, Precision, LangevinConfig, StepPart,
-};
-use ebm::sampling::{ChainState, Kernel, Langevin, mode_of, run_chain, run_chain_watched};
+use ebm::sampling::{ChainSchedule, GradClip, InnerConfig, LangevinConfig, NetworkMode, StepPart};
+use ebm::sampling::{ChainState, Kernel, Langevin, run_chain, run_chain_watched};
 use tch::{Device, Kind, Tensor};
 
 const SIGMAS: f64 = 5.0;
@@ -46,23 +44,7 @@ impl Energy for Slope {
 }
 
 fn config(step_size: f64) -> LangevinConfig {
-    LangevinConfig {
-        n_steps: 1,
-        step_size,
-        inner: None,
-        noise_scale: None,
-        temperature: None,
-        grad_clip: None,
-        clamp: None,
-        order: None,
-        step_schedule: ChainSchedule::Constant,
-        noise_schedule: ChainSchedule::Constant,
-        precision: Precision::F32,
-        layout: Layout::Contiguous,
-        chain_batch: None,
-        network_mode: NetworkMode::Evaluation,
-        init: InitialDistribution::default(),
-    }
+    LangevinConfig::plain(step_size)
 }
 
 fn zeros(n: i64, w: i64) -> Tensor {
@@ -481,7 +463,7 @@ fn a_step_works_in_the_memory_of_the_state() {
             let (next, info) = Langevin::new(&cfg, 5).step(&Skewed, state, &mut rng);
             state = next;
             assert_eq!((state.x.data_ptr(), state.scratch.data_ptr()), memory);
-            assert_eq!((state.step, info.grad_norm.size()), (k + 1, vec![8]));
+            assert_eq!((state.step, info.grad_norm.map(|n| n.size())), (k + 1, Some(vec![8])));
             assert!(info.accept_prob.is_none() && !state.x.requires_grad());
         }
     }
@@ -529,7 +511,7 @@ fn dropping(p: f64, mode: NetworkMode) -> FrozenEnergy {
     let path = std::path::Path::new("drop.yaml");
     let model = ebm::config::yaml::typed(ebm::config::yaml::parse(&text, path).unwrap(), path).unwrap();
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(1, "init")).unwrap();
-    FrozenEnergy::new(&network, Kind::Float, 1.0).in_mode(mode_of(mode))
+    FrozenEnergy::new(&network, Kind::Float, 1.0).in_mode(mode.mode())
 }
 
 #[test]

@@ -47,15 +47,16 @@ fn samples_of_a_class_are_those_of_the_program() {
         from: ChainStart::Noise,
         length: Length { steps: 4, quiet: 2 },
         film: true,
+        diagnostics: false,
         seed: 3,
     };
     let drawn = drawing.draw(&()).unwrap();
     let out = Path::new("ours.npy");
     let form = ImageForm::of(out).unwrap();
-    form.write(&drawn.images, &request.captions(), request.columns, out)
+    form.write(&drawn.images(), &request.captions(), request.columns, out)
         .unwrap();
     assert_eq!(std::fs::read("ours.npy").unwrap(), std::fs::read("theirs.npy").unwrap());
-    let views = request.judge(&loaded.trained, &drawn.images).unwrap().unwrap();
+    let views = request.judge(&loaded.trained, &drawn.images()).unwrap().unwrap();
     assert_eq!(json!(views.json()), written("theirs.json"));
     assert_eq!(drawn.films(out).unwrap().len(), 2);
 }

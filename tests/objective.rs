@@ -5,27 +5,27 @@ use std::path::Path;
 use ebm::config::yaml;
 use ebm::energy::{Energy, LiveEnergy};
 use ebm::nn::{Mode, Network};
-use ebm::objective::MaximumLikelihood;
-use ebm::objective::ObjectiveConfig;
+use ebm::objective::{Loss, contrast};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
 
-fn objective(energy_reg: f64) -> MaximumLikelihood {
-    MaximumLikelihood::new(&ObjectiveConfig {
-        energy_reg,
-        ..ObjectiveConfig::default()
-    })
+fn loss(energy_reg: f64, pos: &Tensor, neg: &Tensor) -> Loss {
+    contrast([pos, neg], energy_reg, ["energy_pos", "energy_neg"])
+}
+
+fn part<'a>(loss: &'a Loss, name: &str) -> &'a Tensor {
+    &loss.parts.iter().find(|p| p.0 == name).unwrap().1
 }
 
 #[test]
 fn value_by_hand() {
     let (pos, neg) = (Tensor::from_slice(&[1f32, 3.0]), Tensor::from_slice(&[-1f32, 0.0, 4.0]));
-    let out = objective(0.0).loss(&pos, &neg);
-    assert_eq!(out.energy_pos.double_value(&[]), 2.0);
-    assert_eq!(out.energy_neg.double_value(&[]), 1.0);
-    assert_eq!(out.loss.double_value(&[]), 1.0);
+    let out = loss(0.0, &pos, &neg);
+    assert_eq!(part(&out, "energy_pos").double_value(&[]), 2.0);
+    assert_eq!(part(&out, "energy_neg").double_value(&[]), 1.0);
+    assert_eq!(out.value.double_value(&[]), 1.0);
     // Squares: mean of 1 and 9 is 5, of 1, 0 and 16 is 17/3.
-    let regularised = objective(0.1).loss(&pos, &neg).loss.double_value(&[]);
+    let regularised = loss(0.1, &pos, &neg).value.double_value(&[]);
     assert!(
         (regularised - (1.0 + 0.1 * (5.0 + 17.0 / 3.0))).abs() < 1e-6,
         "{regularised}"
@@ -60,10 +60,7 @@ fn training_gradient_is_that_of_the_two_phases() {
             let mut p = p.shallow_clone();
             p.zero_grad();
         }
-        objective(reg)
-            .loss(&live.energy(&pos), &live.energy(&neg))
-            .loss
-            .backward();
+        loss(reg, &live.energy(&pos), &live.energy(&neg)).value.backward();
         for ((p, a), b) in parameters.iter().zip(phase(&pos, 1.0, reg)).zip(phase(&neg, -1.0, reg)) {
             let error = (p.grad() - (&a + &b)).abs().max().double_value(&[]);
             // Rounding of sums over images and positions, against the larger of the two phases.
@@ -77,6 +74,8 @@ fn training_gradient_is_that_of_the_two_phases() {
 #[test]
 fn reported_energies_are_cut_off() {
     let e = Tensor::ones([2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-    let out = objective(0.1).loss(&e, &e);
-    assert!(out.loss.requires_grad() && !out.energy_pos.requires_grad() && !out.energy_neg.requires_grad());
+    let out = loss(0.1, &e, &e);
+    let cut = |name: &str| !part(&out, name).requires_grad();
+    assert!(out.value.requires_grad() && cut("energy_pos") && cut("energy_neg"));
+    assert!(out.watched.iter().all(|w| !w.requires_grad()));
 }

@@ -24,7 +24,7 @@ fn images(size: [i64; 4]) -> Images {
 fn source(inside: &Images) -> OutlierSource<'_> {
     OutlierSource {
         inside,
-        other: wanted(inside.shape(), None),
+        other: wanted(inside.shape().try_into().unwrap(), None),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The terms of images with classes, on unequal classes: gradients against closed forms, and chains
 //! on p(x,y).
 
+#[path = "common/passes.rs"]
+#[allow(dead_code)]
+mod passes;
+
 use std::path::Path;
 
 use ebm::config::yaml;
@@ -8,11 +12,10 @@ use ebm::data::ClassShares;
 use ebm::energy::{FrozenEnergy, LiveEnergy, draw_classes, marginal};
 use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network};
-use ebm::objective::{Chains, ObjectiveConfig};
-use ebm::objective::{JointObjective, Terms};
+use ebm::objective::{Inputs, ObjectiveConfig, name};
 use ebm::rng::Stream;
-use ebm::sampling::LangevinConfig;
-use ebm::sampling::{Langevin, run_chain};
+use ebm::sampling::{ChainClasses, Langevin, LangevinConfig, run_chain};
+use passes::OfNetwork;
 use tch::{Device, Kind, Tensor};
 
 /// f(x) = W x + b on two pixels under a reference N(0, s^2): p(x|y) is N(s^2 w_y, s^2), p(y) is in
@@ -76,37 +79,30 @@ fn classes(n: i64, rng: &mut Stream) -> Tensor {
 
 /// The gradient in W and b of what is minimised on the data and on `n` exact samples in the place
 /// of chains, `[9]`.
-fn gradient(objective: &ObjectiveConfig, n: i64, rng: &mut Stream) -> Tensor {
+fn gradient((classes_of, objective): &(ChainClasses, ObjectiveConfig), n: i64, rng: &mut Stream) -> Tensor {
     let network = network();
     let live = LiveEnergy::new(&network, Mode::Train, 1.0);
-    let (x, labels) = (images(), Tensor::from_slice(&LABELS));
     let kept = Tensor::from_slice(&ClassShares::new(COUNTS.into()).draw(n, rng));
-    let by_class = objective.chains == Chains::ByClass;
-    let ends = match by_class {
-        true => given(&kept, rng),
-        false => given(&classes(n, rng), rng),
+    let mut inputs = Inputs::default();
+    inputs.put(name::DATA, images());
+    inputs.put(name::LABELLED, images());
+    inputs.put(name::LABELS, Tensor::from_slice(&LABELS));
+    match classes_of {
+        ChainClasses::Kept => {
+            inputs.put(name::NEGATIVES, given(&kept, rng));
+            inputs.put(name::KEPT_CLASSES, kept);
+        }
+        _ => {
+            inputs.put(name::NEGATIVES, given(&classes(n, rng), rng));
+            inputs.put(name::CLASS_NOISE, rng.gumbel(&[n, 3], Device::Cpu));
+        }
+    }
+    let passes = OfNetwork {
+        live: &live,
+        inputs: &inputs,
     };
-    let [logits, of_ends] = [live.raw(&x), live.raw(&ends)];
-    let chosen = match by_class {
-        true => kept,
-        false => draw_classes(&of_ends, &rng.gumbel(&[n, 3], Device::Cpu)),
-    };
-    let pairs = [
-        live.joint_of(&logits, &labels, &x),
-        live.joint_of(&of_ends, &chosen, &ends),
-    ];
-    let terms = Terms {
-        marginal: (objective.p_x_weight > 0.0).then(|| {
-            [
-                live.energy_of(logits.shallow_clone(), &x),
-                live.energy_of(of_ends.shallow_clone(), &ends),
-            ]
-        }),
-        pairs: objective.uses_pairs().then_some(pairs),
-        labelled: Some([logits, labels]),
-        ..Terms::default()
-    };
-    JointObjective::new(objective).loss(&terms).loss.backward();
+    let terms = objective.build(Device::Cpu);
+    terms.loss(0, &passes, &inputs).value.backward();
     let grads: Vec<Tensor> = network
         .parameters()
         .iter()
@@ -156,7 +152,7 @@ fn p_y_given_x() -> Tensor {
 
 /// The mean gradient over many batches of samples is the closed form, within five of its standard
 /// errors.
-fn agrees(objective: ObjectiveConfig, expected: &Tensor) {
+fn agrees(objective: (ChainClasses, ObjectiveConfig), expected: &Tensor) {
     let mut rng = Stream::new(11, "pairs");
     let found: Vec<Tensor> = (0..300).map(|_| gradient(&objective, 100, &mut rng)).collect();
     let found = Tensor::stack(&found, 0);
@@ -171,15 +167,17 @@ fn agrees(objective: ObjectiveConfig, expected: &Tensor) {
     );
 }
 
-fn weights(chains: Chains, [x, y_x, x_y, xy]: [f64; 4]) -> ObjectiveConfig {
-    ObjectiveConfig {
-        chains,
-        p_x_weight: x,
-        p_y_given_x_weight: y_x,
-        p_x_given_y_weight: x_y,
-        p_x_y_weight: xy,
-        ..ObjectiveConfig::default()
-    }
+fn weights(classes: ChainClasses, [x, y_x, x_y, xy]: [f64; 4]) -> (ChainClasses, ObjectiveConfig) {
+    let text = format!(
+        "{{contrastive: {{weight: {x}}}, cross-entropy: {{weight: {y_x}}}, conditional: {{weight: {x_y}}}, joint: {{weight: {xy}}}}}"
+    );
+    let place = Path::new("objective.yaml");
+    let mut config: ObjectiveConfig = yaml::typed(yaml::parse(&text, place).unwrap(), place).unwrap();
+    config.contrastive.take_if(|_| x == 0.0);
+    config.cross_entropy.take_if(|_| y_x == 0.0);
+    config.conditional.take_if(|_| x_y == 0.0);
+    config.joint.take_if(|_| xy == 0.0);
+    (classes, config)
 }
 
 #[test]
@@ -188,9 +186,9 @@ fn p_x_given_y_is_learned_by_chains_that_keep_their_class() {
     let expected = of_pairs(&shares());
     // It says nothing of p(y): the biases of the classes get no gradient at all.
     assert!(expected.narrow(0, 6, 3).abs().max().double_value(&[]) < 1e-6);
-    agrees(weights(Chains::ByClass, [0.0, 0.0, 1.0, 0.0]), &expected);
+    agrees(weights(ChainClasses::Kept, [0.0, 0.0, 1.0, 0.0]), &expected);
     agrees(
-        weights(Chains::ByClass, [0.0, 0.4, 0.7, 0.0]),
+        weights(ChainClasses::Kept, [0.0, 0.4, 0.7, 0.0]),
         &(expected * 0.7 + p_y_given_x() * 0.4),
     );
 }
@@ -199,12 +197,12 @@ fn p_x_given_y_is_learned_by_chains_that_keep_their_class() {
 fn p_x_and_p_x_y_are_learned_by_chains_that_draw_their_class() {
     tch::set_num_threads(1);
     agrees(
-        weights(Chains::WithClass, [0.0, 0.0, 0.0, 1.0]),
+        weights(ChainClasses::Drawn, [0.0, 0.0, 0.0, 1.0]),
         &of_pairs(&p_of_classes()),
     );
-    agrees(weights(Chains::WithClass, [1.0, 0.0, 0.0, 0.0]), &p_x());
+    agrees(weights(ChainClasses::Drawn, [1.0, 0.0, 0.0, 0.0]), &p_x());
     agrees(
-        weights(Chains::WithClass, [0.5, 1.0, 0.0, 0.3]),
+        weights(ChainClasses::Drawn, [0.5, 1.0, 0.0, 0.3]),
         &(p_x() * 0.5 + p_y_given_x() + of_pairs(&p_of_classes()) * 0.3),
     );
 }
@@ -215,22 +213,8 @@ fn the_term_of_p_x_y_is_that_of_p_x_and_the_cross_entropy() {
     let sum = p_x() + p_y_given_x();
     let off = (&sum - of_pairs(&p_of_classes())).abs().max().double_value(&[]);
     assert!(off < 1e-6, "the closed forms are off by {off:e}");
-    agrees(weights(Chains::WithClass, [0.0, 0.0, 0.0, 1.0]), &sum);
-    agrees(weights(Chains::WithClass, [1.0, 1.0, 0.0, 0.0]), &sum);
-}
-
-#[test]
-fn energies_of_pairs_are_kept_small_by_their_squares() {
-    let objective = JointObjective::new(&ObjectiveConfig {
-        energy_reg: 0.1,
-        ..weights(Chains::ByClass, [0.0, 0.0, 0.5, 0.0])
-    });
-    let terms = Terms {
-        pairs: Some([tensor(&[5.0, 1.0], &[2]), tensor(&[2.0], &[1])]),
-        ..Terms::default()
-    };
-    let found = objective.loss(&terms).loss.double_value(&[]);
-    assert!((found - 0.5 * (3.0 - 2.0 + 0.1 * (13.0 + 4.0))).abs() < 1e-6, "{found}");
+    agrees(weights(ChainClasses::Drawn, [0.0, 0.0, 0.0, 1.0]), &sum);
+    agrees(weights(ChainClasses::Drawn, [1.0, 1.0, 0.0, 0.0]), &sum);
 }
 
 #[test]
@@ -239,7 +223,7 @@ fn chains_with_a_class_keep_the_moments_of_p_x_y() {
     let (n, step) = (4000, 0.004);
     let network = network();
     let frozen = FrozenEnergy::new(&network, Kind::Float, 1.0);
-    let text = format!("{{n_steps: 400, step_size: {step}}}");
+    let text = format!("{{step_size: {step}}}");
     let place = Path::new("sampler.yaml");
     let sampler: LangevinConfig = yaml::typed(yaml::parse(&text, place).unwrap(), place).unwrap();
     let mut rng = Stream::new(12, "chains");

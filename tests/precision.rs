@@ -6,16 +6,16 @@ use std::path::Path;
 
 use common::Bench;
 use ebm::config::yaml;
+use ebm::energy::{ComputeConfig, Layout, Precision, chain_energy, resolve_auto};
+use ebm::nn::Mode;
 use ebm::nn::Network;
 use ebm::rng::Stream;
-use ebm::sampling::{Langevin, chain_energy, resolve_auto, run_chain};
-use ebm::sampling::{Layout, Precision, SamplerConfig};
+use ebm::sampling::{Langevin, LangevinConfig, run_chain};
 use tch::{Device, Kind, Tensor};
 
-fn sampler(more: &str) -> SamplerConfig {
-    let text = format!("{{n_steps: 12, step_size: 0.1, noise_scale: 0.01, clamp: [-1, 1]{more}}}");
-    let file = Path::new("sampler.yaml");
-    yaml::typed(yaml::parse(&text, file).unwrap(), file).unwrap()
+fn compute(text: &str) -> ComputeConfig {
+    let file = Path::new("compute.yaml");
+    yaml::typed(yaml::parse(&format!("{{{text}}}"), file).unwrap(), file).unwrap()
 }
 
 fn network() -> Network {
@@ -27,9 +27,9 @@ fn network() -> Network {
 fn what_is_named_is_kept_unmeasured() {
     for precision in ["f32", "bf16"] {
         for layout in ["contiguous", "channels-last"] {
-            let mut s = sampler(&format!(", precision: {precision}, layout: {layout}"));
+            let mut s = compute(&format!("precision: {precision}, layout: {layout}"));
             let before = s.clone();
-            assert!(resolve_auto(&mut s, &network(), 8).is_empty());
+            assert!(resolve_auto(&mut s, Mode::Eval, &network(), 8).is_empty());
             assert_eq!(s, before);
         }
     }
@@ -37,8 +37,8 @@ fn what_is_named_is_kept_unmeasured() {
 
 #[test]
 fn what_is_open_is_measured_and_one_of_the_measured_is_chosen() {
-    let mut s = sampler("");
-    let measured = resolve_auto(&mut s, &network(), 4);
+    let mut s = compute("");
+    let measured = resolve_auto(&mut s, Mode::Eval, &network(), 4);
     assert!(
         measured.len() == 2 || measured.len() == 4,
         "both layouts, of one precision or two"
@@ -63,19 +63,19 @@ fn what_is_open_is_measured_and_one_of_the_measured_is_chosen() {
 
 #[test]
 fn one_of_the_two_may_be_named() {
-    let mut s = sampler(", precision: f32");
-    let measured = resolve_auto(&mut s, &network(), 2);
+    let mut s = compute("precision: f32");
+    let measured = resolve_auto(&mut s, Mode::Eval, &network(), 2);
     assert_eq!(measured.len(), 2);
     assert!(s.precision == Precision::F32 && s.layout != Layout::Auto);
-    let mut s = sampler(", layout: channels-last");
-    resolve_auto(&mut s, &network(), 2);
+    let mut s = compute("layout: channels-last");
+    resolve_auto(&mut s, Mode::Eval, &network(), 2);
     assert!(s.precision != Precision::Auto && s.layout == Layout::ChannelsLast);
 }
 
 #[test]
 fn parts_are_what_is_measured() {
-    let mut s = sampler(", chain_batch: 3");
-    let measured = resolve_auto(&mut s, &network(), 64);
+    let mut s = compute("chain_batch: 3");
+    let measured = resolve_auto(&mut s, Mode::Eval, &network(), 64);
     assert!(!measured.is_empty() && measured.iter().all(|c| (1..=3).contains(&c.images)));
 }
 
@@ -86,10 +86,15 @@ fn chains_in_parts_end_where_whole_ones_do() {
     let network = network();
     let x = Stream::new(2, "start").uniform(&[10, 1, 28, 28], -1.0, 1.0, Device::Cpu);
     let end = |more: &str| -> Tensor {
-        let s = sampler(&format!(", precision: f32, layout: channels-last{more}"));
-        let energy = chain_energy(&s, &network, 1.0);
-        let (kernel, mut rng) = (Langevin::new(&s, s.n_steps), Stream::new(3, "chain"));
-        run_chain(&kernel, &energy, x.copy(), s.n_steps, &mut rng).x
+        let s = compute(&format!("precision: f32, layout: channels-last{more}"));
+        let energy = chain_energy(&s, Mode::Eval, &network, 1.0);
+        let cfg = LangevinConfig {
+            noise_scale: Some(0.01),
+            clamp: Some([-1.0, 1.0]),
+            ..LangevinConfig::plain(0.1)
+        };
+        let mut rng = Stream::new(3, "chain");
+        run_chain(&Langevin::new(&cfg, 12), &energy, x.copy(), 12, &mut rng).x
     };
     let whole = end("");
     for part in [1, 4, 5, 10, 64] {

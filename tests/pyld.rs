@@ -43,9 +43,7 @@ impl Stages for Powers {
 }
 
 fn config(step_size: f64, steps: usize, inner: f64) -> LangevinConfig {
-    let text = format!(
-        "{{n_steps: 1, step_size: {step_size}, noise_scale: 0, precision: f32, inner: {{steps: {steps}, step_size: {inner}}}}}"
-    );
+    let text = format!("{{step_size: {step_size}, noise_scale: 0, inner: {{steps: {steps}, step_size: {inner}}}}}");
     let path = Path::new("sampler.yaml");
     yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap()
 }

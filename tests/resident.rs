@@ -9,7 +9,7 @@ use common::{BY_CLASS, Bench, JEM};
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
-use ebm::sampling::{Langevin, Starter, run_chain};
+use ebm::sampling::{Kernel, Starter, run_chain};
 use ebm::train::{Observer, RunDir, State, Trainer};
 use ebm::{data, ffi};
 use tch::{Device, Kind, Tensor};
@@ -29,9 +29,9 @@ fn trainer(bench: &Bench, changes: &str) -> Trainer {
     let experiment = Experiment::load(&file, &sets).unwrap();
     tch::set_num_threads(1);
     let device = Device::Cpu;
-    let images = data::open(&experiment.data, experiment.model.input, device).unwrap();
-    let (init, shape) = (&experiment.sampler.init, experiment.model.input);
-    let starter = Starter::new(init, shape, Some(&images.train), device).unwrap();
+    let images = data::open(&experiment.data, &experiment.model.input, device).unwrap();
+    let (init, space) = (experiment.init(), experiment.space());
+    let starter = Starter::new(&init, &space, Some(&images.train), device).unwrap();
     let state = State::new(&experiment, &images, &starter, device).unwrap();
     let run = RunDir::create(&bench.path("run"), "", &experiment, |_| Ok(())).unwrap();
     Trainer::new(experiment, images, starter, run, device, state).unwrap()
@@ -146,7 +146,7 @@ fn memory_of_improved_contrastive_divergence_stays() {
 }
 
 /// What a chain of so many steps takes at most beyond what was there, in bytes.
-fn peak_of_chain(kernel: &Langevin, energy: &dyn Energy, x: &Tensor, steps: usize) -> u64 {
+fn peak_of_chain(kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor, steps: usize) -> u64 {
     let mut rng = Stream::new(1, "chain");
     let before = ffi::cpu_bytes().now;
     ffi::restart_cpu_peak();
@@ -162,17 +162,18 @@ fn a_chain_of_a_hundred_steps_takes_what_one_step_takes() {
     unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bench = Bench::new();
     let trainer = trainer(&bench, JEM);
-    let (sampler, network) = (&trainer.experiment().sampler, &trainer.state().network);
+    let (sampler, network) = (trainer.experiment().sampler().unwrap(), &trainer.state().network);
     let x = Stream::new(0, "x").uniform(&[16, 1, 8, 8], -1.0, 1.0, Device::Cpu);
     let classes = Tensor::arange(16, (Kind::Int64, Device::Cpu)).remainder(2);
     for kind in [Kind::Float, Kind::BFloat16] {
-        let kernel = Langevin::new(sampler, 100);
-        let marginal = FrozenEnergy::new(network, kind, kernel.temperature());
+        let kernel = sampler.kernel.build(100);
+        let kernel = &*kernel;
+        let marginal = FrozenEnergy::new(network, kind, sampler.temperature());
         let joint = marginal.of_classes(&classes);
         for energy in [&marginal as &dyn Energy, &joint] {
             // What oneDNN and autograd keep from their first use is there after this.
-            warm_up(&kernel, energy, &x);
-            let [one, hundred] = [1, 100].map(|steps| peak_of_chain(&kernel, energy, &x, steps));
+            warm_up(kernel, energy, &x);
+            let [one, hundred] = [1, 100].map(|steps| peak_of_chain(kernel, energy, &x, steps));
             let image = x.numel() as u64 * 4;
             assert!(
                 one >= 3 * image,
@@ -184,7 +185,7 @@ fn a_chain_of_a_hundred_steps_takes_what_one_step_takes() {
 }
 
 /// A first chain, whose memory is not looked at.
-fn warm_up(kernel: &Langevin, energy: &dyn Energy, x: &Tensor) {
+fn warm_up(kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor) {
     let mut rng = Stream::new(0, "warm-up");
     drop(run_chain(kernel, energy, x.shallow_clone(), 2, &mut rng));
 }

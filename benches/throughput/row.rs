@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ebm::energy::FrozenEnergy;
+use ebm::energy::{FrozenEnergy, Layout, Precision, chain_energy, resolve_auto};
 use ebm::experiment::{Experiment, TrainPrecision};
-use ebm::nn::ModelConfig;
+use ebm::nn::{Mode, ModelConfig};
 use ebm::rng::Stream;
-use ebm::sampling::{self, Langevin, Starter};
-use ebm::sampling::{Layout, Precision};
+use ebm::sampling::{self, Kernel, Starter};
 use ebm::train::{RunDir, State, Trainer};
 use ebm::{data, nn};
 use serde::{Deserialize, Serialize};
@@ -73,8 +72,8 @@ impl Row {
         let mut trainer = trainer(experiment, folder.path(), device)?;
         let experiment = trainer.experiment();
         let mut measured = Measured {
-            precision: experiment.sampler.precision,
-            layout: experiment.sampler.layout,
+            precision: experiment.compute.precision,
+            layout: experiment.compute.layout,
             shipped: false,
             macs: nn::describe(&experiment.model, &self.network)?.macs,
             chain: 0.0,
@@ -104,7 +103,7 @@ impl Row {
     /// Times the chain, the training step and matrix products in turn.
     fn time(&self, trainer: &mut Trainer, chain: &mut Chain, measured: &mut Measured) -> anyhow::Result<()> {
         let device = trainer.device();
-        let mut kinds = vec![sampling::kind_of(measured.precision), kind_of(self.train_precision)];
+        let mut kinds = vec![ebm::energy::kind_of(measured.precision), kind_of(self.train_precision)];
         kinds.dedup();
         let mut gemms: Vec<Gemm> = kinds.into_iter().map(|kind| Gemm::new(kind, device)).collect();
         let (mut chains, mut steps) = (Vec::new(), Vec::new());
@@ -130,23 +129,24 @@ impl Row {
     fn experiment(&self, folder: &Path) -> anyhow::Result<Experiment> {
         let model: ModelConfig = ebm::config::yaml::load(&self.network)?;
         let images = folder.join("images.npy");
-        noise(model.input).write_npy(&images)?;
+        noise(model.image()?).write_npy(&images)?;
         let text = format!(
             "
 device: {}
-data: {{dataset: {{npy: {{images: {}}}}}}}
+data: {{dataset: {{npy: {{images: {}}}}}, noise: 0.03}}
 model: {}
 sampler:
   n_steps: {}
-  step_size: 10
-  noise_scale: 0.005
-  grad_clip: {{value: 0.03}}
-  clamp: [-1, 1]
-  order: [noise, clamp, gradient, clamp]
-  precision: {}
-  layout: {}
+  kernel:
+    langevin:
+      step_size: 10
+      noise_scale: 0.005
+      grad_clip: {{value: 0.03}}
+      clamp: [-1, 1]
+      order: [noise, clamp, gradient, clamp]
+compute: {{precision: {}, layout: {}}}
 buffer: {{size: 1000}}
-objective: {{energy_reg: 0.1, data_noise: 0.03}}
+objective: {{contrastive: {{energy_reg: 0.1}}}}
 optimizer: {{algorithm: {{adam: {{betas: [0.0, 0.999]}}}}, lr: 1.0e-4, grad_clip: {{norm: 0.1}}, ema: 0.999}}
 train: {{steps: 1000000, batch_size: {}, precision: {}}}
 ",
@@ -165,27 +165,28 @@ train: {{steps: 1000000, batch_size: {}, precision: {}}}
 
 /// What precision and layout come to where both are `auto`, for this network and batch.
 fn as_shipped(trainer: &Trainer) -> (Precision, Layout) {
-    let mut sampler = trainer.experiment().sampler.clone();
-    (sampler.precision, sampler.layout) = (Precision::Auto, Layout::Auto);
+    let mut compute = trainer.experiment().compute.clone();
+    (compute.precision, compute.layout) = (Precision::Auto, Layout::Auto);
     let batch = trainer.experiment().train.batch_size;
-    sampling::resolve_auto(&mut sampler, &trainer.state().network, batch);
-    (sampler.precision, sampler.layout)
+    resolve_auto(&mut compute, Mode::Eval, &trainer.state().network, batch);
+    (compute.precision, compute.layout)
 }
 
 /// The trainer that `ebm train` would make of an experiment, with the choices that it would make on this machine.
 fn trainer(mut experiment: Experiment, folder: &Path, device: Device) -> anyhow::Result<Trainer> {
-    let images = data::open(&experiment.data, experiment.model.input, device)?;
-    let (init, shape) = (&experiment.sampler.init, experiment.model.input);
-    let starter = Starter::new(init, shape, Some(&images.train), device)?;
+    let images = data::open(&experiment.data, &experiment.model.input, device)?;
+    let (init, space) = (experiment.init(), experiment.space());
+    let starter = Starter::new(&init, &space, Some(&images.train), device)?;
     let state = State::new(&experiment, &images, &starter, device)?;
-    sampling::resolve_auto(&mut experiment.sampler, &state.network, experiment.train.batch_size);
+    let batch = experiment.train.batch_size;
+    resolve_auto(&mut experiment.compute, Mode::Eval, &state.network, batch);
     let run = RunDir::create(&folder.join("run"), "", &experiment, |_| Ok(()))?;
     Ok(Trainer::new(experiment, images, starter, run, device, state)?)
 }
 
 /// Chains from the weights that the trainer has at first.
 struct Chain {
-    kernel: Langevin,
+    kernel: Box<dyn Kernel>,
     energy: FrozenEnergy,
     x: Tensor,
     rng: Stream,
@@ -195,12 +196,12 @@ struct Chain {
 impl Chain {
     fn new(trainer: &Trainer, device: Device) -> Self {
         let (e, mut rng) = (trainer.experiment(), Stream::new(0, "throughput"));
-        let kernel = Langevin::new(&e.sampler, e.sampler.n_steps);
-        let ([c, h, w], n) = (e.model.input, e.train.batch_size as i64);
+        let sampler = e.sampler.as_ref().expect("a row has chains");
+        let (space, n) = (e.space(), e.train.batch_size as i64);
         Self {
-            energy: sampling::chain_energy(&e.sampler, &trainer.state().network, kernel.temperature()),
-            kernel,
-            x: rng.uniform(&[n, c, h, w], -1.0, 1.0, device),
+            energy: chain_energy(&e.compute, Mode::Eval, &trainer.state().network, e.temperature()),
+            kernel: sampler.kernel.build(sampler.n_steps),
+            x: rng.uniform(&space.batch(n), -1.0, 1.0, device),
             rng,
             device,
         }
@@ -215,7 +216,13 @@ impl Chain {
 
     fn run(&mut self, steps: usize) {
         let x = self.x.shallow_clone();
-        drop(sampling::run_chain(&self.kernel, &self.energy, x, steps, &mut self.rng));
+        drop(sampling::run_chain(
+            &*self.kernel,
+            &self.energy,
+            x,
+            steps,
+            &mut self.rng,
+        ));
         machine::synchronize(self.device);
     }
 }

@@ -47,7 +47,8 @@ pub fn declared_shape(cfg: &DataConfig, input: [i64; 3]) -> Result<[i64; 3]> {
 ///
 /// # Errors
 /// Those of [`declared_shape`], and shapes that disagree.
-pub fn check_shape(cfg: &DataConfig, input: &[i64]) -> Result<()> {
+pub fn check_shape(cfg: &DataConfig, input: impl AsRef<[i64]>) -> Result<()> {
+    let input = input.as_ref();
     let found = match image(input) {
         Ok(input) => declared_shape(cfg, input)?.to_vec(),
         Err(e) if !matches!(Source::of(&cfg.dataset), Source::Toy(_)) => return Err(e),
@@ -80,7 +81,8 @@ fn image(input: &[i64]) -> Result<[i64; 3]> {
 ///
 /// # Errors
 /// Anything missing, truncated, of a wrong kind, hash or size, or too few images for what is held out.
-pub fn open(cfg: &DataConfig, input: &[i64], device: Device) -> Result<DataSet> {
+pub fn open(cfg: &DataConfig, input: impl AsRef<[i64]>, device: Device) -> Result<DataSet> {
+    let input = input.as_ref();
     check_shape(cfg, input)?;
     let loaded = load(cfg, input, device)?;
     let count = loaded.train.len();

@@ -27,7 +27,13 @@ impl<'a> Defence<'a> {
     ///
     /// # Panics
     /// If the network gives no logits, there is no chain, or no kernel for the steps.
-    pub fn new(energy: &'a FrozenEnergy, kernel: Option<Box<dyn Kernel>>, refine: usize, chains: i64, noise: f64) -> Self {
+    pub fn new(
+        energy: &'a FrozenEnergy,
+        kernel: Option<Box<dyn Kernel>>,
+        refine: usize,
+        chains: i64,
+        noise: f64,
+    ) -> Self {
         assert!(
             energy.network().classes().is_some(),
             "only a classifier can be defended"

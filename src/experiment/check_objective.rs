@@ -88,9 +88,17 @@ impl Experiment {
             let what = format!(
                 "differentiates the last step of a chain, and those of the sampler's kernel `{}` have no graph{}",
                 sampler.kernel.word(),
-                if kernel.facts().needs == crate::sampling::Needs::Stages { " (inner)" } else { "" }
+                if kernel.facts().needs == crate::sampling::Needs::Stages {
+                    " (inner)"
+                } else {
+                    ""
+                }
             );
-            return c.conflict(key, &what, "choose the kernel langevin without inner steps, or leave this term out");
+            return c.conflict(
+                key,
+                &what,
+                "choose the kernel langevin without inner steps, or leave this term out",
+            );
         }
         if asks.chain_end && sampler.classes == ChainClasses::Drawn {
             return c.conflict(

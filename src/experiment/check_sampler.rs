@@ -30,7 +30,11 @@ impl Experiment {
     fn check_kernel(&self, c: &Checker, key: &str, kernel: &dyn Kernel) -> Result<()> {
         let facts = kernel.facts();
         if let Err(what) = kernel.fits(&self.space()) {
-            return c.conflict(key, &what, "choose a kernel for such states, or other states (space, model.input)");
+            return c.conflict(
+                key,
+                &what,
+                "choose a kernel for such states, or other states (space, model.input)",
+            );
         }
         if self.model.reference_std.is_none() {
             return Ok(());
@@ -61,7 +65,9 @@ impl Experiment {
         if sampler.network_mode == NetworkMode::Training {
             return c.conflict(
                 "sampler.network_mode",
-                &format!("{key} compares energies, and in training mode those of a state depend on chance or on other states"),
+                &format!(
+                    "{key} compares energies, and in training mode those of a state depend on chance or on other states"
+                ),
                 "leave it out, or choose the kernel langevin",
             );
         }
@@ -187,7 +193,10 @@ fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> R
     }
     c.conflict(
         "warm_up",
-        &format!("finds a step size by how often proposals are accepted, and `{}` accepts all", sampler.kernel.word()),
+        &format!(
+            "finds a step size by how often proposals are accepted, and `{}` accepts all",
+            sampler.kernel.word()
+        ),
         "leave it out, or choose a kernel that rejects: mala, hmc, random-walk",
     )
 }

@@ -155,7 +155,9 @@ impl Experiment {
 
     /// Where fresh chains start.
     pub fn init(&self) -> InitialDistribution {
-        self.sampler.as_ref().map_or_else(InitialDistribution::default, |sampler| sampler.init)
+        self.sampler
+            .as_ref()
+            .map_or_else(InitialDistribution::default, |sampler| sampler.init)
     }
 
     /// T of the target exp(-E/T): that of the chains, 1 where there are none.

@@ -118,7 +118,12 @@ fn sampler(root: &mut Mapping) {
     if !moved.is_empty()
         && let Some(kernel) = section(sampler, "kernel")
     {
-        let word = kernel.keys().next().and_then(Value::as_str).unwrap_or("langevin").to_owned();
+        let word = kernel
+            .keys()
+            .next()
+            .and_then(Value::as_str)
+            .unwrap_or("langevin")
+            .to_owned();
         if let Some(own) = section(kernel, &word) {
             own.extend(moved.into_iter().map(|(key, value)| (key.into(), value)));
         }
@@ -147,7 +152,9 @@ fn objective(root: &mut Mapping) {
         .collect();
     let of_old = !moved.is_empty() || WEIGHTS.iter().any(|(key, _)| objective.contains_key(key));
     let of_old = of_old || SHARED.iter().any(|(key, ..)| objective.contains_key(key));
-    let of_new = objective.keys().any(|key| WEIGHTS.iter().all(|(old, _)| key != *old) && SHARED.iter().all(|(old, ..)| key != *old));
+    let of_new = objective
+        .keys()
+        .any(|key| WEIGHTS.iter().all(|(old, _)| key != *old) && SHARED.iter().all(|(old, ..)| key != *old));
     if of_old && !of_new {
         terms(objective, true);
     } else if of_old {
@@ -178,7 +185,11 @@ fn terms(objective: &mut Mapping, whole: bool) {
         }
     }
     for (old, key, of) in SHARED {
-        let those: Vec<&str> = of.iter().filter(|term| objective.contains_key(**term)).copied().collect();
+        let those: Vec<&str> = of
+            .iter()
+            .filter(|term| objective.contains_key(**term))
+            .copied()
+            .collect();
         // What no term takes is refused where it says anything.
         let says = |value: &Value| value.as_f64() != Some(0.0);
         if those.is_empty() && objective.get(old).is_some_and(says) {

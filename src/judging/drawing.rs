@@ -10,8 +10,10 @@ use crate::data;
 use crate::error::Result;
 use crate::experiment::memory;
 use crate::rng::Stream;
-use crate::sampling::Length;
-use crate::train::{ChainStart, Listener, RunDir, Trained, starts};
+use crate::sampling::diagnostics::{Diagnostics, Traces};
+use crate::sampling::{ChainState, Length, StepInfo, WatchBatches};
+use crate::train::{ChainStart, Listener, Over, RunDir, Trained, density_map, own_data, starts};
+use crate::{files, report};
 
 /// How images are drawn from a run.
 pub struct Drawing<'a> {
@@ -27,15 +29,19 @@ pub struct Drawing<'a> {
     pub length: Length,
     /// Whether whole chains are filmed.
     pub film: bool,
+    /// Whether the chains' mixing is looked at.
+    pub diagnostics: bool,
     /// Decides the starts and the noise.
     pub seed: u64,
 }
 
-/// Images, and the films of the chains that drew them.
+/// States, and the films of the chains that drew them.
 #[derive(Debug)]
 pub struct Pictured {
-    /// u8 `[N,C,H,W]`.
-    pub images: Tensor,
+    /// Where the chains ended, f32 `[N,..]`.
+    pub states: Tensor,
+    /// How well the first batch of chains has mixed, where that was asked for.
+    pub diagnostics: Option<Diagnostics>,
     reels: Vec<Reel>,
     /// The first chains, each with the step after which it was taken.
     frames: Vec<(usize, Tensor)>,
@@ -53,27 +59,93 @@ impl Drawing<'_> {
         let mut rng = Stream::new(self.seed, "sample");
         let starts = starts(self.from, self.run, trained, n, target.first_classes(), &mut rng)?;
         let reels = Reel::of(self.film, target, self.length);
-        let mut frames = Vec::new();
-        let mut watch = |first: i64, k: usize, x: &Tensor| {
-            listener.reaches(k as u64);
-            if first == 0 && reels.iter().any(|reel| reel.takes(k)) {
-                frames.push((k, data::to_u8(&x.narrow(0, 0, x.size()[0].min(FILMED)))));
-            }
+        let warm_up = e.sampler()?.warm_up.map_or(self.length.steps / 2, |w| w.steps);
+        let mut watch = Spectator {
+            listener,
+            reels: &reels,
+            frames: Vec::new(),
+            wanted: self.diagnostics.then_some((self.length.whole(), warm_up)),
+            traces: None,
         };
         listener.begins(self.length.whole() as u64);
         let x = e
             .synthesis(&trained.network)?
             .run(target, &starts, self.length, &mut rng, &mut watch);
         listener.ends();
+        let (frames, traces) = (watch.frames, watch.traces);
         Ok(Pictured {
-            images: data::to_u8(&x?),
+            states: x?,
+            diagnostics: traces.map(Traces::finish),
             reels,
             frames,
         })
     }
 }
 
+/// Who sees the chains: a progress bar, the films, the traces.
+struct Spectator<'a> {
+    listener: &'a dyn Listener,
+    reels: &'a [Reel],
+    frames: Vec<(usize, Tensor)>,
+    /// Steps, and those of them that enter no figure, of traces that are asked for.
+    wanted: Option<(usize, usize)>,
+    traces: Option<Traces>,
+}
+
+impl Spectator<'_> {
+    fn picture(&mut self, first: i64, k: usize, x: &Tensor) {
+        self.listener.reaches(k as u64);
+        if first == 0 && self.reels.iter().any(|reel| reel.takes(k)) {
+            let shown = x.narrow(0, 0, x.size()[0].min(FILMED));
+            self.frames.push((k, data::to_u8(&shown)));
+        }
+    }
+}
+
+impl WatchBatches for Spectator<'_> {
+    fn started(&mut self, first: i64, state: &ChainState) {
+        self.picture(first, 0, &state.x);
+        if let (0, Some((steps, warm_up))) = (first, self.wanted) {
+            let rng = &mut Stream::new(0, "projections");
+            let (size, device) = (state.x.size(), state.x.device());
+            self.traces = Some(Traces::new(steps, warm_up, &size, device, rng));
+        }
+    }
+
+    fn seen(&mut self, first: i64, k: usize, state: &ChainState, info: &StepInfo) {
+        self.picture(first, k, &state.x);
+        if let (0, Some(traces)) = (first, &mut self.traces) {
+            traces.record(&state.x, info.energy.as_ref(), info.accept_prob.as_ref());
+        }
+    }
+}
+
 impl Pictured {
+    /// u8 `[N,C,H,W]` of states that are images.
+    pub fn images(&self) -> Tensor {
+        data::to_u8(&self.states)
+    }
+
+    /// Writes states that are points: as a heat map of the run's density with samples and data over
+    /// it, or f32 `[N,D]` where the path ends in `.npy`.
+    ///
+    /// # Errors
+    /// When the run's data cannot be drawn, or the path cannot be written.
+    pub fn write_points(&self, run: &RunDir, trained: &Trained, path: &Path) -> Result<()> {
+        files::create_parent(path)?;
+        if path.extension().is_some_and(|ending| ending == "npy") {
+            return report::npy_points(&self.states, path);
+        }
+        let e = &trained.experiment;
+        let data = own_data::open(run, e, trained.network.device())?;
+        let over = Over {
+            data: Some(data.train.chunk(0, self.states.size()[0])),
+            samples: Some(self.states.shallow_clone()),
+        };
+        let title = format!("{}, step {}", e.name, trained.step);
+        density_map(e, &trained.network, &over, &title, path)
+    }
+
     /// Writes what the frames are made into beside the output; gives the paths.
     ///
     /// # Errors

@@ -44,7 +44,10 @@ impl ModelConfig {
         self.space().image().ok_or_else(|| {
             Error::input(
                 format!("model `{}`", self.name),
-                format!("its states are of shape {:?}, and this is about images [channels, height, width]", self.input),
+                format!(
+                    "its states are of shape {:?}, and this is about images [channels, height, width]",
+                    self.input
+                ),
                 "use it with a model of images",
             )
         })

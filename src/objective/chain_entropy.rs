@@ -59,6 +59,10 @@ impl ObjectiveSpec for ChainEntropy {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 impl Objective for ChainEntropy {

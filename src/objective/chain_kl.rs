@@ -54,6 +54,10 @@ impl ObjectiveSpec for ChainKl {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 impl Objective for ChainKl {

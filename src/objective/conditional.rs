@@ -63,6 +63,10 @@ impl ObjectiveSpec for Conditional {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 /// What terms of E(x,y) ask for, over chains of such classes.

@@ -117,4 +117,9 @@ pub(crate) trait ObjectiveSpec {
 
     /// The term, its parameters on `device`.
     fn build(&self, device: Device) -> Box<dyn Objective>;
+
+    /// Numbers for states of unit scale: what the reference shows, and the tests of all terms run.
+    fn example() -> Self
+    where
+        Self: Sized;
 }

@@ -61,6 +61,10 @@ impl ObjectiveSpec for Contrastive {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 impl Objective for Contrastive {

@@ -55,6 +55,10 @@ impl ObjectiveSpec for CrossEntropy {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 impl Objective for CrossEntropy {

@@ -53,6 +53,13 @@ impl ObjectiveSpec for Denoising {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self {
+            weight: 1.0,
+            sigma: 0.3,
+        }
+    }
 }
 
 impl Objective for Denoising {
@@ -73,10 +80,7 @@ impl Objective for Denoising {
         let value = sum_each(&(score - inputs.of(NOISE)).square()).mean(Kind::Float) * 0.5;
         let energy = found.energy.detach();
         Loss {
-            parts: vec![
-                ("energy_pos", energy.mean(Kind::Float)),
-                ("score_loss", value.detach()),
-            ],
+            parts: vec![("energy_pos", energy.mean(Kind::Float)), ("score_loss", value.detach())],
             watched: vec![energy],
             value,
         }

@@ -65,6 +65,10 @@ impl ObjectiveSpec for Joint {
     fn build(&self, _: Device) -> Box<dyn Objective> {
         Box::new(self.clone())
     }
+
+    fn example() -> Self {
+        Self::default()
+    }
 }
 
 impl Objective for Joint {

@@ -104,6 +104,14 @@ impl ObjectiveSpec for Nce {
             log_z,
         })
     }
+
+    fn example() -> Self {
+        Self {
+            weight: 1.0,
+            noise: NceNoise::default(),
+            ratio: 2,
+        }
+    }
 }
 
 /// The term with its parameter.
@@ -118,11 +126,20 @@ struct Estimation {
 /// The density of the noise.
 #[derive(Debug)]
 enum Density {
-    Each { mean: f64, std: f64 },
-    Unfitted { jitter: f64 },
+    Each {
+        mean: f64,
+        std: f64,
+    },
+    Unfitted {
+        jitter: f64,
+    },
     /// Mean `[D]`, the lower triangular factor `[D,D]` of the covariance, and half of the logarithm
     /// of its determinant.
-    Fitted { mean: Tensor, factor: Tensor, half_log_det: f64 },
+    Fitted {
+        mean: Tensor,
+        factor: Tensor,
+        half_log_det: f64,
+    },
 }
 
 impl Density {

@@ -38,6 +38,14 @@ macro_rules! terms {
                 all
             }
 
+            /// One objective for each term, of that term alone, by its key.
+            pub fn examples() -> Vec<(String, Self)> {
+                vec![$((
+                    stringify!($term).replace('_', "-"),
+                    Self { $term: Some(<$config as $spec>::example()), ..Self::none() },
+                )),*]
+            }
+
             /// Leaves out the terms of weight 0.
             pub(crate) fn drop_weightless(&mut self) {
                 $(self.$term.take_if(|term| $spec::weight(term) == 0.0);)*
@@ -99,13 +107,11 @@ impl super::ObjectiveConfig {
 
     /// Checks every term; `c` stands at the section.
     pub(crate) fn check(&self, c: &crate::config::Checker) -> Result<()> {
-        self.specs()
-            .iter()
-            .try_for_each(|(key, spec)| {
-                let c = c.at(key);
-                c.non_negative("weight", spec.weight())?;
-                spec.check(&c)
-            })
+        self.specs().iter().try_for_each(|(key, spec)| {
+            let c = c.at(key);
+            c.non_negative("weight", spec.weight())?;
+            spec.check(&c)
+        })
     }
 
     /// The terms, their parameters on `device`.

@@ -30,7 +30,7 @@ pub use histogram::histogram;
 pub use image_form::ImageForm;
 pub use lines::lines;
 pub use metrics::{MetricsLog, read as read_metrics};
-pub use pictures::{columns, grid, images_to_folder, npy};
+pub use pictures::{columns, grid, images_to_folder, npy, npy_points};
 pub use reliability::{Bin, reliability};
 pub use sheet::sheet;
 pub use strip::strip;

@@ -111,9 +111,31 @@ pub fn images_to_folder(images: &Tensor, folder: &Path) -> Result<()> {
 /// Where the tensor is of another kind or the file cannot be written.
 pub fn npy(images: &Tensor, path: &Path) -> Result<()> {
     let images = checked(images)?;
-    let shape: Vec<String> = images.size().iter().map(i64::to_string).collect();
+    let mut out = npy_header("|u1", &images);
+    out.extend(Vec::<u8>::try_from(images.view(-1))?);
+    files::write_atomic(path, &out)
+}
+
+/// Writes points, f32 `[N,D]`, as a NumPy array.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn npy_points(points: &Tensor, path: &Path) -> Result<()> {
+    let points = points.to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
+    let mut out = npy_header("<f4", &points);
+    out.extend(
+        Vec::<f32>::try_from(points.view(-1))?
+            .into_iter()
+            .flat_map(f32::to_le_bytes),
+    );
+    files::write_atomic(path, &out)
+}
+
+/// What stands before the numbers of a NumPy array in C order.
+fn npy_header(kind: &str, array: &Tensor) -> Vec<u8> {
+    let shape: Vec<String> = array.size().iter().map(i64::to_string).collect();
     let dict = format!(
-        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({}), }}",
+        "{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}",
         shape.join(", ")
     );
     // Magic, version and length are 10 bytes; all of the header, with its newline, is a multiple of 64.
@@ -121,6 +143,5 @@ pub fn npy(images: &Tensor, path: &Path) -> Result<()> {
     let mut out = b"\x93NUMPY\x01\x00".to_vec();
     out.extend((padded as u16).to_le_bytes());
     out.extend(format!("{dict:<width$}\n", width = padded - 1).bytes());
-    out.extend(Vec::<u8>::try_from(images.view(-1))?);
-    files::write_atomic(path, &out)
+    out
 }

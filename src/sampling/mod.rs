@@ -21,5 +21,5 @@ pub use kernels::{ChainSchedule, GradClip, InnerConfig, KernelConfig, Langevin, 
 pub use recorded_chain::ChainRunner;
 pub(crate) use recorded_chain::WARM_UP;
 pub use start::Starter;
-pub use synthesis::{Length, Synthesis, Target, captions, captions_of};
+pub use synthesis::{Length, Synthesis, Target, WatchBatches, captions, captions_of};
 pub use warm_up::{WarmUp, WarmUpConfig};

@@ -4,7 +4,8 @@ use tch::{Device, Tensor};
 
 use super::chain::{Both, ChainOutput, Watch};
 use super::config::{CudaGraph, SamplerConfig};
-use super::{ChainRunner, Kernel, WarmUp};
+use super::kernel::{ChainState, Kernel, StepInfo};
+use super::{ChainRunner, WarmUp};
 use crate::energy::{ComputeConfig, Energy, FrozenEnergy, chain_energy, ensure_finite, resolve_auto};
 use crate::error::{Error, Result};
 use crate::nn::Network;
@@ -119,12 +120,48 @@ pub struct Synthesis<'a> {
     pub cuda_graph: CudaGraph,
 }
 
+/// Who sees the chains of each batch: a function of the number of the batch's first chain, the steps
+/// made and the states is one, called at the start, with 0, and after every step.
+pub trait WatchBatches {
+    /// The chains of a batch have not moved yet.
+    fn started(&mut self, _first: i64, _state: &ChainState) {}
+
+    /// They have made `k` steps.
+    fn seen(&mut self, first: i64, k: usize, state: &ChainState, info: &StepInfo);
+}
+
+impl<F: FnMut(i64, usize, &Tensor)> WatchBatches for F {
+    fn started(&mut self, first: i64, state: &ChainState) {
+        self(first, 0, &state.x);
+    }
+
+    fn seen(&mut self, first: i64, k: usize, state: &ChainState, _: &StepInfo) {
+        self(first, k, &state.x);
+    }
+}
+
+/// One batch of chains, `made` steps of which are behind it.
+struct OfBatch<'a> {
+    first: i64,
+    made: usize,
+    watch: &'a mut dyn WatchBatches,
+}
+
+impl Watch for OfBatch<'_> {
+    fn started(&mut self, state: &mut ChainState) {
+        if self.made == 0 {
+            self.watch.started(self.first, state);
+        }
+    }
+
+    fn seen(&mut self, k: usize, state: &mut ChainState, info: &StepInfo) {
+        self.watch.seen(self.first, self.made + k, state, info);
+    }
+}
+
 impl Synthesis<'_> {
     /// Runs a chain of this length from each start, `[N,..]`, by the energy that `target` names;
     /// returns states of the same shape.
-    ///
-    /// `watch` is called before each batch's first step and after every step, with the number of the
-    /// batch's first chain, the step, and the states.
     ///
     /// # Errors
     /// Chains end in numbers that are not finite, or steps without noise are asked of a kernel that
@@ -135,7 +172,7 @@ impl Synthesis<'_> {
         starts: &Tensor,
         length: Length,
         rng: &mut Stream,
-        watch: &mut dyn FnMut(i64, usize, &Tensor),
+        watch: &mut dyn WatchBatches,
     ) -> Result<Tensor> {
         let (kernel, still) = self.kernels(length)?;
         let mut runner = ChainRunner::new(self.cuda_graph);
@@ -145,7 +182,7 @@ impl Synthesis<'_> {
         for start in starts.split(BATCH, 0) {
             let count = start.size()[0];
             let part = target.part(first, count);
-            let mut seen = |k: usize, x: &Tensor| watch(first, k, x);
+            let mut seen = OfBatch { first, made: 0, watch };
             let mut run = |energy: &dyn Energy| {
                 let mut tuned;
                 let watch: &mut dyn Watch = match &mut warm_up {
@@ -159,13 +196,8 @@ impl Synthesis<'_> {
             };
             let mut x = on_energy(&energy, &part, &mut run).x;
             if let Some(still) = &still {
-                let mut seen = |k: usize, x: &Tensor| {
-                    if k > 0 {
-                        watch(first, length.steps + k, x)
-                    }
-                };
-                let mut run =
-                    |e: &dyn Energy| runner.run(&**still, e, x.shallow_clone(), length.quiet, rng, &mut seen);
+                seen.made = length.steps;
+                let mut run = |e: &dyn Energy| runner.run(&**still, e, x.shallow_clone(), length.quiet, rng, &mut seen);
                 x = on_energy(&energy, &part.last(), &mut run).x;
             }
             ends.push(x);
@@ -202,11 +234,7 @@ impl Synthesis<'_> {
 }
 
 /// Runs chains on the energy that `target` names.
-fn on_energy(
-    energy: &FrozenEnergy,
-    target: &Target,
-    run: &mut dyn FnMut(&dyn Energy) -> ChainOutput,
-) -> ChainOutput {
+fn on_energy(energy: &FrozenEnergy, target: &Target, run: &mut dyn FnMut(&dyn Energy) -> ChainOutput) -> ChainOutput {
     match target {
         Target::Any => run(energy),
         Target::Classes(classes) => run(&energy.of_classes(classes)),

@@ -60,7 +60,9 @@ impl WarmUp {
     /// # Panics
     /// For a kernel that has none to be found.
     pub fn new(config: WarmUpConfig, kernel: &dyn Kernel, device: Device) -> Self {
-        let own = kernel.step_size().expect("checked to have a step size that can be found");
+        let own = kernel
+            .step_size()
+            .expect("checked to have a step size that can be found");
         let number = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, device));
         Self {
             config,

@@ -197,7 +197,10 @@ fn manifest(folder: &Path, step: u64) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let manifest: Manifest = parse(&read_file(&path)?, &path)?;
     if !(OLDEST..=FORMAT).contains(&manifest.format) {
-        let found = format!("checkpoint format {}, this program reads {OLDEST} to {FORMAT}", manifest.format);
+        let found = format!(
+            "checkpoint format {}, this program reads {OLDEST} to {FORMAT}",
+            manifest.format
+        );
         return Err(Error::file(
             folder,
             found,

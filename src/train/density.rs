@@ -1,45 +1,90 @@
-//! The picture of a run on points in the plane: its density, with samples and data over it.
+//! The picture of a density in the plane, with samples and data over it.
 
 use std::path::Path;
+
+use tch::Tensor;
 
 use super::draws::from_noise;
 use super::view::View;
 use crate::energy::score_energy;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::{AREA, log_density_grid};
+use crate::experiment::Experiment;
+use crate::nn::Network;
 use crate::report::{self, DATA_COLOUR, Dots, HeatPanel, SAMPLE_COLOUR};
 
 /// Cells of a side of the picture's grid.
 const CELLS: i64 = 256;
 
-/// Points of the data, and samples, that are drawn at most.
+/// Points of the data that are drawn at most.
 const POINTS: i64 = 1000;
 
-/// Draws the density of a run, by its averaged weights, into `path`; `step` hears of each step of the
-/// chains that draw its samples.
+/// What is drawn over a density, f32 `[n,2]` each.
+#[derive(Debug, Default)]
+pub struct Over {
+    /// Points of the data.
+    pub data: Option<Tensor>,
+    /// Where chains ended.
+    pub samples: Option<Tensor>,
+}
+
+/// Draws the density exp(-E/T) of a network of points in the plane into the PNG `path`.
 ///
-/// States of other than two numbers have no such picture; nothing is drawn then.
-pub(super) fn density_picture(view: &View, path: &Path, step: &mut dyn FnMut(u64)) -> Result<()> {
+/// # Errors
+/// When states have other than two numbers, or an energy is not finite.
+pub fn density_map(e: &Experiment, network: &Network, over: &Over, title: &str, path: &Path) -> Result<()> {
+    ensure_plane(e)?;
+    let temperature = e.temperature();
+    let energy = score_energy(&e.compute, network, temperature);
+    let density = log_density_grid(&energy, temperature, CELLS, network.device())?;
+    let dots = |name, colour| move |points| Dots { name, points, colour };
+    let data = over.data.iter().map(dots("data", DATA_COLOUR));
+    let samples = over.samples.iter().map(dots("samples", SAMPLE_COLOUR));
+    let panel = HeatPanel {
+        title,
+        log_density: &density,
+        area: AREA,
+        dots: data.chain(samples).collect(),
+    };
+    report::heat_map(&panel, path)
+}
+
+/// Refuses the picture of states that are no points in the plane.
+///
+/// # Errors
+/// States have other than two numbers.
+pub fn ensure_plane(e: &Experiment) -> Result<()> {
+    match e.space().point() {
+        Some(2) => Ok(()),
+        _ => Err(Error::input(
+            "a heat map",
+            format!(
+                "shows points of 2 numbers, and the states are of shape {:?}",
+                e.model.input
+            ),
+            "write the points as NAME.npy",
+        )),
+    }
+}
+
+/// Draws the density of a run, by its averaged weights, with its own samples and data over it;
+/// `step` hears of each step of the chains.
+///
+/// Points of other than two numbers have no such picture; nothing is drawn then.
+pub(super) fn of_run(view: &View, path: &Path, step: &mut dyn FnMut(u64)) -> Result<()> {
     let e = view.experiment;
     if e.space().point() != Some(2) {
         return Ok(());
     }
     let network = view.averaged()?;
-    let energy = score_energy(&e.compute, &network, e.temperature());
-    let density = log_density_grid(&energy, e.temperature(), CELLS, view.device)?;
     let samples = match e.synthesises() {
         true => Some(from_noise(&network, view, e.report.images as i64, step)?.states),
         false => None,
     };
-    let data = view.data.train.chunk(0, POINTS);
-    let dots = |name, points, colour| Dots { name, points, colour };
-    let mut all = vec![dots("data", &data, DATA_COLOUR)];
-    all.extend(samples.iter().map(|points| dots("samples", points, SAMPLE_COLOUR)));
-    let panel = HeatPanel {
-        title: &format!("{}, step {}", e.name, view.state.step),
-        log_density: &density,
-        area: AREA,
-        dots: all,
+    let over = Over {
+        data: Some(view.data.train.chunk(0, POINTS)),
+        samples,
     };
-    report::heat_map(&panel, path)
+    let title = format!("{}, step {}", e.name, view.state.step);
+    density_map(e, &network, &over, &title, path)
 }

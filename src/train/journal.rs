@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::density::density_picture;
+use super::density;
 use super::draws::from_noise;
 use super::looks::Looks;
 use super::monitor::{Decider, Monitor};
@@ -139,7 +139,7 @@ impl<'a> Journal<'a> {
         }
         let picture = self.run.file(&picture(step))?;
         if e.space().image().is_none() {
-            return density_picture(view, &picture, &mut |_| ());
+            return density::of_run(view, &picture, &mut |_| ());
         }
         if !e.synthesises() {
             return Ok(());

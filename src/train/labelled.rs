@@ -52,7 +52,10 @@ impl Labelled {
             batches: Batches::new(indices.size()[0], size, order, device)?,
             indices: indices.to_device(device),
             rng: Stream::new(e.seed, "labelled"),
-            interval: e.sampler.as_ref().and_then(|s| s.kernel.build(s.n_steps).facts().interval),
+            interval: e
+                .sampler
+                .as_ref()
+                .and_then(|s| s.kernel.build(s.n_steps).facts().interval),
         })
     }
 

@@ -43,6 +43,7 @@ mod view;
 pub use begin::{Begun, Start, give_up};
 pub use chain_changes::change_chains;
 pub use checkpoint::Which;
+pub use density::{Over, density_map, ensure_plane};
 pub use draws::{Drawn, from_noise};
 pub use guard::{Cause, Divergence, Guard, GuardState, Reading};
 pub use import::Import;

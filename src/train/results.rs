@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::density::density_picture;
+use super::density;
 use super::draws::from_noise;
 use super::observer::{Making, Observer};
 use super::run::RunDir;
@@ -57,7 +57,7 @@ impl Results {
                 }
             };
             match e.space().image() {
-                None => density_picture(view, &run.file(FINAL)?, &mut watch)?,
+                None => density::of_run(view, &run.file(FINAL)?, &mut watch)?,
                 Some(_) => {
                     let drawn = from_noise(&network, view, n, &mut watch)?;
                     report::sheet(&drawn.images(), &drawn.captions, report::columns(n), &run.file(FINAL)?)?;

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::files::{self, Named};
 use crate::nn::Network;
+use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
-use crate::objective::Terms;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 
 /// The state of a run.
@@ -70,7 +70,10 @@ impl State {
             objective: stream("objective"),
         };
         let network = Network::new(&experiment.model, device, &mut stream("init"))?;
-        let ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, network.parameters()));
+        let ema = experiment
+            .optimizer
+            .ema
+            .map(|decay| Ema::new(decay, network.parameters()));
         let mut terms = experiment.objective.build(device);
         terms.fit(&data.train)?;
         let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&network, &terms));
@@ -102,7 +105,9 @@ impl State {
         )?;
         let kernel = experiment.sampler.as_ref().filter(|_| experiment.runs_chains());
         let kernel = kernel.map(|sampler| (sampler.warm_up, sampler.kernel.build(sampler.n_steps)));
-        let warm_up = kernel.as_ref().and_then(|(w, kernel)| Some(WarmUp::new((*w)?, &**kernel, device)));
+        let warm_up = kernel
+            .as_ref()
+            .and_then(|(w, kernel)| Some(WarmUp::new((*w)?, &**kernel, device)));
         let exact = kernel.as_ref().map(|(_, kernel)| kernel.facts().exact);
         let (meters, guard) = (
             Meters::new(&terms, of_chains(exact), device),

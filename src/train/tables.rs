@@ -4,8 +4,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::view::View;
 use crate::data::Dataset;
-use crate::energy::score_energy;
 use crate::data::{self, Images, Wanted};
+use crate::energy::score_energy;
 use crate::error::Result;
 use crate::eval::OodSet;
 use crate::eval::outliers::{self, OutlierSource};

@@ -83,7 +83,7 @@ impl RoundedGaussian {
 
 /// Chains at temperature 1 without limits.
 fn sampler(step_size: f64, order: [StepPart; 2]) -> LangevinConfig {
-    let text = format!("{{n_steps: 1, step_size: {step_size}}}");
+    let text = format!("{{step_size: {step_size}}}");
     let file = Path::new("rounded.yaml");
     let plain: LangevinConfig = yaml::typed(yaml::parse(&text, file).unwrap(), file).unwrap();
     LangevinConfig {

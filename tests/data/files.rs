@@ -26,6 +26,8 @@ pub fn config(dataset: Dataset) -> DataConfig {
         labels_per_class: None,
         augment: Augment::default(),
         labelled_augment: None,
+        noise: 0.0,
+        labelled_noise: None,
     }
 }
 

@@ -167,7 +167,10 @@ impl Kernel for Hmc {
     }
 
     fn fits(&self, space: &Space) -> std::result::Result<(), String> {
-        let (masses, numbers) = (self.mass.as_ref().map_or(1, Vec::len), space.shape.iter().product::<i64>());
+        let (masses, numbers) = (
+            self.mass.as_ref().map_or(1, Vec::len),
+            space.shape.iter().product::<i64>(),
+        );
         match space.values {
             Values::Binary => Err("moves real numbers, and these states are binary".into()),
             Values::Real { .. } if masses == 1 || masses as i64 == numbers => Ok(()),

@@ -101,7 +101,10 @@ impl Kernel for Mala {
     }
 
     fn words(&self) -> String {
-        format!("the Metropolis-adjusted Langevin algorithm, step_size {}", self.step_size)
+        format!(
+            "the Metropolis-adjusted Langevin algorithm, step_size {}",
+            self.step_size
+        )
     }
 
     fn step_size(&self) -> Option<f64> {

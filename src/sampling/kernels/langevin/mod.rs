@@ -191,7 +191,11 @@ impl Langevin {
 
 impl Kernel for Langevin {
     fn facts(&self) -> Facts {
-        let needs = if self.inner.is_some() { Needs::Stages } else { Needs::Gradients };
+        let needs = if self.inner.is_some() {
+            Needs::Stages
+        } else {
+            Needs::Gradients
+        };
         Facts {
             temperature: self.temperature(),
             exact: false,

@@ -1,0 +1,305 @@
+//! All kernels through one test: what claims an exact target keeps it, from exact draws and from a
+//! point, at temperature 1 and at another, whatever the shape of a state.
+//!
+//! A mean is held to five Monte Carlo standard errors of its own effective sample size, which chance
+//! exceeds once in two million.
+
+use ebm::config::yaml;
+use ebm::energy::Energy;
+use ebm::rng::Stream;
+use ebm::sampling::diagnostics::mcse_mean;
+use ebm::sampling::{ChainState, Kernel, KernelConfig, StepInfo, Watch, run_chain, run_chain_watched};
+use ebm::space::{Space, Values, sum_each};
+use tch::{Device, Kind, Tensor};
+
+const SIGMAS: f64 = 5.0;
+
+/// A correlated Gaussian over the first two numbers of a state; the others are N(0, 1).
+struct Correlated;
+
+const MEAN: [f64; 2] = [1.0, -0.5];
+/// xx, xy, yy
+const COVARIANCE: [f64; 3] = [1.2, 0.5, 0.6];
+
+impl Energy for Correlated {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let x = x.flatten(1, -1);
+        let (a, b) = (x.select(1, 0) - MEAN[0], x.select(1, 1) - MEAN[1]);
+        let [xx, xy, yy] = COVARIANCE;
+        let pair = (a.square() * yy - &a * &b * (2.0 * xy) + b.square() * xx) / (2.0 * (xx * yy - xy * xy));
+        pair + sum_each(&x.narrow(1, 2, x.size()[1] - 2).square()) * 0.5
+    }
+}
+
+/// Two modes of deviation 0.8 at -1 and 1.5, of weights 0.3 and 0.7, in each number.
+struct Bimodal;
+
+const MODES: [(f64, f64); 2] = [(-1.0, 0.3), (1.5, 0.7)];
+const WIDTH: f64 = 0.8;
+
+impl Energy for Bimodal {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let log = MODES.map(|(at, weight)| (x - at).square() * (-0.5 / WIDTH.powi(2)) + weight.ln());
+        sum_each(&log[0].logaddexp(&log[1])).neg()
+    }
+}
+
+/// N(0, 1) cut off above 0.5: what lies beyond has an infinite energy.
+struct Walled;
+
+const WALL: f64 = 0.5;
+
+impl Energy for Walled {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let inside = x.square() * 0.5;
+        sum_each(&inside.where_self(&x.le(WALL), &Tensor::from(f32::INFINITY)))
+    }
+}
+
+/// A target with exact draws and the means of some functions, at a temperature.
+struct Target {
+    name: &'static str,
+    energy: Box<dyn Energy>,
+    temperature: f64,
+    draw: fn(&[i64], f64, &mut Stream) -> Tensor,
+    /// Functions of states `[B,..]`, `[B]` each, and their means at the temperature.
+    means: Vec<(fn(&Tensor) -> Tensor, f64)>,
+}
+
+fn first(x: &Tensor) -> Tensor {
+    x.flatten(1, -1).select(1, 0)
+}
+
+fn second(x: &Tensor) -> Tensor {
+    x.flatten(1, -1).select(1, 1)
+}
+
+fn correlated(temperature: f64) -> Target {
+    let [xx, xy, yy] = COVARIANCE.map(|c| c * temperature);
+    Target {
+        name: "correlated",
+        energy: Box::new(Correlated),
+        temperature,
+        draw: |size, temperature, rng| {
+            let [xx, xy, yy] = COVARIANCE.map(|c| c * temperature);
+            let z = rng.normal(size, Device::Cpu).flatten(1, -1);
+            let (a, b) = (z.select(1, 0), z.select(1, 1));
+            let x = &a * xx.sqrt() + MEAN[0];
+            let y = a * (xy / xx.sqrt()) + b * (yy - xy * xy / xx).sqrt() + MEAN[1];
+            let rest = z.narrow(1, 2, z.size()[1] - 2) * temperature.sqrt();
+            Tensor::cat(&[x.unsqueeze(1), y.unsqueeze(1), rest], 1).view(size)
+        },
+        means: vec![
+            (first, MEAN[0]),
+            (second, MEAN[1]),
+            (|x| (first(x) - MEAN[0]).square(), xx),
+            (|x| (first(x) - MEAN[0]) * (second(x) - MEAN[1]), xy),
+            (|x| (second(x) - MEAN[1]).square(), yy),
+        ],
+    }
+}
+
+fn bimodal() -> Target {
+    let mean: f64 = MODES.iter().map(|(at, weight)| at * weight).sum();
+    let square: f64 = MODES
+        .iter()
+        .map(|(at, weight)| weight * (at * at + WIDTH * WIDTH))
+        .sum();
+    // P(x > 0) of each mode, by the error function.
+    let right = |at: f64| 0.5 * (1.0 + Tensor::from(at / WIDTH / 2f64.sqrt()).erf().double_value(&[]));
+    Target {
+        name: "bimodal",
+        energy: Box::new(Bimodal),
+        temperature: 1.0,
+        draw: |size, _, rng| {
+            let z = rng.normal(size, Device::Cpu) * WIDTH;
+            let left = rng.uniform(size, 0.0, 1.0, Device::Cpu).lt(MODES[0].1);
+            z + Tensor::from(MODES[0].0 as f32).where_self(&left, &Tensor::from(MODES[1].0 as f32))
+        },
+        means: vec![
+            (first, mean),
+            (|x| first(x).square(), square),
+            (
+                |x| first(x).gt(0.0).to_kind(Kind::Float),
+                MODES.iter().map(|(at, weight)| weight * right(*at)).sum(),
+            ),
+        ],
+    }
+}
+
+fn walled() -> Target {
+    let density = (-WALL * WALL / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let below = 0.5 * (1.0 + Tensor::from(WALL / 2f64.sqrt()).erf().double_value(&[]));
+    Target {
+        name: "walled",
+        energy: Box::new(Walled),
+        temperature: 1.0,
+        draw: |size, _, rng| {
+            // The inverse of the distribution function.
+            let below = 0.5 * (1.0 + Tensor::from(WALL / 2f64.sqrt()).erf().double_value(&[]));
+            let u = rng.uniform(size, 1e-6, 1.0 - 1e-6, Device::Cpu).to_kind(Kind::Double) * below;
+            ((u * 2.0 - 1.0).erfinv() * 2f64.sqrt())
+                .to_kind(Kind::Float)
+                .clamp_max(WALL)
+        },
+        means: vec![
+            (first, -density / below),
+            (|x| first(x).square(), 1.0 - WALL * density / below),
+        ],
+    }
+}
+
+/// The kernel of an example at a temperature.
+fn at_temperature(config: &KernelConfig, temperature: f64) -> Box<dyn Kernel> {
+    let mut tree = yaml::to_value(config);
+    let word = config.word();
+    tree[word.as_str()]["temperature"] = temperature.into();
+    let config: KernelConfig = yaml::typed(tree, std::path::Path::new("kernel")).unwrap();
+    let kernel = config.build(1);
+    assert_eq!(kernel.facts().temperature, temperature, "{word}");
+    kernel
+}
+
+/// Every kernel that claims an exact target.
+fn exact() -> Vec<KernelConfig> {
+    let all = KernelConfig::examples();
+    let exact: Vec<KernelConfig> = all.into_iter().filter(|k| k.build(1).facts().exact).collect();
+    assert!(exact.len() >= 3);
+    exact
+}
+
+/// Holds the means over the steps after `skipped` to those of the target.
+fn keeps(kernel: &dyn Kernel, word: &str, target: &Target, start: Tensor, (steps, skipped): (usize, usize)) {
+    let mut traces: Vec<Vec<Tensor>> = target.means.iter().map(|_| Vec::new()).collect();
+    let mut watch = |k: usize, x: &Tensor| {
+        if k > skipped {
+            for (trace, (f, _)) in traces.iter_mut().zip(&target.means) {
+                trace.push(f(x).to_kind(Kind::Double));
+            }
+        }
+    };
+    let rng = &mut Stream::new(7, word);
+    run_chain_watched(kernel, &*target.energy, start, steps, rng, &mut watch);
+    for (i, (trace, (_, expected))) in traces.iter().zip(&target.means).enumerate() {
+        let trace = Tensor::stack(trace, 0);
+        let error = mcse_mean(&trace).expect("chains that move");
+        let z = (trace.mean(Kind::Double).double_value(&[]) - expected) / error;
+        assert!(
+            z.abs() < SIGMAS,
+            "{word} on {} at T {}: mean {i} is {z:.1} standard errors off",
+            target.name,
+            target.temperature
+        );
+    }
+}
+
+#[test]
+fn exact_draws_stay_exact() {
+    tch::set_num_threads(1);
+    for config in exact() {
+        let word = config.word();
+        let mut rng = Stream::new(1, &word);
+        for (shape, chains) in [(vec![2], 400), (vec![1, 2, 2], 200), (vec![2, 1, 1, 2], 200)] {
+            for temperature in [1.0, 2.5] {
+                let target = correlated(temperature);
+                let kernel = at_temperature(&config, temperature);
+                let size: Vec<i64> = std::iter::once(chains).chain(shape.iter().copied()).collect();
+                let start = (target.draw)(&size, temperature, &mut rng);
+                keeps(&*kernel, &word, &target, start, (150, 0));
+            }
+        }
+        for target in [bimodal(), walled()] {
+            let start = (target.draw)(&[400, 1], 1.0, &mut rng);
+            keeps(&*config.build(1), &word, &target, start, (150, 0));
+        }
+    }
+}
+
+#[test]
+fn chains_from_a_point_find_the_target() {
+    tch::set_num_threads(1);
+    for config in exact() {
+        let word = config.word();
+        for (target, numbers) in [(correlated(1.0), 2), (bimodal(), 1), (walled(), 1)] {
+            let start = Tensor::full([100, numbers], -2.0, (Kind::Float, Device::Cpu));
+            keeps(&*config.build(1), &word, &target, start, (900, 300));
+        }
+    }
+}
+
+/// Sets the step size of chains by hand.
+struct Step(f64, Vec<f64>);
+
+impl Watch for Step {
+    fn started(&mut self, state: &mut ChainState) {
+        state.step_size = Some(Tensor::from(self.0 as f32));
+    }
+
+    fn seen(&mut self, _: usize, _: &mut ChainState, info: &StepInfo) {
+        let accept = info.accept_prob.as_ref().expect("an acceptance");
+        self.1.push(accept.mean(Kind::Double).double_value(&[]));
+    }
+}
+
+#[test]
+fn acceptance_tends_to_one_with_the_step_and_falls_as_it_grows() {
+    tch::set_num_threads(1);
+    for config in exact() {
+        let (word, kernel) = (config.word(), config.build(1));
+        let own = kernel
+            .step_size()
+            .expect("a kernel that rejects has a step size to be found");
+        let accepted = |step: f64| {
+            let mut watch = Step(step, Vec::new());
+            let rng = &mut Stream::new(3, &word);
+            let start = (correlated(1.0).draw)(&[500, 2], 1.0, rng);
+            run_chain_watched(&*kernel, &Correlated, start, 20, rng, &mut watch);
+            watch.1.iter().sum::<f64>() / watch.1.len() as f64
+        };
+        let [tiny, small, given, large] = [own * 1e-4, own * 0.1, own, own * 10.0].map(accepted);
+        assert!(tiny > 0.999, "{word}: {tiny}");
+        assert!(
+            tiny >= small && small > given && given > large && large < 0.5,
+            "{word}: {small} {given} {large}"
+        );
+    }
+}
+
+#[test]
+fn a_kernel_starts_with_all_that_its_steps_leave_and_repeats_itself() {
+    tch::set_num_threads(1);
+    for config in KernelConfig::examples() {
+        let (word, kernel) = (config.word(), config.build(20));
+        let start = Stream::new(5, "x").normal(&[30, 3, 2], Device::Cpu);
+        let kept = start.copy();
+        let there = |s: &ChainState| [&s.energy, &s.grad, &s.momentum].map(|t| t.is_some());
+        let state = kernel.start(&Bimodal, &start, &mut Stream::new(6, &word));
+        let begun = there(&state);
+        let (next, info) = kernel.step(&Bimodal, state, &mut Stream::new(6, &word));
+        assert_eq!((next.step, there(&next)), (1, begun), "{word}");
+        assert_eq!(info.accept_prob.is_some(), kernel.facts().exact, "{word}");
+        let run = |seed| run_chain(&*kernel, &Bimodal, start.copy(), 20, &mut Stream::new(seed, &word)).x;
+        assert_eq!(run(8), run(8), "{word}");
+        assert_ne!(run(8), run(9), "{word}");
+        assert_eq!(start, kept, "{word} leaves its start as it is");
+        // A chain in two halves is the whole chain, unless its steps differ with their number.
+        let rng = &mut Stream::new(8, &word);
+        let mut state = kernel.start(&Bimodal, &start, rng);
+        for _ in 0..20 {
+            state = kernel.step(&Bimodal, state, rng).0;
+        }
+        assert_eq!(state.x, run(8), "{word}");
+    }
+}
+
+#[test]
+fn binary_states_are_refused() {
+    let space = Space {
+        shape: vec![4],
+        values: Values::Binary,
+    };
+    for config in KernelConfig::examples() {
+        let refused = config.build(1).fits(&space).unwrap_err();
+        assert!(refused.contains("binary"), "{}: {refused}", config.word());
+    }
+}

@@ -1,0 +1,350 @@
+//! All terms of objectives through one test: each recovers a known density, and its gradient is that
+//! of finite differences.
+//!
+//! The model is a mixture of two unequal Gaussians with a class each, E(x,y) = (x - m_y)^2 / (2 v_y) +
+//! b_y on one number, whose samples and density are known in closed form.
+
+use std::cell::OnceCell;
+use std::path::Path;
+
+use ebm::config::yaml;
+use ebm::data::Images;
+use ebm::energy::{Energy, draw_classes};
+use ebm::objective::{Asks, Inputs, ObjectiveConfig, Passes, Terms, name};
+use ebm::optim::{Optimizer, OptimizerConfig};
+use ebm::rng::Stream;
+use ebm::sampling::{ChainClasses, GraphStep, Langevin, LangevinConfig};
+use tch::{Device, Kind, Tensor};
+
+const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+/// Parameters of the mixture, `[2]` each.
+struct Mixture {
+    mean: Tensor,
+    log_variance: Tensor,
+    bias: Tensor,
+}
+
+impl Mixture {
+    fn of(mean: [f32; 2], variance: [f32; 2], bias: [f32; 2]) -> Self {
+        let leaf = |values: [f32; 2]| Tensor::from_slice(&values).set_requires_grad(true);
+        Self {
+            mean: leaf(mean),
+            log_variance: leaf(variance.map(f32::ln)),
+            bias: leaf(bias),
+        }
+    }
+
+    /// What data are drawn from: of weights 0.26 and 0.74.
+    fn truth() -> Self {
+        Self::of([-1.5, 1.0], [0.5, 0.8], [0.8, 0.0])
+    }
+
+    /// Where learning begins.
+    fn start() -> Self {
+        Self::of([-0.5, 0.5], [1.0, 1.0], [0.0, 0.0])
+    }
+
+    fn parameters(&self) -> [(String, Tensor); 3] {
+        [
+            ("mean", &self.mean),
+            ("log_variance", &self.log_variance),
+            ("bias", &self.bias),
+        ]
+        .map(|(name, t)| (name.to_owned(), t.shallow_clone()))
+    }
+
+    fn held(&self) -> Self {
+        let copy = |t: &Tensor| t.detach().copy();
+        Self {
+            mean: copy(&self.mean),
+            log_variance: copy(&self.log_variance),
+            bias: copy(&self.bias),
+        }
+    }
+
+    /// f(x)[y] = -E(x,y), `[B,2]`.
+    fn logits(&self, x: &Tensor) -> Tensor {
+        let square = (x.view([-1, 1]) - &self.mean).square();
+        (square / (self.log_variance.exp() * 2.0) + &self.bias).neg()
+    }
+
+    /// p(y) of the model, `[2]`.
+    fn shares(&self) -> Tensor {
+        (&self.log_variance * 0.5 - &self.bias).detach().softmax(0, Kind::Float)
+    }
+
+    /// States of classes `[n]`.
+    fn given(&self, classes: &Tensor, rng: &mut Stream) -> Tensor {
+        let of = |t: Tensor| t.detach().index_select(0, classes);
+        let z = rng.normal(&classes.size(), Device::Cpu);
+        (of(self.mean.shallow_clone()) + z * of((&self.log_variance * 0.5).exp())).unsqueeze(1)
+    }
+
+    fn classes(&self, n: i64, rng: &mut Stream) -> Tensor {
+        let logits = self.shares().log().unsqueeze(0).expand([n, 2], false);
+        draw_classes(&logits, &rng.gumbel(&[n, 2], Device::Cpu))
+    }
+}
+
+/// E(x), or E(x,y) of classes.
+struct Of<'a>(&'a Mixture, Option<&'a Tensor>);
+
+impl Energy for Of<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let logits = self.0.logits(x);
+        match self.1 {
+            Some(classes) => ebm::energy::joint(&logits, classes),
+            None => ebm::energy::marginal(&logits),
+        }
+    }
+}
+
+/// A pass of the mixture.
+struct Pass<'a> {
+    live: &'a Mixture,
+    held: Mixture,
+    inputs: &'a Inputs,
+    end: OnceCell<Tensor>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(live: &'a Mixture, held: &Mixture, inputs: &'a Inputs) -> Self {
+        Self {
+            live,
+            held: held.held(),
+            inputs,
+            end: OnceCell::new(),
+        }
+    }
+}
+
+impl Passes for Pass<'_> {
+    fn energy(&self, input: &str) -> Tensor {
+        Of(self.live, None).energy(self.inputs.of(input))
+    }
+
+    fn logits(&self, input: &str) -> Tensor {
+        self.live.logits(self.inputs.of(input))
+    }
+
+    fn joint(&self, input: &str, classes: &Tensor) -> Tensor {
+        Of(self.live, Some(classes)).energy(self.inputs.of(input))
+    }
+
+    fn live(&self) -> Box<dyn Energy + '_> {
+        Box::new(Of(self.live, None))
+    }
+
+    fn held(&self) -> Box<dyn Energy + '_> {
+        Box::new(Of(&self.held, None))
+    }
+
+    fn chain_end(&self) -> Tensor {
+        let end = self.end.get_or_init(|| {
+            let [before, noise] = [name::BEFORE_LAST, name::LAST_NOISE].map(|n| self.inputs.of(n));
+            let kernel = Langevin::new(&LangevinConfig::plain(0.1), 1);
+            kernel.step_with_graph(&Of(self.live, None), before, noise, 0)
+        });
+        end.shallow_clone()
+    }
+
+    fn temperature(&self) -> f64 {
+        1.0
+    }
+}
+
+/// What a step gathers: data of the truth, exact samples of the model in the place of chains.
+fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream) -> Inputs {
+    let (truth, mut inputs) = (Mixture::truth(), Inputs::default());
+    let labels = truth.classes(n, rng);
+    let x = truth.given(&labels, rng);
+    if asks.data {
+        inputs.put(name::DATA, x.shallow_clone());
+    }
+    if asks.labels {
+        inputs.put(name::LABELLED, x);
+        inputs.put(name::LABELS, labels);
+    }
+    if asks.chains {
+        let kept = asks.chain_classes == Some(ChainClasses::Kept);
+        // Classes that are kept have the shares of the labels.
+        let classes = if kept {
+            truth.classes(n, rng)
+        } else {
+            model.classes(n, rng)
+        };
+        inputs.put(name::NEGATIVES, model.given(&classes, rng));
+        match asks.chain_classes {
+            Some(ChainClasses::Kept) => inputs.put(name::KEPT_CLASSES, classes),
+            Some(ChainClasses::Drawn) => inputs.put(name::CLASS_NOISE, rng.gumbel(&[n, 2], Device::Cpu)),
+            _ => {}
+        }
+    }
+    if asks.chain_end {
+        inputs.put(name::BEFORE_LAST, rng.normal(&[n, 1], Device::Cpu));
+        inputs.put(name::LAST_NOISE, rng.normal(&[n, 1], Device::Cpu));
+    }
+    if asks.neighbours {
+        inputs.put(name::NEIGHBOURS, rng.normal(&[20, 1], Device::Cpu) * 3.0);
+    }
+    terms.gather(0, &mut inputs, rng);
+    inputs
+}
+
+/// The terms of an example, fitted to data of the truth.
+fn terms(config: &ObjectiveConfig, rng: &mut Stream) -> Terms {
+    let mut terms = config.build(Device::Cpu);
+    let truth = Mixture::truth();
+    let data = truth.given(&truth.classes(4000, rng), rng);
+    terms.fit(&Images::unlabelled(data)).unwrap();
+    terms
+}
+
+fn optimizer(text: &str) -> OptimizerConfig {
+    let place = Path::new("optimizer");
+    yaml::typed(yaml::parse(text, place).unwrap(), place).unwrap()
+}
+
+/// Learns the truth by a term; returns the mixture and the term.
+fn learn(config: &ObjectiveConfig, key: &str) -> (Mixture, Terms) {
+    const STEPS: usize = 1200;
+    let rng = &mut Stream::new(1, key);
+    let (model, terms) = (Mixture::start(), terms(config, rng));
+    let parameters: Vec<(String, Tensor)> = model.parameters().into_iter().chain(terms.parameters()).collect();
+    let mut optimizer = Optimizer::new(&optimizer("{algorithm: {adam: {}}, lr: 0.02}"), &parameters);
+    let asks = config.asks();
+    for step in 0..STEPS {
+        let inputs = gather(&asks, &terms, &model, 600, rng);
+        let pass = Pass::new(&model, &model, &inputs);
+        optimizer.zero_grad();
+        terms.loss(0, &pass, &inputs).value.backward();
+        // Smaller steps towards the end let the noise of samples average out.
+        optimizer.step(0.02 * (1.0 - step as f64 / STEPS as f64));
+    }
+    (model, terms)
+}
+
+fn grid() -> Tensor {
+    Tensor::linspace(-6.0, 6.0, 2401, CPU).unsqueeze(1)
+}
+
+/// The masses of cells of the grid under exp(-E).
+fn masses(energy: &Tensor) -> Tensor {
+    energy.neg().softmax(0, Kind::Double)
+}
+
+/// Half of the sum of differences of masses.
+fn total_variation(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().sum(Kind::Double).double_value(&[]) / 2.0
+}
+
+/// p(x) of the truth on the grid, smoothed by N(0, sigma^2).
+fn smoothed_truth(sigma: f64) -> Tensor {
+    let truth = Mixture::truth();
+    let variances = [0.5f32, 0.8].map(|v| v + (sigma * sigma) as f32);
+    let shares = Vec::<f32>::try_from(truth.shares()).unwrap();
+    // b_y that gives the same shares at other variances.
+    let bias = [0, 1].map(|y| 0.5 * variances[y].ln() - shares[y].ln());
+    let wide = Mixture::of([-1.5, 1.0], variances, bias);
+    masses(&Of(&wide, None).energy(&grid()).detach())
+}
+
+/// The worst total-variation distance of what the term says of the density.
+fn distance(config: &ObjectiveConfig, model: &Mixture) -> f64 {
+    let (asks, x, truth) = (config.asks(), grid(), Mixture::truth());
+    let _guard = tch::no_grad_guard();
+    let [ours, theirs] = [model, &truth].map(|m| m.logits(&x).to_kind(Kind::Double));
+    let of_class = |logits: &Tensor, y: i64| masses(&logits.select(1, y).neg());
+    let given = || {
+        let of = |y| total_variation(&of_class(&ours, y), &of_class(&theirs, y));
+        of(0).max(of(1))
+    };
+    match (asks.labels, asks.chain_classes) {
+        // p(x), as far as the term's noise leaves it.
+        (false, _) => {
+            let sigma = config.denoising.as_ref().map_or(0.0, |d| d.sigma);
+            total_variation(&masses(&Of(model, None).energy(&x)), &smoothed_truth(sigma))
+        }
+        // p(y|x), in the mean over the data.
+        (true, None) => {
+            let p = |logits: &Tensor| logits.softmax(1, Kind::Double).select(1, 0);
+            let off = (p(&ours) - p(&theirs)).abs() * smoothed_truth(0.0);
+            off.sum(Kind::Double).double_value(&[])
+        }
+        (true, Some(ChainClasses::Kept)) => given(),
+        (true, _) => given().max(total_variation(&model.shares(), &truth.shares())),
+    }
+}
+
+/// Terms that stand beside others have no minimum of their own.
+fn stands_alone(config: &ObjectiveConfig) -> bool {
+    !config.asks().chain_end
+}
+
+#[test]
+fn each_term_recovers_a_known_density() {
+    tch::set_num_threads(1);
+    let all = ObjectiveConfig::examples();
+    assert!(all.len() >= 8);
+    for (key, config) in all.into_iter().filter(|(_, config)| stands_alone(config)) {
+        let before = distance(&config, &Mixture::start());
+        let (model, terms) = learn(&config, &key);
+        let found = distance(&config, &model);
+        println!("{key}: total variation {before:.3} before, {found:.4} after");
+        assert!(before > 0.1 && found < 0.03, "{key}: {before} before, {found} after");
+        if let Some((_, log_z)) = terms.parameters().iter().find(|(name, _)| name.ends_with("log_z")) {
+            // The integral of exp(-E) over the grid, whose cells are 0.005 wide.
+            let energy = Of(&model, None).energy(&grid()).detach().to_kind(Kind::Double);
+            let exact = energy.neg().logsumexp(0, false).double_value(&[]) + 0.005f64.ln();
+            assert!(
+                (log_z.double_value(&[]) - exact).abs() < 0.05,
+                "{key}: log Z {log_z}, {exact} is right"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_gradient_is_that_of_finite_differences() {
+    tch::set_num_threads(1);
+    for (key, config) in ObjectiveConfig::examples() {
+        let rng = &mut Stream::new(2, &key);
+        let (model, terms) = (Mixture::start(), terms(&config, rng));
+        let inputs = gather(&config.asks(), &terms, &model, 200, rng);
+        let held = model.held();
+        let loss = || terms.loss(0, &Pass::new(&model, &held, &inputs), &inputs).value;
+        loss().backward();
+        let own = terms.parameters();
+        let (mut largest, mut worst) = (0f64, 0f64);
+        for (_, p) in model.parameters().iter().chain(&own) {
+            let (grad, flat) = (p.grad(), p.detach().view(-1));
+            // What a term does not depend on has no gradient.
+            let grad = if grad.defined() {
+                grad.view(-1)
+            } else {
+                flat.zeros_like()
+            };
+            for i in 0..flat.size()[0] {
+                let at = |shift: f64| {
+                    let _guard = tch::no_grad_guard();
+                    let _ = flat.narrow(0, i, 1).g_add_scalar_(shift);
+                    let value = loss().double_value(&[]);
+                    let _ = flat.narrow(0, i, 1).g_add_scalar_(-shift);
+                    value
+                };
+                let h = 0.01;
+                let quotient = (at(h) - at(-h)) / (2.0 * h);
+                let found = grad.double_value(&[i]);
+                largest = largest.max(quotient.abs());
+                worst = worst.max((quotient - found).abs());
+            }
+        }
+        println!("{key}: largest slope {largest:.4}, worst difference {worst:.1e}");
+        // The curvature's own error at h = 0.01, and the rounding of f32 over 2 h.
+        assert!(
+            largest > 0.01 && worst < 2e-3 * largest.max(1.0),
+            "{key}: {worst} of {largest}"
+        );
+    }
+}

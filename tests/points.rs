@@ -1,0 +1,188 @@
+//! Runs on points: they train, resume, sample and are drawn by the same kernels and objectives as
+//! images, and what is about pictures is refused by one clear error.
+
+mod common;
+
+use std::fs;
+
+use common::Bench;
+use tch::Tensor;
+
+const MODEL: &str = "
+name: points
+input: [2]
+layers: [{linear: {out: 16}}, silu, {linear: {out: 1}}]
+";
+
+const EXPERIMENT: &str = "
+seed: 3
+threads: 1
+data: {dataset: {toy: {density: two-moons, count: 500}}, validation: 50}
+model: points_model.yaml
+sampler: {kernel: {mala: {step_size: 0.05}}, n_steps: 4, init: {uniform: [-4, 4]}}
+compute: {precision: f32, layout: contiguous}
+buffer: {size: 64}
+objective: {contrastive: {}}
+optimizer: {algorithm: {adam: {}}, lr: 1.0e-2}
+train: {steps: 12, batch_size: 16, log_every: 4, checkpoint_every: 6, keep: 3}
+report: {every: 6, images: 40, sample_steps: 8, tensorboard: false}
+";
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    fs::write(bench.path("points_model.yaml"), MODEL).unwrap();
+    fs::write(bench.path("points.yaml"), EXPERIMENT).unwrap();
+    bench
+}
+
+/// Objectives and kernels of which each goes on after a stop as if there had been none.
+const VARIANTS: [&str; 7] = [
+    "",
+    "--set sampler.warm_up={steps:30,accept:0.6}",
+    "--set sampler.kernel={hmc:{step_size:0.2,leapfrog_steps:3,jitter:0.1,mass:[1,2]}} --set sampler.start=noise",
+    "--set sampler.kernel={random-walk:{step_size:0.3}} --set sampler.start=data",
+    "--set objective={denoising:{sigma:0.3}}",
+    "--set objective={nce:{ratio:3}} --set optimizer.ema=0.9",
+    "--set objective={nce:{noise:{gaussian:{mean:0,std:2}}}} --set sampler=null --set optimizer.sam={rho:0.05}",
+];
+
+#[test]
+fn every_kernel_and_objective_resumes_bit_for_bit() {
+    let bench = bench();
+    for (i, variant) in VARIANTS.iter().enumerate() {
+        let variant = variant.replace(':', ": ");
+        let sets: Vec<String> = variant
+            .split("--set ")
+            .filter(|s| !s.trim().is_empty())
+            .map(|s| s.trim().to_owned())
+            .collect();
+        let train = |more: &[&str]| {
+            let mut command = bench.command("train points.yaml");
+            sets.iter().for_each(|set| {
+                command.arg("--set").arg(set);
+            });
+            let out = command.args(more).output().unwrap();
+            assert!(
+                out.status.success(),
+                "{variant}: {}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+        };
+        let [whole, parts] = ["whole", "parts"].map(|name| format!("{name}{i}"));
+        train(&["--out", &whole]);
+        train(&["--out", &parts, "--set", "train.steps=6"]);
+        train(&["--out", &parts, "--resume"]);
+        let [a, b] = [&whole, &parts].map(|run| bench.checkpoint(run, 12));
+        for (name, bytes) in a.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
+            assert!(bytes == &b[name], "{variant}: {name} differs");
+        }
+        assert!(bench.path(&whole).join("samples/final.png").is_file(), "{variant}");
+        assert!(
+            bench.path(&whole).join("samples/step-000006.png").is_file(),
+            "{variant}"
+        );
+    }
+}
+
+#[test]
+fn points_are_sampled_as_a_heat_map_or_as_numbers() {
+    let bench = bench();
+    bench.succeeds("train points.yaml --out run");
+    bench.succeeds("sample run -n 30 --out map.png");
+    assert!(fs::read(bench.path("map.png")).unwrap().starts_with(b"\x89PNG"));
+    let told = bench.succeeds("sample run -n 30 --steps 40 --out points.npy --diagnostics");
+    let points = Tensor::read_npy(bench.path("points.npy")).unwrap();
+    assert_eq!((points.size(), points.kind()), (vec![30, 2], tch::Kind::Float));
+    for word in [
+        "energy",
+        "coordinate 2",
+        "R-hat",
+        "ess bulk",
+        "30 chains of 20 draws",
+        "accepted",
+    ] {
+        assert!(told.contains(word), "{word} in {told}");
+    }
+    assert!(bench.path("points.traces.png").is_file());
+    let from_data = "sample run --from data --out data.npy -n 5 --steps 0";
+    bench.succeeds(from_data);
+}
+
+#[test]
+fn what_is_of_pictures_is_refused_of_points() {
+    let bench = bench();
+    bench.succeeds("train points.yaml --out run --set train.steps=2 --set report.every=0");
+    for command in [
+        "ood run --against uniform",
+        "score run run/samples/final.png",
+        "evaluate run --parts quality",
+    ] {
+        bench.fails(command, 2, &["points_model", "[2]", "images [channels, height, width]"]);
+    }
+    bench.fails("sample run --trace", 2, &["--trace", "points"]);
+    bench.fails("sample run --out folder", 2, &["folder", "points"]);
+    let train = "train points.yaml --out other --set";
+    for (set, key) in [
+        ("evaluate.every=5", "evaluate.every"),
+        ("evaluate.ood=[uniform]", "evaluate.ood"),
+        ("data.augment.flip=true", "data.augment"),
+        (r#"sampler.init={"class-gaussians":{}}"#, "sampler.init.class-gaussians"),
+        ("data.dataset=mnist", "data.dataset"),
+    ] {
+        bench.fails(&format!("{train} {set}"), 2, &[key]);
+    }
+    let images = r#"train tiny.yaml --out other --set data.dataset={"toy":{"density":"rings"}}"#;
+    bench.fails(images, 2, &["model.input", "points"]);
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_before_work_begins() {
+    let bench = bench();
+    let refused = [
+        ("space={values:binary}", "sampler.kernel.mala", "binary"),
+        (
+            "sampler.kernel={langevin:{step_size:0.1}} --set sampler.warm_up={steps:9,accept:0.5}",
+            "sampler.warm_up",
+            "langevin",
+        ),
+        ("sampler=null", "objective.contrastive", "needs chains"),
+        (
+            "objective={cross-entropy:{}}",
+            "objective.cross-entropy",
+            "needs classes",
+        ),
+        ("objective={chain-kl:{},contrastive:{}}", "objective.chain-kl", "`mala`"),
+        (
+            "sampler.network_mode=training",
+            "sampler.network_mode",
+            "compares energies",
+        ),
+        (
+            "sampler.kernel={hmc:{step_size:0.1,leapfrog_steps:2,mass:[1,2,3]}}",
+            "sampler.kernel.hmc",
+            "3 masses",
+        ),
+        ("buffer.storage=u8", "buffer.storage", "[-1, 1]"),
+        (
+            "objective={denoising:{sigma:0}}",
+            "objective.denoising.sigma",
+            "above 0",
+        ),
+        ("objective={}", "objective", "nothing is left"),
+    ];
+    for (set, key, what) in refused {
+        let set = set.replace(':', ": ").replace(',', ", ");
+        let mut command = bench.command("check points.yaml --file-only");
+        set.split(" --set ").for_each(|one| {
+            command.arg("--set").arg(one);
+        });
+        let out = command.output().unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{set}: {told}");
+        assert!(
+            told.contains(key) && told.contains(what) && told.contains("remedy"),
+            "{set}: {told}"
+        );
+        assert_eq!(told.matches("error").count(), 1, "{told}");
+    }
+}
