@@ -30,7 +30,9 @@ fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> 
     let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let mut rng = Stream::new(0, "example");
-    let image = data::open(&e.data, &e.model.input, Device::Cpu)?.test.random(n, &mut rng);
+    let image = data::open(&e.data, &e.model.input, Device::Cpu)?
+        .test
+        .random(n, &mut rng);
     let width = image.size()[3];
     let mask = Tensor::zeros([width], (Kind::Float, Device::Cpu));
     let _ = mask.narrow(0, 0, width / 2).fill_(1.0);
@@ -41,7 +43,7 @@ fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> 
     let seen = Seen {
         image: image.shallow_clone(),
         mask,
-        std: 0.005,
+        std: 0.003,
         temperature: e.temperature(),
     };
     let posterior = Sum(vec![Box::new(model), Box::new(seen)]);

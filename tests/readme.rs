@@ -190,7 +190,9 @@ fn rust_is_a_compiled_example() {
 /// The anchor of a heading, as code hosts and mdBook make it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
-    let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
@@ -225,7 +227,9 @@ fn links_inside_the_project_lead_somewhere() {
 fn every_page_stands_in_the_summary_once() {
     let summary = std::fs::read_to_string(root().join("docs/src/SUMMARY.md")).unwrap();
     for (page, _) in pages() {
-        let Ok(name) = page.strip_prefix("docs/src") else { continue };
+        let Ok(name) = page.strip_prefix("docs/src") else {
+            continue;
+        };
         if name != Path::new("SUMMARY.md") {
             let link = format!("({})", name.display());
             assert_eq!(summary.matches(&link).count(), 1, "{link}");

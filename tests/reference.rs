@@ -20,16 +20,31 @@ fn read(path: &Path) -> String {
 fn pages_and_schemas_are_current() {
     let bench = Bench::new();
     let written = bench.succeeds("reference made");
-    let names: Vec<&str> = written.lines().map(|line| line.strip_prefix("made/").unwrap()).collect();
+    let names: Vec<&str> = written
+        .lines()
+        .map(|line| line.strip_prefix("made/").unwrap())
+        .collect();
     assert_eq!(names.len(), 9, "{names:?}");
     for name in &names {
-        let (made, kept) = (read(&bench.path("made").join(name)), read(&root().join("docs").join(name)));
-        assert!(made == kept, "docs/{name} is not what the code says; run `make reference`");
+        let (made, kept) = (
+            read(&bench.path("made").join(name)),
+            read(&root().join("docs").join(name)),
+        );
+        assert!(
+            made == kept,
+            "docs/{name} is not what the code says; run `make reference`"
+        );
     }
     let pages = std::fs::read_dir(root().join("docs/src/reference")).unwrap();
-    let pages: BTreeSet<String> = pages.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let pages: BTreeSet<String> = pages
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     let made = names.iter().filter_map(|name| name.strip_prefix("src/reference/"));
-    assert_eq!(pages, made.map(str::to_owned).collect(), "docs/src/reference holds generated pages alone");
+    assert_eq!(
+        pages,
+        made.map(str::to_owned).collect(),
+        "docs/src/reference holds generated pages alone"
+    );
 }
 
 fn schema(name: &str) -> jsonschema::Validator {
@@ -42,13 +57,18 @@ fn yaml(text: &str) -> Value {
 }
 
 fn faults(schema: &jsonschema::Validator, file: &Value) -> String {
-    let faults: Vec<String> = schema.iter_errors(file).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    let faults: Vec<String> = schema
+        .iter_errors(file)
+        .map(|e| format!("{}: {e}", e.instance_path()))
+        .collect();
     faults.join("\n")
 }
 
 /// The YAML files of a folder of the project.
 fn shipped(folder: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|e| e.unwrap().path());
+    let entries = std::fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|e| e.unwrap().path());
     let files: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
     assert!(!files.is_empty(), "{folder}");
     files
@@ -113,7 +133,9 @@ fn every_metric_of_a_run_is_described() {
     .enumerate()
     {
         // YAML wants a space behind a colon, and the bench splits words at spaces.
-        let mut command = bench.command(&format!("train tiny.yaml --out run{i} {looks} --set train.steps=2 --set train.log_every=1"));
+        let mut command = bench.command(&format!(
+            "train tiny.yaml --out run{i} {looks} --set train.steps=2 --set train.log_every=1"
+        ));
         command.args(sets.split_whitespace().map(|word| word.replace(':', ": ")));
         let out = command.output().unwrap();
         assert!(out.status.success(), "{sets}\n{}", common::text(&out.stderr));
@@ -123,8 +145,25 @@ fn every_metric_of_a_run_is_described() {
                 continue;
             }
             for name in line.as_object().unwrap().keys() {
-                assert!(page.contains(&format!("| `{name}` |")), "docs do not say what `{name}` is ({sets})");
+                assert!(
+                    page.contains(&format!("| `{name}` |")),
+                    "docs do not say what `{name}` is ({sets})"
+                );
             }
+        }
+    }
+}
+
+#[test]
+fn every_quantity_of_a_term_is_described() {
+    let page = read(&root().join("docs/src/reference/metrics.md"));
+    for (key, objective) in ebm::objective::ObjectiveConfig::examples() {
+        for quantity in objective.build(tch::Device::Cpu).quantities() {
+            let name = quantity.name;
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "src/reference/metrics.rs does not say what `{name}` of {key} is"
+            );
         }
     }
 }

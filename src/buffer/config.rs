@@ -27,7 +27,8 @@ pub struct BufferConfig {
 pub enum Storage {
     /// As they are.
     F32,
-    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept).
+    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept). It needs steps that end
+    /// there, such as those of `langevin` with `clamp: [-1, 1]` as their last part.
     U8,
 }
 

@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-
-use super::Cli;
 use super::status::Status;
 use super::stdout::outln;
 use crate::error::Error;
@@ -19,8 +16,8 @@ pub struct Args {
     dir: PathBuf,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Status> {
-    let commands = ("src/reference/commands.md", commands());
+pub fn run(args: &Args, program: clap::Command) -> anyhow::Result<Status> {
+    let commands = ("src/reference/commands.md", commands(program));
     for (name, text) in reference::files().into_iter().chain([commands]) {
         let path = args.dir.join(name);
         let folder = path.parent().unwrap_or(&args.dir);
@@ -32,13 +29,16 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 }
 
 /// The page of all commands, by their own help.
-fn commands() -> String {
-    let mut whole = Cli::command().term_width(WIDTH);
+fn commands(program: clap::Command) -> String {
+    let mut whole = program.term_width(WIDTH);
     whole.build();
     let mut page = reference::notice("Commands");
     page += "What `ebm --help` and `ebm COMMAND --help` print. Results go to stdout, messages to stderr.\n";
     page += &section("ebm", &mut whole);
-    for command in whole.get_subcommands_mut().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+    for command in whole
+        .get_subcommands_mut()
+        .filter(|c| !c.is_hide_set() && c.get_name() != "help")
+    {
         let name = format!("ebm {}", command.get_name());
         page += &section(&name, command);
     }

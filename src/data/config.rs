@@ -15,7 +15,7 @@ pub struct DataConfig {
     pub dataset: Dataset,
     /// The folder that holds the named data sets (`data/mnist`, ...). A relative one that does not
     /// hold the set is looked for beside the experiment file and beside the program, and in the
-    /// folders above these.
+    /// folders above these. `--root DIR` names it as well.
     #[serde(default = "default_root")]
     pub root: PathBuf,
     /// How many of the training images are held out for validation, drawn by `split_seed`.

@@ -40,7 +40,8 @@ pub struct Experiment {
     pub deterministic: bool,
     /// Which images.
     pub data: DataConfig,
-    /// The network: in an experiment file the path of an architecture file, in a resolved one the architecture itself.
+    /// The network: the path of an architecture file, or the architecture itself, as in a resolved file. The path is
+    /// looked for where you are, beside the experiment file, and in the folder above that.
     #[schemars(schema_with = "path_or_model")]
     pub model: ModelConfig,
     /// Which values states take; null means what the shape of the model's input stands for.

@@ -91,7 +91,7 @@ pub struct GuardConfig {
 pub struct ReportConfig {
     /// Steps between two grids of samples and renewed curves; 0 makes none along the way.
     pub every: u64,
-    /// Images in a grid.
+    /// Images in a grid; the last one has 100 at least.
     pub images: usize,
     /// Steps of the chain that draws a grid from noise; null means four times `sampler.n_steps`.
     pub sample_steps: Option<usize>,

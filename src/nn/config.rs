@@ -77,7 +77,7 @@ pub enum Output {
     Logits,
 }
 
-/// One layer. A layer without parameters to set is a word, any other a word with a mapping.
+/// One layer. A layer without parameters to set is a word, any other a word with a mapping, such as `leaky_relu: {}`.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {

@@ -2,9 +2,18 @@
 
 /// A line of metrics: means over the steps since the line before.
 pub(super) const OF_STEPS: &[(&str, &str)] = &[
-    ("energy_pos", "E+, the mean energy of states of the data, with their noise and augmentation"),
-    ("energy_neg", "E-, the mean energy of the states that the chains have just synthesised"),
-    ("energy_noise", "the mean energy of the noise that `nce` tells data from"),
+    (
+        "energy_pos",
+        "E+, the mean energy of states of the data, with their noise and augmentation",
+    ),
+    (
+        "energy_neg",
+        "E-, the mean energy of the states that the chains have just synthesised",
+    ),
+    (
+        "energy_noise",
+        "the mean energy of the noise that `nce` tells data from",
+    ),
     ("energy_gap", "E- minus E+"),
     (
         "loss",
@@ -15,7 +24,10 @@ pub(super) const OF_STEPS: &[(&str, &str)] = &[
         "chain_grad_norm",
         "norm of dE/dx of a state before clipping, mean over the chains and their steps",
     ),
-    ("acceptance", "the share of proposals that are accepted, of kernels that reject: mean over the chains and their steps"),
+    (
+        "acceptance",
+        "the share of proposals that are accepted, of kernels that reject: mean over the chains and their steps",
+    ),
     (
         "buffer_age",
         "steps since a chain of the buffer started, mean over the buffer; 0 without a buffer",
@@ -24,23 +36,47 @@ pub(super) const OF_STEPS: &[(&str, &str)] = &[
         "buffer_reuse",
         "how often a chain of the buffer was drawn since it started, mean over the buffer; 0 without a buffer",
     ),
-    ("cross_entropy", "of the step's labelled states, as the training network sees them"),
-    ("accuracy", "the share of the step's labelled states that is classified right"),
-    ("joint_energy_pos", "mean E(x,y) of labelled states, where `conditional` or `joint` is trained"),
+    (
+        "cross_entropy",
+        "of the step's labelled states, as the training network sees them",
+    ),
+    (
+        "accuracy",
+        "the share of the step's labelled states that is classified right",
+    ),
+    (
+        "joint_energy_pos",
+        "mean E(x,y) of labelled states, where `conditional` or `joint` is trained",
+    ),
     ("joint_energy_neg", "mean E(x,y) of chains"),
     ("joint_energy_gap", "the second minus the first"),
-    ("kl", "the term `chain-kl` of improved contrastive divergence, before its weight"),
-    ("entropy", "the term `chain-entropy` of improved contrastive divergence, before its weight"),
+    (
+        "kl",
+        "the term `chain-kl` of improved contrastive divergence, before its weight",
+    ),
+    (
+        "entropy",
+        "the term `chain-entropy` of improved contrastive divergence, before its weight",
+    ),
     ("score_loss", "the term `denoising`, before its weight"),
     ("nce_loss", "the term `nce`, before its weight"),
-    ("nce_accuracy", "the share of data and of noise that `nce` tells apart, mean of both"),
+    (
+        "nce_accuracy",
+        "the share of data and of noise that `nce` tells apart, mean of both",
+    ),
     ("log_z", "the logarithm of the normaliser that `nce` has learned"),
-    ("lr", "the learning rate of the last step, with what the guard has taken off"),
+    (
+        "lr",
+        "the learning rate of the last step, with what the guard has taken off",
+    ),
     (
         "images_x_steps_per_second",
         "steps of single chains a second, all work of a training step counted, pictures and checkpoints not",
     ),
-    ("images_per_second", "states a second, where no chains run; labelled ones where the objective uses labels"),
+    (
+        "images_per_second",
+        "states a second, where no chains run; labelled ones where the objective uses labels",
+    ),
     ("seconds", "seconds of training steps so far, over all sittings"),
     ("step", "updates so far"),
     ("time", "seconds since 1970"),
@@ -67,8 +103,14 @@ pub(super) const OF_LOOKS: &[(&str, &str)] = &[
         "validation_auroc",
         "the mean AUROC by energy over `evaluate.ood`, unless that is uniform noise alone",
     ),
-    ("buffer_agreement", "how often the model sees the class of its slot in a chain"),
-    ("buffer_agreement_worst_class", "the same in the class where it is least"),
+    (
+        "buffer_agreement",
+        "how often the model sees the class of its slot in a chain",
+    ),
+    (
+        "buffer_agreement_worst_class",
+        "the same in the class where it is least",
+    ),
     (
         "buffer_age_spread",
         "oldest minus youngest mean age of a class, as a share of the mean: how evenly classes are replayed",

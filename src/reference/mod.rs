@@ -8,6 +8,8 @@ mod schema;
 mod shape;
 mod text;
 
+pub use text::notice;
+
 use order::Order;
 use shape::Schema;
 
@@ -24,20 +26,18 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("schema/model.json", text(&model)),
     ];
     let (experiment, model) = (Schema(experiment), Schema(model));
-    let objective = pages::all_terms(&experiment);
+    let objective = pages::all_terms();
     let order = Order::known(&objective);
     let pages = [
         ("src/reference/experiment.md", pages::experiment(&experiment, &order)),
         ("src/reference/datasets.md", pages::datasets(&experiment, &order)),
         ("src/reference/kernels.md", pages::kernels(&experiment, &order)),
-        ("src/reference/objectives.md", pages::objectives(&experiment, &order, &objective)),
+        (
+            "src/reference/objectives.md",
+            pages::objectives(&experiment, &order, &objective),
+        ),
         ("src/reference/architecture.md", pages::architecture(&model, &order)),
         ("src/reference/metrics.md", pages::metrics()),
     ];
     schemas.into_iter().chain(pages).collect()
-}
-
-/// What stands at the head of a generated page.
-pub fn notice(title: &str) -> String {
-    format!("# {title}\n\n<!-- Written by `make reference` from the code; changes here are lost. -->\n\n")
 }

@@ -61,9 +61,16 @@ impl<'a> Page<'a> {
         let Some(properties) = section["properties"].as_object() else {
             return Vec::new();
         };
-        let needed: Vec<&str> = section["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let (first, then): (Vec<String>, Vec<String>) =
-            properties.keys().cloned().partition(|key| needed.contains(&key.as_str()));
+        let needed: Vec<&str> = section["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let (first, then): (Vec<String>, Vec<String>) = properties
+            .keys()
+            .cloned()
+            .partition(|key| needed.contains(&key.as_str()));
         let names = self.order.of(first.into_iter().chain(then).collect());
         let key = |name: String| Key {
             node: &properties[&name],
@@ -103,9 +110,18 @@ impl<'a> Page<'a> {
         };
         let words = cell(&self.schema.words(inner));
         let name = self.schema.name(inner).map(str::to_owned);
-        let page = |name: &str| ELSEWHERE.iter().find(|(known, _)| *known == name).map(|(_, page)| *page);
+        let page = |name: &str| {
+            ELSEWHERE
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, page)| *page)
+        };
         if let Some(page) = name.as_deref().and_then(page) {
-            let text = if words == "section" { "section" } else { "one of several" };
+            let text = if words == "section" {
+                "section"
+            } else {
+                "one of several"
+            };
             return format!("{listed}[{text}]({page})");
         }
         if let Some(union) = inner["anyOf"].as_array() {
@@ -176,8 +192,16 @@ impl<'a> Page<'a> {
                 let about = paragraphs(key.node["description"].as_str().unwrap_or_default());
                 let words = self.value(&join(&kind.word, &key.name), key.node, &mut below);
                 let default = self.default(&key);
-                let default = if key.needed { default } else { format!("default {default}") };
-                list += &format!("  - `{}`, {words}, {default}: {}\n", key.name, about.replace("\n\n", " "));
+                let default = if key.needed {
+                    default
+                } else {
+                    format!("default {default}")
+                };
+                list += &format!(
+                    "  - `{}`, {words}, {default}: {}\n",
+                    key.name,
+                    about.replace("\n\n", " ")
+                );
             }
         }
         self.add(&list);

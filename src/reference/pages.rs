@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tch::Device;
 
 use super::metrics::{OF_LOOKS, OF_STEPS};
-use super::notice;
 use super::order::Order;
 use super::page::Page;
 use super::shape::{Kind, Schema, Shape};
-use super::text::{cell, flow};
+use super::text::{cell, flow, notice};
 use crate::config::yaml;
 use crate::objective::{Asks, ObjectiveConfig};
 use crate::sampling::{Facts, KernelConfig, Needs};
+
+/// An architecture with most of what there is.
+const EXAMPLE: &str = include_str!("architecture.yaml");
 
 /// Keys of experiment files.
 pub(super) fn experiment(schema: &Schema, order: &Order) -> String {
@@ -78,7 +80,9 @@ pub(super) fn kernels(schema: &Schema, order: &Order) -> String {
         page.say(kind.about);
         page.kind(kind);
         let example = examples.iter().find(|example| example.word() == kind.word);
-        let numbers = example.map_or_else(String::new, |example| spoken(schema, kind, example));
+        let properties = &schema.resolved(kind.holds.unwrap_or(&Value::Null))["properties"];
+        let tree = example.map(|example| yaml::to_value(example)[kind.word.as_str()].clone());
+        let numbers = spoken(properties, &tree.unwrap_or_default());
         page.add(&format!(
             "```yaml\nsampler:\n  kernel:\n    {}: {{{numbers}}}\n  n_steps: 100\n```",
             kind.word
@@ -88,14 +92,12 @@ pub(super) fn kernels(schema: &Schema, order: &Order) -> String {
 }
 
 /// The keys of an example that are not at their defaults.
-fn spoken(schema: &Schema, kind: &Kind, example: &KernelConfig) -> String {
-    let tree = yaml::to_value(example);
-    let properties = &schema.resolved(kind.holds.unwrap_or(&Value::Null))["properties"];
+fn spoken(properties: &Value, example: &serde_yaml::Value) -> String {
     let pair = |(key, value): (&serde_yaml::Value, &serde_yaml::Value)| {
         let (key, value) = (key.as_str()?, serde_json::to_value(value).ok()?);
         (properties[key].get("default") != Some(&value)).then(|| format!("{key}: {}", flow(&value)))
     };
-    let pairs = tree[kind.word.as_str()].as_mapping().into_iter().flatten();
+    let pairs = example.as_mapping().into_iter().flatten();
     pairs.filter_map(pair).collect::<Vec<_>>().join(", ")
 }
 
@@ -117,20 +119,13 @@ fn fact_row(kernel: &KernelConfig) -> String {
     )
 }
 
-/// An objective of all terms, each with its needed numbers at 1.
-pub(super) fn all_terms(schema: &Schema) -> ObjectiveConfig {
-    let terms = schema.named("ObjectiveConfig")["properties"].as_object();
-    let each = terms.into_iter().flatten();
-    let all: Map<String, Value> = each.map(|(key, node)| (key.clone(), least(schema, node))).collect();
-    let place = Path::new("the reference");
-    yaml::typed(yaml::to_value(&all), place).expect("a term whose needed keys are numbers")
-}
-
-/// A section with nothing but its needed keys, each 1.
-fn least(schema: &Schema, node: &Value) -> Value {
-    let needed = schema.resolved(node)["required"].as_array().into_iter().flatten();
-    let ones = needed.filter_map(Value::as_str).map(|key| (key.to_owned(), json!(1)));
-    Value::Object(ones.collect())
+/// An objective of all terms, each as in its example.
+pub(super) fn all_terms() -> ObjectiveConfig {
+    let mut all = serde_yaml::Mapping::new();
+    for (key, example) in ObjectiveConfig::examples() {
+        all.insert(key.as_str().into(), yaml::to_value(&example)[key.as_str()].clone());
+    }
+    yaml::typed(all.into(), Path::new("the reference")).expect("examples of terms are valid")
 }
 
 /// Terms of the objective.
@@ -151,6 +146,8 @@ pub(super) fn objectives(schema: &Schema, order: &Order, all: &ObjectiveConfig) 
         page.add(&format!("It asks for {}.", asked(&term.asks)));
         let names = term.objective.quantities().into_iter().map(|q| format!("`{}`", q.name));
         page.add(&format!("It reports {}.", names.collect::<Vec<_>>().join(", ")));
+        let numbers = spoken(&node["properties"], &yaml::to_value(all)[term.key.as_str()]);
+        page.add(&format!("For example `objective: {{{}: {{{numbers}}}}}`.", term.key));
         page.section(&term.key, node);
     }
     page.text.trim_end().to_owned() + "\n"
@@ -168,7 +165,11 @@ fn asked(asks: &Asks) -> String {
         (asks.chain_end, "a kernel whose step can be differentiated".into()),
         (asks.neighbours, "a replay buffer".into()),
     ];
-    let said: Vec<String> = all.into_iter().filter(|(asked, _)| *asked).map(|(_, words)| words).collect();
+    let said: Vec<String> = all
+        .into_iter()
+        .filter(|(asked, _)| *asked)
+        .map(|(_, words)| words)
+        .collect();
     said.join(", ")
 }
 
@@ -181,6 +182,7 @@ pub(super) fn architecture(schema: &Schema, order: &Order) -> String {
          the layers with their output shapes, parameters and multiply-accumulates. The JSON \
          Schema `docs/schema/model.json` serves editors.",
     );
+    page.add(&format!("```yaml\n{EXAMPLE}```"));
     page.section("", &schema.0);
     page.text.trim_end().to_owned() + "\n"
 }
@@ -189,7 +191,10 @@ pub(super) fn architecture(schema: &Schema, order: &Order) -> String {
 pub(super) fn metrics() -> String {
     let table = |rows: &[(&str, &str)]| {
         let row = |(name, meaning): &(&str, &str)| format!("| `{name}` | {} |\n", cell(meaning));
-        format!("| name | meaning |\n|---|---|\n{}", rows.iter().map(row).collect::<String>())
+        format!(
+            "| name | meaning |\n|---|---|\n{}",
+            rows.iter().map(row).collect::<String>()
+        )
     };
     format!(
         "{}A line of `metrics.jsonl` holds means over the steps since the line before. [Reading a run]\

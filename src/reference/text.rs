@@ -4,7 +4,9 @@ use serde_json::Value;
 
 /// The text of a comment, a paragraph a line.
 pub(super) fn paragraphs(comment: &str) -> String {
-    let lines = comment.split("\n\n").map(|paragraph| escaped(&paragraph.replace('\n', " ")));
+    let lines = comment
+        .split("\n\n")
+        .map(|paragraph| escaped(&paragraph.replace('\n', " ")));
     lines.collect::<Vec<_>>().join("\n\n")
 }
 
@@ -46,4 +48,9 @@ pub(super) fn flow(value: &Value) -> String {
 /// Where a heading of that path stands on its page.
 pub(super) fn anchor(path: &str) -> String {
     path.replace('.', "")
+}
+
+/// What stands at the head of a generated page.
+pub fn notice(title: &str) -> String {
+    format!("# {title}\n\n<!-- Written by `make reference` from the code; changes here are lost. -->\n\n")
 }
