@@ -1,5 +1,5 @@
-// Joins two energies: a ring in the plane and a Gaussian to the right of it. Their sum is the energy of the product of
-// both densities, an arc; the Metropolis-adjusted Langevin algorithm draws from it.
+// Joins two energies: a ring in the plane and a Gaussian to the right of it. Their sum is the energy of
+// the product of both densities, an arc; the Metropolis-adjusted Langevin algorithm draws from it.
 use ebm::energy::{Energy, Sum, Tempered};
 use ebm::rng::Stream;
 use ebm::sampling::kernels::Mala;
@@ -25,7 +25,8 @@ impl Energy for Right {
     }
 }
 
-/// Where chains of `steps` end, `[chains,2]`. The ring counts half: its density is taken to the power 1/2.
+/// Where chains of `steps` end, `[chains,2]`. The ring counts half: its density is taken to the power
+/// 1/2.
 fn draw(chains: i64, steps: usize) -> Tensor {
     let half = Tempered {
         energy: Ring,

@@ -1,5 +1,5 @@
-// Fills in the right half of test images that a run was not shown, by Langevin dynamics on the run's energy plus one
-// that holds the left half where it was seen.
+// Fills in the right half of test images that a run was not shown, by Langevin dynamics on the run's
+// energy plus one that holds the left half where it was seen.
 use std::path::Path;
 
 use ebm::energy::{Energy, FrozenEnergy, Sum};
@@ -10,7 +10,8 @@ use ebm::train::{self, RunDir, Weights, Which};
 use ebm::{data, report};
 use tch::{Device, Kind, Tensor};
 
-/// T |mask (x - image)|^2 / (2 std^2): T times minus the log likelihood of what was seen, in noise of this deviation.
+/// T |mask (x - image)|^2 / (2 std^2): T times minus the log likelihood of what was seen, in noise of
+/// this deviation.
 struct Seen {
     image: Tensor,
     mask: Tensor,
