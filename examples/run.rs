@@ -17,7 +17,7 @@ fn train(experiment: &Path, out: &Path, steps: u64) -> ebm::Result<Option<Result
     // `()` hears nothing; a `Listener` hears of the data and of what was measured on this machine.
     let mut trainer = match start.begin(e, &())? {
         Begun::Ready(trainer) => trainer,
-        Begun::Finished(results, _) => return Ok(Some(results)),
+        Begun::Finished(results, _) => return Ok(Some(*results)),
     };
     // `()` watches nothing; an `Observer` shows how it goes, and the flag stops the run after a step.
     match trainer.run(&mut (), &AtomicBool::new(false))? {

@@ -117,7 +117,7 @@ fn what_is_of_pictures_is_refused_of_points() {
         "score run run/samples/final.png",
         "evaluate run --parts quality",
     ] {
-        bench.fails(command, 2, &["points_model", "[2]", "images [channels, height, width]"]);
+        bench.fails(command, 2, &["`points`", "[2]", "images [channels, height, width]"]);
     }
     bench.fails("sample run --trace", 2, &["--trace", "points"]);
     bench.fails("sample run --out folder", 2, &["folder", "points"]);

@@ -143,6 +143,12 @@ fn take<'a>(map: &mut Mapping, keys: &[&'a str]) -> Vec<(&'a str, Value)> {
 
 /// What moved out of `objective`, and what became a term of it.
 fn objective(root: &mut Mapping) {
+    // The default is written out, so that a term that is set stands beside it.
+    if root.get("objective").is_none_or(Value::is_null)
+        && let Some(objective) = section(root, "objective")
+    {
+        section(objective, "contrastive");
+    }
     let Some(objective) = root.get_mut("objective").and_then(Value::as_mapping_mut) else {
         return;
     };

@@ -13,6 +13,7 @@ mod denoising;
 mod inputs;
 mod joint;
 mod nce;
+mod section;
 mod terms;
 
 pub use asks::Asks;

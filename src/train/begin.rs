@@ -41,7 +41,7 @@ pub struct Start<'a> {
 /// What there is to do for a run.
 pub enum Begun {
     /// Nothing: these are its results.
-    Finished(Results, RunDir),
+    Finished(Box<Results>, RunDir),
     /// Training, from where the run stands.
     Ready(Box<Trainer>),
 }
@@ -74,7 +74,7 @@ impl Start<'_> {
         if let Some(run) = &existing
             && let Some(results) = finished(run, &experiment)?
         {
-            return Ok(Begun::Finished(results, run.clone()));
+            return Ok(Begun::Finished(Box::new(results), run.clone()));
         }
         let trainer = self.prepare(experiment, existing, device, listener)?;
         Ok(Begun::Ready(Box::new(trainer)))

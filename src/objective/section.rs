@@ -1,0 +1,81 @@
+//! The `objective` section as a whole: what its terms ask for together, their checks, and what they build.
+
+use tch::Device;
+
+use super::ObjectiveConfig;
+use super::asks::Asks;
+use super::contract::ObjectiveSpec;
+use super::terms::{Term, Terms};
+use crate::config::Checker;
+use crate::error::Result;
+
+impl Default for ObjectiveConfig {
+    /// Maximum likelihood alone.
+    fn default() -> Self {
+        Self {
+            contrastive: Some(Default::default()),
+            ..Self::none()
+        }
+    }
+}
+
+impl ObjectiveConfig {
+    /// What all terms ask for.
+    pub fn asks(&self) -> Asks {
+        self.specs()
+            .iter()
+            .fold(Asks::default(), |all, (_, spec)| all.and(&spec.asks()))
+    }
+
+    /// What each term asks for, by its key.
+    pub fn asks_by_term(&self) -> Vec<(String, Asks)> {
+        self.specs().into_iter().map(|(key, spec)| (key, spec.asks())).collect()
+    }
+
+    /// Whether it trains E(x) or E(x,y) themselves; a classifier alone leaves E(x) as it comes.
+    pub fn trains_energy(&self) -> bool {
+        let specs = self.specs();
+        specs.iter().any(|(_, spec)| {
+            let asks = spec.asks();
+            asks.data || asks.chains
+        })
+    }
+
+    /// The step from which on chains run; 0 where they run from the beginning or never.
+    pub fn chains_from(&self) -> u64 {
+        let specs = self.specs();
+        let of_chains = specs.iter().filter(|(_, spec)| spec.asks().chains);
+        of_chains.map(|(_, spec)| spec.from()).min().unwrap_or(0)
+    }
+
+    /// The first step at which a term counts; none where there is no term.
+    pub fn first_step(&self) -> Option<u64> {
+        self.specs().iter().map(|(_, spec)| spec.from()).min()
+    }
+
+    /// Whether a term has parameters of its own.
+    pub fn has_parameters(&self) -> bool {
+        !self.build(Device::Cpu).parameters().is_empty()
+    }
+
+    /// Checks every term; `c` stands at the section.
+    pub(crate) fn check(&self, c: &Checker) -> Result<()> {
+        self.specs().iter().try_for_each(|(key, spec)| {
+            let c = c.at(key);
+            c.non_negative("weight", spec.weight())?;
+            spec.check(&c)
+        })
+    }
+
+    /// The terms, their parameters on `device`.
+    pub fn build(&self, device: Device) -> Terms {
+        let term = |(key, spec): &(String, &dyn ObjectiveSpec)| Term {
+            key: key.clone(),
+            weight: spec.weight(),
+            from: spec.from(),
+            asks: spec.asks(),
+            objective: spec.build(device),
+        };
+        Terms(self.specs().iter().map(term).collect())
+    }
+}
