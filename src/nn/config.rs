@@ -231,7 +231,7 @@ pub struct Subsample {
 pub struct Pool {
     /// Height and width of the window.
     pub size: i64,
-    /// Step between windows.
+    /// Step between windows; null means the size.
     #[serde(default)]
     pub stride: Option<i64>,
     /// Zeroes around the image.
