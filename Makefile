@@ -10,7 +10,7 @@ PEERS_PYTHON := benches/peers/.venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build data libtorch doc clean peers bench-peers bench-quality bench-precision
+.PHONY: help demo test check bench build data libtorch doc reference book clean peers bench-peers bench-quality bench-precision
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 23
@@ -66,6 +66,12 @@ bench-precision: build peers ## what bf16 chains cost in quality, five seeds eac
 
 doc: libtorch ## the library's documentation, in target/doc
 	$(CARGO) doc --release --no-deps
+
+reference: build ## the generated part of docs/: pages of keys, kernels, objectives, commands; JSON Schemas
+	"$(EBM)" reference docs
+
+book: ## docs/ as a site, in target/book (needs mdbook)
+	mdbook build docs
 
 clean: ## what was built; LibTorch, data and runs stay
 	$(CARGO) clean

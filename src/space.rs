@@ -1,5 +1,6 @@
 //! What one state of a chain is, without the batch: its shape, and which values its numbers take.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -13,7 +14,7 @@ pub struct Space {
 }
 
 /// Which values the numbers of a state take.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Values {
     /// Real numbers.

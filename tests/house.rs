@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 14] = [
     &["objective", "optim"],
     &["eval"],
     &["experiment"],
-    &["train"],
+    &["train", "reference"],
     &["judging"],
     &["cli"],
     &["main"],

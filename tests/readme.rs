@@ -1,12 +1,10 @@
-//! What README.md shows works: its YAML is accepted, its defaults are the program's, its Rust is the compiled example.
+//! What README.md and the pages of docs/ show works: YAML is accepted, Rust is a compiled example, links lead somewhere.
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::Bench;
-use ebm::config::yaml;
-use ebm::experiment::Experiment;
 use serde_yaml::Value;
 
 const README: &str = include_str!("../README.md");
@@ -46,104 +44,195 @@ mod train {
     }
 }
 
-/// The text of every fenced block of this language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    let mut found: Vec<&str> = README.split(&fence).skip(1).collect();
-    for block in &mut found {
-        *block = &block[..block.find("```").expect("a closed block")];
+#[allow(dead_code)] // the tests bring their own main
+mod compose {
+    include!("../examples/compose.rs");
+
+    #[test]
+    fn the_product_is_an_arc_to_the_right() {
+        tch::set_num_threads(1);
+        let x = draw(500, 400);
+        let mean = |t: Tensor| t.mean(Kind::Float).double_value(&[]);
+        let (distance, along) = (mean(norms(&x)), mean(x.select(1, 0)));
+        assert!((distance - 3.0).abs() < 0.2, "{distance}");
+        assert!(along > 2.0, "{along}");
     }
+}
+
+#[allow(dead_code)] // the tests bring their own main
+mod restore {
+    include!("../examples/restore.rs");
+
+    #[test]
+    fn what_was_seen_is_kept() {
+        tch::set_num_threads(1);
+        let bench = super::Bench::new();
+        bench.succeeds("train tiny.yaml --out run --set train.steps=5");
+        let png = bench.path("restored.png");
+        let x = restore(&bench.path("run"), &png, 4, 50).unwrap();
+        assert!(png.metadata().unwrap().len() > 0);
+        // The same draw of images as the example's own.
+        let e = ebm::experiment::Experiment::load(&bench.path("run/resolved.yaml"), &[]).unwrap();
+        let test = data::open(&e.data, &e.model.input, Device::Cpu).unwrap().test;
+        let image = test.random(4, &mut Stream::new(0, "example"));
+        let apart = |from: i64| {
+            let of = |t: &Tensor| t.narrow(3, from, 4);
+            (of(&x) - of(&image)).abs().max().double_value(&[])
+        };
+        assert!(apart(0) < 0.1, "{}", apart(0));
+        assert!(apart(4) > 0.1, "{}", apart(4));
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The README and every page of docs/, with their paths in the project.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut found = vec![(PathBuf::from("README.md"), README.to_owned())];
+    collect(Path::new("docs/src"), &mut found);
+    assert!(found.len() > 30, "{} pages", found.len());
     found
 }
 
-/// The reference of all keys: the block that names the run.
-fn reference() -> &'static str {
-    let all = blocks("yaml");
-    all.iter()
-        .find(|b| b.starts_with("name: my-run"))
-        .expect("a block of all keys")
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    for name in names {
+        let path = folder.join(name);
+        if root().join(&path).is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|e| e == "md") {
+            found.push((path.clone(), std::fs::read_to_string(root().join(&path)).unwrap()));
+        }
+    }
+}
+
+/// The text of every fenced block of this language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let block = |rest: &'a str| &rest[..rest.find("```").expect("a closed block")];
+    text.split(&fence).skip(1).map(block).collect()
+}
+
+/// A text without its fenced blocks.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// A file of which a block is a part: what the block does not say, the experiment of strokes says.
+fn whole(block: &str) -> String {
+    let parse = |text: &str| serde_yaml::from_str::<Value>(text).unwrap_or_else(|e| panic!("{e}\n{block}"));
+    let part = parse(block);
+    if part.get("layers").is_some() || part.get("train").is_some() {
+        return block.to_owned();
+    }
+    let mut base = parse(include_str!("../experiments/strokes.yaml"));
+    for (key, value) in part.as_mapping().unwrap() {
+        base.as_mapping_mut().unwrap().insert(key.clone(), value.clone());
+    }
+    serde_yaml::to_string(&base).unwrap()
 }
 
 #[test]
 fn every_yaml_block_passes_check() {
     let bench = Bench::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let blocks = blocks("yaml");
-    assert!(blocks.len() >= 3, "{} blocks", blocks.len());
     std::fs::create_dir(bench.path("models")).unwrap();
-    for entry in std::fs::read_dir(root.join("models")).unwrap() {
+    for entry in std::fs::read_dir(root().join("models")).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            continue;
+        if path.is_file() {
+            std::fs::copy(&path, bench.path("models").join(path.file_name().unwrap())).unwrap();
         }
-        std::fs::copy(&path, bench.path("models").join(path.file_name().unwrap())).unwrap();
     }
-    // The folder of pictures that the README's own experiment names.
+    // The folder of pictures that the pages name.
     let picture = tch::Tensor::zeros([1, 3, 32, 32], (tch::Kind::Uint8, tch::Device::Cpu));
     ebm::report::images_to_folder(&picture, &bench.path("pictures")).unwrap();
-    for (i, block) in blocks.iter().enumerate() {
-        std::fs::write(bench.path(&format!("block{i}.yaml")), block).unwrap();
-        bench.succeeds(&format!("check block{i}.yaml --file-only"));
-    }
-}
-
-#[test]
-fn the_reference_shows_the_defaults() {
-    let file = Path::new("my-run.yaml");
-    let shown = Experiment::from_text(reference(), file, &[]).unwrap();
-    let mut least = yaml::parse(reference(), file).unwrap();
-    for (section, needed) in [
-        ("data", &["dataset"][..]),
-        ("sampler", &["n_steps", "step_size"]),
-        ("optimizer", &["algorithm", "lr"]),
-        ("train", &["steps", "batch_size"]),
-    ] {
-        let map = least[section].as_mapping_mut().unwrap();
-        map.retain(|key, _| needed.contains(&key.as_str().unwrap()));
-    }
-    let needed = ["data", "model", "sampler", "optimizer", "train"];
-    let map = least.as_mapping_mut().unwrap();
-    map.retain(|key, _| needed.contains(&key.as_str().unwrap()));
-    let text = serde_yaml::to_string(&least).unwrap();
-    let defaults = Experiment::from_text(&text, file, &[]).unwrap();
-    assert_eq!(shown, defaults);
-}
-
-#[test]
-fn the_reference_shows_every_key() {
-    let file = Path::new("my-run.yaml");
-    let shown = yaml::parse(reference(), file).unwrap();
-    let all = yaml::to_value(&Experiment::from_text(reference(), file, &[]).unwrap());
-    let mut missing = Vec::new();
-    for (section, value) in all.as_mapping().unwrap() {
-        let name = section.as_str().unwrap();
-        if shown.get(name).is_none() {
-            missing.push(name.to_owned());
+    let mut checked = 0;
+    for (page, text) in pages() {
+        for block in blocks(&text, "yaml") {
+            let name = format!("{}-{checked}.yaml", page.file_stem().unwrap().to_string_lossy());
+            std::fs::write(bench.path(&name), whole(block)).unwrap();
+            bench.succeeds(&format!("check {name} --file-only"));
+            checked += 1;
         }
-        let keys = value.as_mapping().filter(|_| name != "model");
-        for key in keys.into_iter().flat_map(|m| m.keys()).filter_map(Value::as_str) {
-            if shown[name].get(key).is_none() {
-                missing.push(format!("{name}.{key}"));
+    }
+    assert!(checked >= 10, "{checked} blocks");
+}
+
+#[test]
+fn the_readme_is_short_and_starts_with_the_picture_and_the_commands() {
+    let lines: Vec<&str> = README.lines().collect();
+    assert!(lines.len() <= 150, "{} lines", lines.len());
+    assert!(lines[2].starts_with("![") && lines[4] == "```", "{:?}", &lines[..6]);
+    assert!(lines[5].starts_with("make demo ") && lines[6].starts_with("make test "));
+}
+
+#[test]
+fn rust_is_a_compiled_example() {
+    let shown = blocks(README, "rust");
+    assert_eq!(shown, [include_str!("../examples/langevin.rs")]);
+    for (page, text) in pages() {
+        for block in blocks(&text, "rust") {
+            // Files to be added to the library are no programs; they have to be Rust.
+            if page.starts_with("docs/src/inside") {
+                syn::parse_file(block).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+                continue;
             }
+            let examples = std::fs::read_dir(root().join("examples")).unwrap();
+            let mut examples = examples.map(|e| std::fs::read_to_string(e.unwrap().path()).unwrap());
+            assert!(examples.any(|e| e == block), "{}:\n{block}", page.display());
         }
     }
-    assert!(missing.is_empty(), "not in the README: {missing:?}");
 }
 
-#[test]
-fn the_rust_is_the_compiled_example() {
-    let shown = blocks("rust");
-    assert_eq!(shown.len(), 1);
-    assert_eq!(shown[0], include_str!("../examples/langevin.rs"));
+/// The anchor of a heading, as code hosts and mdBook make it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]
 fn links_inside_the_project_lead_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let targets = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
-    let own = targets.filter(|t| !t.starts_with("http") && !t.starts_with('#'));
-    for target in own {
-        let path = target.split('#').next().unwrap();
-        assert!(root.join(path).exists(), "{target}");
+    let mut seen = 0;
+    for (page, text) in pages() {
+        let text = prose(&text);
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if target.starts_with("http") {
+                continue;
+            }
+            let (path, place) = target.split_once('#').unwrap_or((target, ""));
+            let file = match path {
+                "" => root().join(&page),
+                path => root().join(page.parent().unwrap()).join(path),
+            };
+            assert!(file.exists(), "{}: {target}", page.display());
+            seen += 1;
+            if !place.is_empty() {
+                let there = std::fs::read_to_string(&file).unwrap();
+                let headings = there.lines().filter(|line| line.starts_with('#'));
+                let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#')));
+                assert!(anchors.any(|a| a == place), "{}: {target}", page.display());
+            }
+        }
+    }
+    assert!(seen > 80, "{seen} links");
+}
+
+#[test]
+fn every_page_stands_in_the_summary_once() {
+    let summary = std::fs::read_to_string(root().join("docs/src/SUMMARY.md")).unwrap();
+    for (page, _) in pages() {
+        let Ok(name) = page.strip_prefix("docs/src") else {
+            continue;
+        };
+        if name != Path::new("SUMMARY.md") {
+            let link = format!("({})", name.display());
+            assert_eq!(summary.matches(&link).count(), 1, "{link}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The `buffer` section: how chains are kept.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::ReplayAugment;
 
 /// The persistent replay buffer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BufferConfig {
     /// How many chains it holds.
@@ -21,17 +22,18 @@ pub struct BufferConfig {
 }
 
 /// How chains are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Storage {
     /// As they are.
     F32,
-    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept).
+    /// A quarter of the memory: rounded at random to 256 levels of [-1, 1] (the mean is kept). It needs steps that end
+    /// there, such as those of `langevin` with `clamp: [-1, 1]` as their last part.
     U8,
 }
 
 /// Where finished chains go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replacement {
     /// Into the slots they were drawn from.

@@ -14,6 +14,7 @@ mod model;
 mod ood;
 mod prepare;
 mod progress;
+mod reference;
 mod results;
 mod sample;
 mod score;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use self::progress::say;
 use self::status::Status;
@@ -71,6 +72,9 @@ enum Command {
     Export(export::Args),
     /// Make a run from weights that were trained elsewhere
     Import(import::Args),
+    /// Write the generated part of the documentation into a folder: pages and JSON Schemas
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 /// Parses the command line, runs the command, and words what went wrong.
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(args),
+        Command::Reference(args) => reference::run(&args, Cli::command()),
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(status)) => code(status),

@@ -8,7 +8,7 @@ macro_rules! kinds {
         $($(#[$doc:meta])* $kind:ident($config:ty)),* $(,)?
     }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         $vis enum $name { $($(#[$doc])* $kind($config)),* }
 

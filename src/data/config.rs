@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::toy::Toy;
 
 /// The `data` section of an experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// Which images.
     pub dataset: Dataset,
     /// The folder that holds the named data sets (`data/mnist`, ...). A relative one that does not
     /// hold the set is looked for beside the experiment file and beside the program, and in the
-    /// folders above these.
+    /// folders above these. `--root DIR` names it as well.
     #[serde(default = "default_root")]
     pub root: PathBuf,
     /// How many of the training images are held out for validation, drawn by `split_seed`.
@@ -46,7 +47,7 @@ pub struct DataConfig {
 }
 
 /// Where images come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dataset {
     /// No images: a model that was imported can sample and score, but not be trained.
@@ -107,7 +108,7 @@ impl Dataset {
 }
 
 /// Images drawn by code: label 0 is a stroke, label 1 a disc.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrokesConfig {
     /// How many to draw for training.
@@ -122,7 +123,7 @@ pub struct StrokesConfig {
 }
 
 /// Points in the plane, drawn by code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToyConfig {
     /// What they are drawn from.
@@ -140,7 +141,7 @@ fn default_points() -> usize {
 }
 
 /// Image files below a folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FolderConfig {
     /// The folder.
@@ -157,7 +158,7 @@ pub struct FolderConfig {
 /// How a picture of another size is brought to the model's; colours are always converted
 /// (grey from colour by Rec. 601 luma, colour from grey by repetition, transparency over white, turned as the camera's
 /// orientation tag says). Scaling is linear, with a kernel that widens when it shrinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FitRule {
     /// Cut the largest middle part of the model's proportions out, then scale it.
@@ -183,7 +184,7 @@ impl std::fmt::Display for FitRule {
 }
 
 /// A stack of u8 images in one file: `.npy` of `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`, or idx of `[N,H,W]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackConfig {
     /// The images.
@@ -200,7 +201,7 @@ pub struct StackConfig {
 }
 
 /// Random changes made to each training batch, on the device.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
     /// Reflect-pads by so many pixels and cuts the original size out at a random place.
@@ -227,7 +228,7 @@ fn default_strokes_size() -> usize {
 }
 
 /// Random changes to replayed chains, each image by itself (Du et al. 2021): crop, then mirror, then colours, then grey.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayAugment {
     /// Cuts a part out whose share of the area is uniform between these two, its width 3/4 to 4/3 of its height, and
@@ -242,7 +243,7 @@ pub struct ReplayAugment {
 }
 
 /// How far colours may change; 0 leaves one out. Saturation and hue are for images of three channels.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColourJitter {
     /// Multiplies by a factor uniform from max(0, 1 - b) to 1 + b.

@@ -1,11 +1,12 @@
 //! The `evaluate` section: what a run is measured by.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 
 /// Out-of-distribution tables at the end, and the quality monitor along the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
     /// The sets that test images are told apart from, by energy.
@@ -22,7 +23,7 @@ pub struct Evaluate {
 }
 
 /// What is out of distribution. A set that is drawn by code has as many images as the set it is told apart from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OodSet {
     /// The test images of another data set, brought to the model's shape: grey and colour are
@@ -61,7 +62,7 @@ impl OodSet {
 }
 
 /// What the quality monitor measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// The Frechet distance between fresh chains and validation images; low is good.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
@@ -19,7 +20,7 @@ use crate::sampling::{ChainClasses, InitialDistribution, SamplerConfig, Synthesi
 use crate::space::{Space, Values};
 
 /// An experiment: data, model, sampler, objective, optimiser, and how the loop runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// What the run is called; its folder is `runs/NAME`. The file's own name unless given.
@@ -39,7 +40,9 @@ pub struct Experiment {
     pub deterministic: bool,
     /// Which images.
     pub data: DataConfig,
-    /// The network: in an experiment file the path of an architecture file, in a resolved one the architecture itself.
+    /// The network: the path of an architecture file, or the architecture itself, as in a resolved file. The path is
+    /// looked for where you are, beside the experiment file, and in the folder above that.
+    #[schemars(schema_with = "path_or_model")]
     pub model: ModelConfig,
     /// Which values states take; null means what the shape of the model's input stands for.
     #[serde(default)]
@@ -75,7 +78,7 @@ pub struct Experiment {
 }
 
 /// The `space` section.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpaceConfig {
     /// The values of a state's numbers.
@@ -224,6 +227,11 @@ fn locate(path: &Path, experiment: &Path) -> PathBuf {
         .into_iter()
         .find(|p| p.is_file())
         .unwrap_or_else(|| path.to_path_buf())
+}
+
+/// What stands at `model`: in a file that a person writes, most often a path.
+fn path_or_model(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<ModelConfig>()] })
 }
 
 fn default_device() -> String {

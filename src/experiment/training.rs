@@ -1,16 +1,18 @@
 //! The `train`, `guard` and `report` sections: how long, how often, and what ends a run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::sampling::CudaGraph;
 
 /// The loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Updates of the parameters in all; 0 where `minutes` stand in its place, until steps were
     /// timed.
     #[serde(default, deserialize_with = "zero_of_null")]
+    #[schemars(with = "Option<u64>")]
     pub steps: u64,
     /// What the run may take, in minutes: its steps, pictures and looks of the quality monitor; the
     /// steps that fit are found when it begins. Null where `steps` says how many.
@@ -42,7 +44,7 @@ pub struct TrainConfig {
 }
 
 /// Arithmetic of the passes that train the network; parameters and their gradients are f32 always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPrecision {
     /// Single precision.
@@ -55,7 +57,7 @@ pub enum TrainPrecision {
 }
 
 /// Which passes of training record the running statistics of batch norm, and iterate spectral norm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Statistics {
     /// All, those of synthesised states among them (JEM++).
@@ -66,7 +68,7 @@ pub enum Statistics {
 }
 
 /// When a run has diverged, and what is done about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
     /// Steps between two looks at the flags that accumulate on the device.
@@ -84,12 +86,12 @@ pub struct GuardConfig {
 }
 
 /// Pictures and event files made along the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportConfig {
     /// Steps between two grids of samples and renewed curves; 0 makes none along the way.
     pub every: u64,
-    /// Images in a grid.
+    /// Images in a grid; the last one has 100 at least.
     pub images: usize,
     /// Steps of the chain that draws a grid from noise; null means four times `sampler.n_steps`.
     pub sample_steps: Option<usize>,

@@ -1,12 +1,13 @@
 //! Architecture files: a network as a list of layers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::space::Space;
 
 /// A network from images to one number each, or to a number a class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// What the network is called.
@@ -54,7 +55,7 @@ impl ModelConfig {
 }
 
 /// (image - mean) / std a channel, in units of images in [0, 1], as torchvision's `Normalize` has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalize {
     /// What is taken off each channel.
@@ -64,7 +65,7 @@ pub struct Normalize {
 }
 
 /// What the network's last layer gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
     /// E(x): low is likely.
@@ -76,8 +77,8 @@ pub enum Output {
     Logits,
 }
 
-/// One layer. A layer without parameters to set is a word, any other a word with a mapping.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One layer. A layer without parameters to set is a word, any other a word with a mapping, such as `leaky_relu: {}`.
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Two-dimensional convolution.
@@ -137,7 +138,7 @@ pub enum Layer {
 }
 
 /// Two-dimensional convolution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
     /// Output channels.
@@ -162,7 +163,7 @@ pub struct Conv {
 }
 
 /// Fully connected layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Output features.
@@ -179,7 +180,7 @@ pub struct Linear {
 }
 
 /// Spectral normalisation by power iteration, as PyTorch's `spectral_norm` hook.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectralNorm {
     /// Power iterations a training pass.
@@ -192,7 +193,7 @@ pub struct SpectralNorm {
 }
 
 /// A residual block.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
     /// The layers of the branch, named `branch.0`, `branch.1`, ...
@@ -203,7 +204,7 @@ pub struct Residual {
 }
 
 /// Layers that stand several times one after another, each time with tensors of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
     /// How many times.
@@ -213,7 +214,7 @@ pub struct Repeat {
 }
 
 /// Pixels and channels of a shortcut that has no parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subsample {
     /// Output channels, at least as many as come in. Half of the added ones stand before those that come in and half
@@ -225,12 +226,12 @@ pub struct Subsample {
 }
 
 /// A pooling window; the stride is the size unless given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Height and width of the window.
     pub size: i64,
-    /// Step between windows.
+    /// Step between windows; null means the size.
     #[serde(default)]
     pub stride: Option<i64>,
     /// Zeroes around the image.
@@ -239,7 +240,7 @@ pub struct Pool {
 }
 
 /// Batch normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Norm {
     /// Added to the variance.
@@ -249,7 +250,7 @@ pub struct Norm {
 }
 
 /// How weights start; biases of a rule other than `pytorch` start at zero.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Init {
     /// As PyTorch's layers do: weight and bias uniform within 1/sqrt(fan in).

@@ -1,5 +1,6 @@
 //! Improved contrastive divergence: chains are to end apart from each other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -18,7 +19,7 @@ const EXACT_DISTANCES: i64 = 2;
 
 /// Minus the mean log distance of a chain's end to its nearest neighbour among chains of the replay
 /// buffer, differentiated through the last step (Du et al. 2021, who give it the weight 0.3).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChainEntropy {
     /// What multiplies the term.

@@ -1,5 +1,6 @@
 //! Improved contrastive divergence: chains are to end where the model is likely.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -14,7 +15,7 @@ use crate::error::Result;
 /// KL divergence between chains and model that contrastive divergence leaves out (Du et al. 2021).
 ///
 /// It stands beside `contrastive`; alone it has no minimum.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChainKl {
     /// What multiplies the term.

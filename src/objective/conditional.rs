@@ -1,5 +1,6 @@
 //! Maximum likelihood of states given their classes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -16,7 +17,7 @@ use crate::sampling::ChainClasses;
 /// class, whose classes have the shares of the labels, + energy_reg times the mean squares of both.
 ///
 /// It says nothing of p(y).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conditional {
     /// What multiplies the term.

@@ -1,5 +1,6 @@
 //! Maximum likelihood with samples of chains in the place of the model's expectation.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +15,7 @@ use crate::error::Result;
 ///
 /// Without the last term its gradient is that of minus the log likelihood, up to T, if x- are
 /// samples of the model (Hinton 2002); with it energies stay near 0 (Du & Mordatch 2019).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contrastive {
     /// What multiplies the term.

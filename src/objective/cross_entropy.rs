@@ -1,5 +1,6 @@
 //! The classifier's own loss.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +12,7 @@ use crate::error::Result;
 
 /// Minus log p(y|x), the cross entropy of labelled states. With `contrastive` beside it, both of
 /// weight 1, this is JEM (Grathwohl et al. 2020); alone it is a plain classifier.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CrossEntropy {
     /// What multiplies the term.

@@ -1,5 +1,6 @@
 //! Denoising score matching at one noise level.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -14,7 +15,7 @@ use crate::space::sum_each;
 
 /// mean |sigma grad E(x + sigma z) / T - z|^2 / 2 over data x and standard normal z: the model learns
 /// the score of the data smoothed by N(0, sigma^2) (Vincent 2011). It runs no chains.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Denoising {
     /// What multiplies the term.

@@ -1,5 +1,6 @@
 //! Maximum likelihood of states and their classes together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -18,7 +19,7 @@ use crate::sampling::ChainClasses;
 ///
 /// With y- drawn from p(y|x-), its gradient is in expectation that of minus log p(x) plus that of
 /// minus log p(y|x).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Joint {
     /// What multiplies the term.

@@ -1,5 +1,6 @@
 //! Noise-contrastive estimation with a learned log Z.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -15,7 +16,7 @@ use crate::space::sum_each;
 /// Tells data from noise of a known density q by log p(x) - log q(x), where log p(x) = -E(x)/T -
 /// log Z and log Z is a parameter like any other (Gutmann & Hyvarinen 2010). It runs no chains, and
 /// its energies come with their normaliser.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nce {
     /// What multiplies the term.
@@ -30,7 +31,7 @@ pub struct Nce {
 }
 
 /// What data are told from.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NceNoise {
     /// Every number of a state N(mean, std^2).

@@ -17,7 +17,7 @@ macro_rules! terms {
         $($(#[$doc:meta])* $term:ident: $config:ty),* $(,)?
     }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         $vis struct $name {
             $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $term: Option<$config>),*

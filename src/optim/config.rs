@@ -1,9 +1,10 @@
 //! The `optimizer` section: the rule, the learning rate over time, gradient clipping, the moving average.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How parameters follow their gradient.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// The rule.
@@ -32,7 +33,7 @@ pub struct OptimizerConfig {
 }
 
 /// Sharpness-aware minimisation (Foret et al. 2021): the gradient of a step is that at w + e, where e climbs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamConfig {
     /// How far e climbs: the Euclidean norm of e over all parameters, or of e / |w| if adaptive.
@@ -43,7 +44,7 @@ pub struct SamConfig {
 }
 
 /// The rule of an optimiser.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Algorithm {
     /// Adam (Kingma & Ba 2015).
@@ -76,7 +77,7 @@ pub enum Algorithm {
 }
 
 /// The learning rate after warm-up, as a factor of `lr`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LrSchedule {
     /// 1 throughout.
@@ -106,7 +107,7 @@ pub enum LrSchedule {
 }
 
 /// A limit on the gradient of the parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ParamClip {
     /// The Euclidean norm over all parameters.

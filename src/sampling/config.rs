@@ -1,5 +1,6 @@
 //! The `sampler` section: how chains move, how long they are, and where they start.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kernels::KernelConfig;
@@ -7,7 +8,7 @@ use super::warm_up::WarmUpConfig;
 use crate::nn::Mode;
 
 /// How chains move, how long they are, and where they start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplerConfig {
     /// The kernel that moves them.
@@ -32,7 +33,7 @@ pub struct SamplerConfig {
 }
 
 /// Where chains of training start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// The replay buffer: persistent contrastive divergence (Tieleman 2008).
@@ -45,7 +46,7 @@ pub enum Start {
 }
 
 /// Whether a chain has a class, and so which distribution it follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChainClasses {
     /// It has none and follows p(x) by E(x).
@@ -83,7 +84,7 @@ impl SamplerConfig {
 }
 
 /// How the network computes along the chain; either way nothing is recorded in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkMode {
     /// A fixed function of each image: running statistics, no dropout.
@@ -104,7 +105,7 @@ impl NetworkMode {
 }
 
 /// Where fresh chains start, in the units of images, [-1, 1].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum InitialDistribution {
     /// Every pixel uniform in the interval.
@@ -150,7 +151,7 @@ impl Default for InitialDistribution {
 }
 
 /// Whether work that is the same each time becomes a CUDA graph; a CPU has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CudaGraph {
     /// Where it can be recorded; elsewhere a notice says why not, and every operation is launched by itself.

@@ -1,5 +1,6 @@
 //! Finds the step size of a kernel that rejects, on the device, while chains run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -11,7 +12,7 @@ use crate::files::{self, Named};
 
 /// The first steps of chains in which the step size is found by which proposals are accepted as
 /// often as wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUpConfig {
     /// Steps of chains in which it is sought; in training they are counted over the whole run.

@@ -7,6 +7,7 @@ mod numbers;
 mod rings;
 mod shapes;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -16,7 +17,7 @@ use crate::rng::Stream;
 ///
 /// Forms follow the code of FFJORD (Grathwohl et al. 2019); sizes are such that [-4, 4]^2 holds all
 /// but about a thousandth of the points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Toy {
     /// Eight equal Gaussians of deviation 0.28 on a circle of radius 2.8.

@@ -1,5 +1,6 @@
 //! Hamiltonian Monte Carlo by the leapfrog integrator.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -18,7 +19,7 @@ use crate::space::{Space, Values, norms, sum_each};
 ///
 /// It leaves exp(-E/T) exactly as it is. A step costs `leapfrog_steps` gradients. An acceptance near
 /// 0.65 is best in high dimension (Beskos et al. 2013).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hmc {
     /// The size of a leapfrog step.

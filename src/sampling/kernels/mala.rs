@@ -1,5 +1,6 @@
 //! The Metropolis-adjusted Langevin algorithm.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KernelSpec;
@@ -17,7 +18,7 @@ use crate::space::{norms, sum_each};
 ///
 /// It leaves exp(-E/T) exactly as it is. A step costs one gradient. An acceptance near 0.574 is
 /// best in high dimension (Roberts & Rosenthal 1998).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mala {
     /// What multiplies the gradient of the energy.

@@ -1,5 +1,6 @@
 //! Random-walk Metropolis.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KernelSpec;
@@ -16,7 +17,7 @@ use crate::sampling::metropolis::{choose, level, test};
 ///
 /// It leaves exp(-E/T) exactly as it is and needs no gradient. An acceptance near 0.234 is best in
 /// high dimension (Roberts, Gelman & Gilks 1997).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomWalk {
     /// The standard deviation of a proposal in each number of a state.

@@ -1,10 +1,11 @@
 //! The section of Langevin dynamics.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// x' = x - step_size * grad E(x) + noise_scale * z, without a Metropolis test (Roberts & Tweedie
 /// 1996), its parts in any order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LangevinConfig {
     /// What multiplies the gradient of the energy; 0 only with `inner`, which then moves chains alone.
@@ -58,7 +59,7 @@ impl LangevinConfig {
 /// The gradient g of the energy with respect to the first layer's output h(x) is found once where the gradient's turn
 /// comes and is held fixed. After the move by `step_size`, and its clamp, each inner step is
 /// x = clamp(x - step_size * clip(grad_x <h(x), g>)), with the clip of `grad_clip` and the interval of `clamp`, if given.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InnerConfig {
     /// Inner steps in one step of the chain.
@@ -68,7 +69,7 @@ pub struct InnerConfig {
 }
 
 /// One part of a Langevin step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepPart {
     /// x -= step_size * (clipped) grad E(x), and the steps of `inner`
@@ -80,7 +81,7 @@ pub enum StepPart {
 }
 
 /// A limit on the gradient of the energy with respect to x.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradClip {
     /// Each element to [-value, value].
@@ -90,7 +91,7 @@ pub enum GradClip {
 }
 
 /// A factor along the chain: 1 at the first step, `end` at the last.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ChainSchedule {
     /// 1 throughout.
