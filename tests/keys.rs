@@ -6,6 +6,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Bench;
+use ebm::config::yaml;
+use ebm::objective::ObjectiveConfig;
+use ebm::sampling::KernelConfig;
 use serde_json::Value;
 
 /// What the pages of the reference are written from.
@@ -369,18 +372,58 @@ fn every_key_and_choice_of_the_reference_has_a_setting() {
     let mut all = Vec::new();
     keys(&schema, &schema, "", &mut all);
     assert!(all.len() > 100, "{} keys", all.len());
+    // Keys of kinds are all in the examples that are trained with below.
+    let of_kind = |key: &str| {
+        let below = ["sampler.kernel.", "objective."]
+            .iter()
+            .find_map(|s| key.strip_prefix(s));
+        below.is_some_and(|rest| rest.contains('.'))
+    };
     for (key, node) in &all {
+        if of_kind(key) {
+            continue;
+        }
         let values: Vec<&str> = SETTINGS.iter().filter(|s| s.0 == key).map(|s| s.1).collect();
         assert!(!values.is_empty(), "`{key}` is never trained with");
         for choice in choices(&schema, node) {
             let left_out = LEFT_OUT.contains(&(key.as_str(), choice.as_str()));
-            let tried = values.iter().any(|value| names(value, &choice));
+            let tried = key == "sampler.kernel" || values.iter().any(|value| names(value, &choice));
             assert!(tried || left_out, "`{key}: {choice}` is never trained with");
         }
     }
     let all: BTreeSet<&str> = all.iter().map(|(key, _)| key.as_str()).collect();
     for (key, ..) in SETTINGS {
         assert!(all.contains(key), "`{key}` is not in the reference");
+    }
+}
+
+#[test]
+fn every_kernel_and_every_term_trains() {
+    let bench = furnished();
+    let train = |name: &str, sets: &[String]| {
+        let mut command = bench.command(&format!("train tiny.yaml --out {name} --set train.steps=2"));
+        sets.iter().for_each(|set| {
+            command.args(["--set", set]);
+        });
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{name}\n{}", common::text(&out.stderr));
+    };
+    let inline = |tree: serde_yaml::Value| serde_json::to_string(&tree).unwrap();
+    for kernel in KernelConfig::examples() {
+        let section = inline(yaml::to_value(&kernel));
+        train(&kernel.word(), &[format!("sampler.kernel={section}")]);
+    }
+    for (key, objective) in ObjectiveConfig::examples() {
+        let (asks, mut tree) = (objective.asks(), yaml::to_value(&objective));
+        if asks.chain_end {
+            // It stands beside a term of the data.
+            tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
+        }
+        let mut sets = vec![format!("objective={}", inline(tree))];
+        sets.extend(asks.labels.then(|| "model=classes.yaml".to_owned()));
+        let classes = asks.chain_classes.map(|c| yaml::to_value(&c));
+        sets.extend(classes.map(|c| format!("sampler.classes={}", c.as_str().unwrap())));
+        train(&key, &sets);
     }
 }
 
