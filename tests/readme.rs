@@ -77,10 +77,9 @@ mod restore {
         let image = test.random(4, &mut Stream::new(0, "example"));
         let apart = |from: i64| {
             let of = |t: &Tensor| t.narrow(3, from, 4);
-            (of(&x) - of(&image)).abs().max().double_value(&[])
+            (of(&x) - of(&image)).abs().mean(Kind::Float).double_value(&[])
         };
-        assert!(apart(0) < 0.1, "{}", apart(0));
-        assert!(apart(4) > 0.1, "{}", apart(4));
+        assert!(apart(0) < 0.3 * apart(4), "{} and {}", apart(0), apart(4));
     }
 }
 
