@@ -186,6 +186,11 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "sampler.kernel.hmc",
             "3 masses",
         ),
+        (
+            "objective={contrastive:{},nce:{},chain-kl:{from:3}} --set sampler.kernel={langevin:{step_size:0.1}}",
+            "objective.chain-kl.from",
+            "begin together",
+        ),
         ("buffer.storage=u8", "buffer.storage", "[-1, 1]"),
         (
             "objective={denoising:{sigma:0}}",

@@ -20,7 +20,7 @@ pub struct Options {
     /// its sampler section alone
     #[arg(long, value_name = "FILE")]
     sampler: Option<PathBuf>,
-    /// Change a key of the run's sampler for these chains, as sampler.step_size=5 (may be repeated)
+    /// Change a key of the run's sampler for these chains, as sampler.n_steps=50 (may be repeated)
     #[arg(long = "set", value_name = "sampler.KEY=VALUE")]
     sets: Vec<String>,
     /// So many further steps without noise, at the last step's size, after those of the chains

@@ -26,6 +26,13 @@ impl Experiment {
         )?;
         // Steps that are yet to be found from minutes are checked then.
         let from = self.objective.chains_from();
+        if let Some((term, other)) = self.objective.chains_begin_apart() {
+            return c.conflict(
+                &format!("objective.{term}.from"),
+                &format!("is not that of {other}, and terms of chains begin together, with the chains"),
+                "give all terms of chains the same `from`",
+            );
+        }
         c.ensure(
             from == 0 || from < self.train.steps || self.train.minutes.is_some(),
             "objective",

@@ -48,6 +48,15 @@ impl ObjectiveConfig {
         of_chains.map(|(_, spec)| spec.from()).min().unwrap_or(0)
     }
 
+    /// Two terms of chains that begin at different steps, if any do.
+    pub fn chains_begin_apart(&self) -> Option<(String, String)> {
+        let specs = self.specs();
+        let mut of_chains = specs.iter().filter(|(_, spec)| spec.asks().chains);
+        let (first, spec) = of_chains.next()?;
+        let other = of_chains.find(|(_, other)| other.from() != spec.from())?;
+        Some((other.0.clone(), first.clone()))
+    }
+
     /// The first step at which a term counts; none where there is no term.
     pub fn first_step(&self) -> Option<u64> {
         self.specs().iter().map(|(_, spec)| spec.from()).min()

@@ -210,7 +210,7 @@ impl Synthesis<'_> {
     }
 
     /// The kernel of the chains, and that of the steps after them without noise, if there are any.
-    fn kernels(&self, length: Length) -> Result<(Box<dyn Kernel>, Option<Box<dyn Kernel>>)> {
+    fn kernels(&self, length: Length) -> Result<Kernels> {
         let kernel = self.sampler.kernel.build(length.steps);
         if length.quiet == 0 {
             return Ok((kernel, None));
@@ -232,6 +232,9 @@ impl Synthesis<'_> {
         chain_energy(&resolved, mode, self.network, kernel.facts().temperature)
     }
 }
+
+/// What moves chains, and what moves them after that without noise.
+type Kernels = (Box<dyn Kernel>, Option<Box<dyn Kernel>>);
 
 /// Runs chains on the energy that `target` names.
 fn on_energy(energy: &FrozenEnergy, target: &Target, run: &mut dyn FnMut(&dyn Energy) -> ChainOutput) -> ChainOutput {

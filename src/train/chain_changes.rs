@@ -71,6 +71,6 @@ fn ensure_of_sampler(set: &str) -> Result<()> {
     Err(Error::input(
         format!("--set {set}"),
         "the run is trained; only keys of its sampler change how chains are run here",
-        "give a key such as sampler.step_size=5, or train another run by ebm train --set",
+        "give a key such as sampler.n_steps=50, or train another run by ebm train --set",
     ))
 }
