@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// The states that an energy is a function of.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,9 +70,9 @@ fn of_state(x: &Tensor) -> Vec<i64> {
     (1..x.dim() as i64).collect()
 }
 
-/// The sum over each state, `[B]`, f32.
+/// The sum over each state, `[B]`, of the kind of `x`.
 pub fn sum_each(x: &Tensor) -> Tensor {
-    x.sum_dim_intlist(&of_state(x)[..], false, Kind::Float)
+    x.sum_dim_intlist(&of_state(x)[..], false, x.kind())
 }
 
 /// The Euclidean norm of each state, `[B]`.

@@ -428,7 +428,7 @@ fn an_imported_run_has_the_sampler_that_was_given() {
     bench.fails(
         &format!("{import} --out c --sampler section.yaml"),
         2,
-        &["section.yaml", "`stepsize`", "`step_size`"],
+        &["section.yaml", "`stepsize`", "known here: kernel"],
     );
     bench.fails(
         &format!("{import} --out c --sampler nowhere.yaml"),

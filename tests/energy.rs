@@ -37,8 +37,7 @@ fn network(file: &Path, rng: &mut Stream) -> (ModelConfig, Network) {
 }
 
 fn images(model: &ModelConfig, n: i64, rng: &mut Stream) -> Tensor {
-    let [c, h, w] = model.image().unwrap();
-    rng.uniform(&[n, c, h, w], -1.0, 1.0, Device::Cpu)
+    rng.uniform(&model.space().batch(n), -1.0, 1.0, Device::Cpu)
 }
 
 fn max_abs(t: &Tensor) -> f64 {

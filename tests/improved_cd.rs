@@ -109,8 +109,7 @@ fn network(file: &str) -> (ModelConfig, Network) {
 }
 
 fn images(model: &ModelConfig, n: i64) -> Tensor {
-    let [c, h, w] = model.image().unwrap();
-    Stream::new(5, "images").uniform(&[n, c, h, w], -1.0, 1.0, Device::Cpu)
+    Stream::new(5, "images").uniform(&model.space().batch(n), -1.0, 1.0, Device::Cpu)
 }
 
 #[test]

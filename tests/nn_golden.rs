@@ -172,6 +172,11 @@ fn strokes_equals_pytorch() {
 }
 
 #[test]
+fn toy_mlp_equals_pytorch() {
+    check_file("toy_mlp");
+}
+
+#[test]
 fn uva_tutorial8_equals_pytorch() {
     check_file("uva_tutorial8");
 }

@@ -60,7 +60,7 @@ impl Observer for Console {
     fn making(&mut self, what: &Making) {
         match *what {
             Making::Images { step: 0, of } => {
-                say("drawing images by fresh chains ...");
+                say("drawing by fresh chains ...");
                 self.progress = Progress::new(of, 0);
             }
             Making::Images { step, of } => {

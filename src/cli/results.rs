@@ -27,7 +27,7 @@ pub fn print(results: &Results, run: &RunDir) -> Result<()> {
         }
         if let Some(e) = e.filter(|e| e.synthesises()) {
             let classes = e.chain_classes() == ChainClasses::Kept;
-            let start = start_words(ChainStart::Noise, &e.init(), classes);
+            let start = start_words(ChainStart::Noise, &e, classes);
             outln!("  their chains start from:       {start}")?;
         }
     }

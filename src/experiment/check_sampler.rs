@@ -4,7 +4,9 @@ use super::Experiment;
 use crate::buffer::Storage;
 use crate::config::Checker;
 use crate::error::Result;
-use crate::sampling::{ChainClasses, Facts, InitialDistribution, Kernel, Needs, NetworkMode, SamplerConfig};
+use crate::sampling::{
+    ChainClasses, Facts, InitialDistribution, Kernel, KernelConfig, Needs, NetworkMode, SamplerConfig,
+};
 
 impl Experiment {
     pub(super) fn check_sampler(&self, c: &Checker) -> Result<()> {
@@ -182,6 +184,13 @@ impl Experiment {
     }
 }
 
+/// The words of the kernels whose step size a warm-up can find.
+fn tunable() -> Vec<String> {
+    let all = KernelConfig::examples().into_iter();
+    let tunable = all.filter(|kernel| kernel.build(1).step_size().is_some());
+    tunable.map(|kernel| kernel.word()).collect()
+}
+
 /// What finds a step size by the acceptance needs a kernel that has one.
 fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> Result<()> {
     let Some(warm_up) = &sampler.warm_up else {
@@ -197,6 +206,9 @@ fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> R
             "finds a step size by how often proposals are accepted, and `{}` accepts all",
             sampler.kernel.word()
         ),
-        "leave it out, or choose a kernel that rejects: mala, hmc, random-walk",
+        &format!(
+            "leave it out, or choose a kernel that rejects: {}",
+            tunable().join(", ")
+        ),
     )
 }

@@ -142,7 +142,7 @@ impl Experiment {
             Error::input(
                 "sampler",
                 "the experiment says nothing of how chains move",
-                "give a section such as sampler: {kernel: {mala: {step_size: 0.01}}, n_steps: 100}, and by --sampler FILE where a command takes one",
+                "give a section such as sampler: {kernel: {langevin: {step_size: 0.01}}, n_steps: 100}, and by --sampler FILE where a command takes one",
             )
         })
     }

@@ -67,7 +67,8 @@ impl ObjectiveSpec for ChainEntropy {
 
 impl Objective for ChainEntropy {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::of_chains("entropy")]
+        let meaning = "the term `chain-entropy` of improved contrastive divergence, before its weight";
+        vec![Quantity::of_chains("entropy", meaning)]
     }
 
     fn loss(&self, passes: &dyn Passes, inputs: &Inputs) -> Loss {

@@ -62,7 +62,8 @@ impl ObjectiveSpec for ChainKl {
 
 impl Objective for ChainKl {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::of_chains("kl")]
+        let meaning = "the term `chain-kl` of improved contrastive divergence, before its weight";
+        vec![Quantity::of_chains("kl", meaning)]
     }
 
     fn loss(&self, passes: &dyn Passes, _: &Inputs) -> Loss {

@@ -7,7 +7,7 @@ use tch::Device;
 use super::asks::Asks;
 use super::contract::{Loss, Objective, ObjectiveSpec, Passes, Quantity};
 use super::contrastive::{Contrastive, contrast};
-use super::cross_entropy::accuracy;
+use super::cross_entropy::{ACCURACY, accuracy};
 use super::inputs::{Inputs, name};
 use crate::config::Checker;
 use crate::error::Result;
@@ -94,9 +94,12 @@ impl Objective for Conditional {
 /// What terms of E(x,y) report.
 pub(super) fn quantities_of_pairs() -> Vec<Quantity> {
     vec![
-        Quantity::always("accuracy"),
-        Quantity::of_chains("joint_energy_pos"),
-        Quantity::of_chains("joint_energy_neg"),
+        Quantity::always("accuracy", ACCURACY),
+        Quantity::of_chains(
+            "joint_energy_pos",
+            "mean E(x,y) of labelled states, where `conditional` or `joint` is trained",
+        ),
+        Quantity::of_chains("joint_energy_neg", "mean E(x,y) of chains"),
     ]
 }
 

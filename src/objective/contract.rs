@@ -15,19 +15,29 @@ use crate::rng::Stream;
 pub struct Quantity {
     /// Its name in metrics.
     pub name: &'static str,
+    /// What it is, for the reference.
+    pub meaning: &'static str,
     /// Whether only steps with chains have it.
     pub of_chains: bool,
 }
 
 impl Quantity {
     /// One that every step has.
-    pub fn always(name: &'static str) -> Self {
-        Self { name, of_chains: false }
+    pub fn always(name: &'static str, meaning: &'static str) -> Self {
+        Self {
+            name,
+            meaning,
+            of_chains: false,
+        }
     }
 
     /// One that only steps with chains have.
-    pub fn of_chains(name: &'static str) -> Self {
-        Self { name, of_chains: true }
+    pub fn of_chains(name: &'static str, meaning: &'static str) -> Self {
+        Self {
+            name,
+            meaning,
+            of_chains: true,
+        }
     }
 }
 

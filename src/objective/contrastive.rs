@@ -67,9 +67,18 @@ impl ObjectiveSpec for Contrastive {
     }
 }
 
+/// What every term says of the energies of data.
+pub(super) const ENERGY_POS: &str = "E+, the mean energy of states of the data, with their noise and augmentation";
+
 impl Objective for Contrastive {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::always("energy_pos"), Quantity::of_chains("energy_neg")]
+        vec![
+            Quantity::always("energy_pos", ENERGY_POS),
+            Quantity::of_chains(
+                "energy_neg",
+                "E-, the mean energy of the states that the chains have just synthesised",
+            ),
+        ]
     }
 
     fn loss(&self, passes: &dyn Passes, _: &Inputs) -> Loss {

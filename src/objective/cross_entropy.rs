@@ -61,9 +61,16 @@ impl ObjectiveSpec for CrossEntropy {
     }
 }
 
+/// What terms of labels report beside their loss.
+pub(super) const ACCURACY: &str = "the share of the step's labelled states that is classified right";
+
 impl Objective for CrossEntropy {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::always("cross_entropy"), Quantity::always("accuracy")]
+        let meaning = "of the step's labelled states, as the training network sees them";
+        vec![
+            Quantity::always("cross_entropy", meaning),
+            Quantity::always("accuracy", ACCURACY),
+        ]
     }
 
     fn loss(&self, passes: &dyn Passes, inputs: &Inputs) -> Loss {

@@ -6,6 +6,7 @@ use tch::{Device, Kind};
 
 use super::asks::Asks;
 use super::contract::{Loss, Objective, ObjectiveSpec, Passes, Quantity};
+use super::contrastive::ENERGY_POS;
 use super::inputs::{Inputs, name};
 use crate::config::Checker;
 use crate::energy::energy_and_grad_with_graph;
@@ -64,7 +65,10 @@ impl ObjectiveSpec for Denoising {
 
 impl Objective for Denoising {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::always("energy_pos"), Quantity::always("score_loss")]
+        vec![
+            Quantity::always("energy_pos", ENERGY_POS),
+            Quantity::always("score_loss", "the term `denoising`, before its weight"),
+        ]
     }
 
     fn gather(&self, inputs: &mut Inputs, rng: &mut Stream) {

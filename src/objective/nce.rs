@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use super::asks::Asks;
 use super::contract::{Loss, Objective, ObjectiveSpec, Passes, Quantity};
+use super::contrastive::ENERGY_POS;
 use super::inputs::{Inputs, name};
 use crate::config::Checker;
 use crate::data::Images;
@@ -222,9 +223,20 @@ impl Estimation {
 
 impl Objective for Estimation {
     fn quantities(&self) -> Vec<Quantity> {
-        ["energy_pos", "energy_noise", "log_z", "nce_loss", "nce_accuracy"]
-            .map(Quantity::always)
-            .into()
+        let all = [
+            ("energy_pos", ENERGY_POS),
+            (
+                "energy_noise",
+                "the mean energy of the noise that `nce` tells data from",
+            ),
+            ("log_z", "the logarithm of the normaliser that `nce` has learned"),
+            ("nce_loss", "the term `nce`, before its weight"),
+            (
+                "nce_accuracy",
+                "the share of data and of noise that `nce` tells apart, mean of both",
+            ),
+        ];
+        all.map(|(name, meaning)| Quantity::always(name, meaning)).into()
     }
 
     /// Fits the noise, and lets log Z start where energies of 0 can hardly be told from noise.

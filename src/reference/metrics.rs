@@ -1,19 +1,23 @@
 //! What the numbers in metrics.jsonl mean.
 
-/// A line of metrics: means over the steps since the line before.
+use crate::objective::{ObjectiveConfig, Quantity};
+use tch::Device;
+
+/// What each term of an objective reports, each name once.
+pub(super) fn of_terms() -> Vec<(&'static str, &'static str)> {
+    let examples = ObjectiveConfig::examples().into_iter();
+    let quantities = examples.flat_map(|(_, objective)| objective.build(Device::Cpu).quantities());
+    let mut all: Vec<Quantity> = Vec::new();
+    for quantity in quantities {
+        if all.iter().all(|known| known.name != quantity.name) {
+            all.push(quantity);
+        }
+    }
+    all.into_iter().map(|q| (q.name, q.meaning)).collect()
+}
+
+/// What a line of metrics holds beside that: means over the steps since the line before.
 pub(super) const OF_STEPS: &[(&str, &str)] = &[
-    (
-        "energy_pos",
-        "E+, the mean energy of states of the data, with their noise and augmentation",
-    ),
-    (
-        "energy_neg",
-        "E-, the mean energy of the states that the chains have just synthesised",
-    ),
-    (
-        "energy_noise",
-        "the mean energy of the noise that `nce` tells data from",
-    ),
     ("energy_gap", "E- minus E+"),
     (
         "loss",
@@ -36,35 +40,7 @@ pub(super) const OF_STEPS: &[(&str, &str)] = &[
         "buffer_reuse",
         "how often a chain of the buffer was drawn since it started, mean over the buffer; 0 without a buffer",
     ),
-    (
-        "cross_entropy",
-        "of the step's labelled states, as the training network sees them",
-    ),
-    (
-        "accuracy",
-        "the share of the step's labelled states that is classified right",
-    ),
-    (
-        "joint_energy_pos",
-        "mean E(x,y) of labelled states, where `conditional` or `joint` is trained",
-    ),
-    ("joint_energy_neg", "mean E(x,y) of chains"),
     ("joint_energy_gap", "the second minus the first"),
-    (
-        "kl",
-        "the term `chain-kl` of improved contrastive divergence, before its weight",
-    ),
-    (
-        "entropy",
-        "the term `chain-entropy` of improved contrastive divergence, before its weight",
-    ),
-    ("score_loss", "the term `denoising`, before its weight"),
-    ("nce_loss", "the term `nce`, before its weight"),
-    (
-        "nce_accuracy",
-        "the share of data and of noise that `nce` tells apart, mean of both",
-    ),
-    ("log_z", "the logarithm of the normaliser that `nce` has learned"),
     (
         "lr",
         "the learning rate of the last step, with what the guard has taken off",

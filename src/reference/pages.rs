@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tch::Device;
 
-use super::metrics::{OF_LOOKS, OF_STEPS};
+use super::metrics::{OF_LOOKS, OF_STEPS, of_terms};
 use super::order::Order;
 use super::page::Page;
 use super::shape::{Kind, Schema, Shape};
@@ -201,7 +201,7 @@ pub(super) fn metrics() -> String {
          (../guides/reading-a-run.md) says what they tell.\n\n{}\nThe quality monitor adds these every `evaluate.every` \
          steps, with the averaged weights, on validation images:\n\n{}",
         notice("Metrics"),
-        table(OF_STEPS),
+        table(&[&of_terms(), OF_STEPS].concat()),
         table(OF_LOOKS)
     )
 }

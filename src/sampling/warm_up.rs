@@ -17,7 +17,7 @@ use crate::files::{self, Named};
 pub struct WarmUpConfig {
     /// Steps of chains in which it is sought; in training they are counted over the whole run.
     pub steps: usize,
-    /// The wanted acceptance: about 0.574 for `mala`, 0.65 for `hmc`, 0.234 for `random-walk`.
+    /// The wanted acceptance, between 0 and 1; each kernel's page says which is best.
     pub accept: f64,
 }
 

@@ -24,10 +24,10 @@ pub struct Counts {
 fn quantities(terms: &Terms, of_chains: &[&'static str]) -> Vec<Quantity> {
     let own = terms.quantities();
     let (energies, others): (Vec<Quantity>, _) = own.into_iter().partition(|q| q.name.starts_with("energy_"));
-    let mut all = vec![Quantity::always("energy_pos")];
+    let mut all = vec![Quantity::always("energy_pos", "")];
     all.extend(energies.into_iter().filter(|q| q.name != "energy_pos"));
-    all.extend(["loss", "grad_norm"].map(Quantity::always));
-    all.extend(of_chains.iter().map(|name| Quantity::of_chains(name)));
+    all.extend(["loss", "grad_norm"].map(|name| Quantity::always(name, "")));
+    all.extend(of_chains.iter().map(|name| Quantity::of_chains(name, "")));
     all.extend(others);
     all
 }

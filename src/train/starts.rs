@@ -9,7 +9,7 @@ use crate::buffer::ReplayBuffer;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
-use crate::experiment::memory;
+use crate::experiment::{Experiment, memory};
 use crate::rng::Stream;
 use crate::sampling::{ChainClasses, InitialDistribution, Starter};
 
@@ -74,17 +74,21 @@ fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
 }
 
 /// What chains start from, in words; `classes` says whether they are of classes from the start.
-pub fn start_words(from: ChainStart, init: &InitialDistribution, classes: bool) -> String {
+pub fn start_words(from: ChainStart, e: &Experiment, classes: bool) -> String {
+    let (number, states) = match e.space().image() {
+        Some(_) => ("pixel", "images"),
+        None => ("number", "points"),
+    };
     let init = match from {
-        ChainStart::Noise => *init,
+        ChainStart::Noise => e.init(),
         ChainStart::Data => InitialDistribution::Data,
         ChainStart::Buffer => return "persistent chains of the checkpoint's buffer".into(),
     };
     match init {
-        InitialDistribution::Uniform(low, high) => format!("noise, every pixel uniform in [{low}, {high}]"),
-        InitialDistribution::Gaussian { mean, std } => format!("noise, every pixel N({mean}, {std}^2)"),
-        InitialDistribution::Data => "training images".into(),
-        InitialDistribution::NoisyData { std } => format!("training images with noise N(0, {std}^2)"),
+        InitialDistribution::Uniform(low, high) => format!("noise, every {number} uniform in [{low}, {high}]"),
+        InitialDistribution::Gaussian { mean, std } => format!("noise, every {number} N({mean}, {std}^2)"),
+        InitialDistribution::Data => format!("training {states}"),
+        InitialDistribution::NoisyData { std } => format!("training {states} with noise N(0, {std}^2)"),
         InitialDistribution::ClassGaussians { jitter } => {
             let whose = if classes { "the chain's class" } else { "a random class" };
             format!("a Gaussian fitted to the training images of {whose} (jitter {jitter})")

@@ -50,6 +50,12 @@ def strokes():
     return nn.Sequential(*layers, nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Flatten(), nn.Linear(256, 1))
 
 
+def toy_mlp():
+    """The network of points in the plane."""
+    hidden = [layer for inputs in (2, 128, 128) for layer in (nn.Linear(inputs, 128), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(128, 1))
+
+
 def uva(c, hidden, out=1):
     return nn.Sequential(
         nn.Conv2d(1, c[0], 5, 2, 4), nn.SiLU(), nn.Conv2d(c[0], c[1], 3, 2, 1), nn.SiLU(),

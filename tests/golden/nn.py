@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from networks import igebm, norms, pools, preactivation, resnet20, strokes, uva, vanilla, wide_resnet, xie
+from networks import igebm, norms, pools, preactivation, resnet20, strokes, toy_mlp, uva, vanilla, wide_resnet, xie
 
 
 def uniform(key, count):
@@ -50,6 +50,7 @@ CASES = {
     "mnist": (lambda: uva([32, 64, 128, 128], 128), [2, 1, 28, 28], {}),
     "mnist_classifier": (lambda: uva([32, 64, 128, 128], 128, 10), [2, 1, 28, 28], {}),
     "strokes": (strokes, [2, 1, 16, 16], {}),
+    "toy_mlp": (toy_mlp, [5, 2], {}),
     "uva_tutorial8": (lambda: uva([16, 32, 64, 64], 64), [2, 1, 28, 28], {}),
     "vanilla_convnet": (vanilla, [2, 3, 32, 32], {}),
     "xie_generative_convnet": (xie, [2, 3, 64, 64], {}),

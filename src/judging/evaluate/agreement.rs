@@ -36,7 +36,7 @@ impl Agreement {
             names: classes.names,
             n,
             length,
-            start: start_words(ChainStart::Noise, &trained.experiment.init(), true),
+            start: start_words(ChainStart::Noise, &trained.experiment, true),
         })
     }
 }

@@ -77,7 +77,7 @@ impl Samples {
             from,
             length,
             by_class,
-            start: start_words(from, &e.init(), by_class),
+            start: start_words(from, e, by_class),
         })
     }
 
