@@ -30,7 +30,7 @@
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
-//! - [`reference`]: what files may say, as JSON Schemas and as pages, from the types that read them.
+//! - [`reference`](mod@reference): what files may say, as JSON Schemas and as pages, from the types that read them.
 //! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results; how a
 //!   run begins, in minutes or steps, and how weights from elsewhere become one.
 //! - [`judging`]: what draws from a trained run by class, scores images by it, fits thresholds, compares sets and

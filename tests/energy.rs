@@ -7,6 +7,7 @@ use ebm::energy::{Energy, FrozenEnergy, GaussianReference, LiveEnergy, Sum, Temp
 use ebm::nn::ModelConfig;
 use ebm::nn::{Mode, Network};
 use ebm::rng::Stream;
+use ebm::space::{each, norms, sum_each};
 use tch::{Device, Kind, Tensor};
 
 /// sum over pixels of a x^4 / 4 + sin(x): smooth, with a gradient that can be written down.
@@ -78,8 +79,8 @@ fn gradient_of_every_shipped_model_by_finite_differences() {
         let energy = FrozenEnergy::new(&network, Kind::Float, 1.0);
         let x = images(&model, 3, &mut rng);
         let grad = energy_and_grad(&energy, &x).grad;
-        let norm = grad.norm_scalaropt_dim(2.0, [1, 2, 3], true);
-        let unit = |d: Tensor| &d / d.norm_scalaropt_dim(2.0, [1, 2, 3], true);
+        let norm = each(&norms(&grad), &grad);
+        let unit = |d: Tensor| &d / each(&norms(&d), &d);
         let along = &grad / &norm;
         // Half of the second direction is random: an error at right angles to the gradient shows there.
         let aslant = unit(&along + unit(rng.normal(&x.size(), x.device())));
@@ -89,8 +90,7 @@ fn gradient_of_every_shipped_model_by_finite_differences() {
             let quotient = (energy.energy(&(&x + &direction * eps)).to_kind(Kind::Double)
                 - energy.energy(&(&x - &direction * eps)).to_kind(Kind::Double))
                 / (2.0 * eps);
-            let dot = [1i64, 2, 3];
-            let expected = (&grad * &direction).sum_dim_intlist(&dot[..], false, Kind::Double);
+            let expected = sum_each(&(&grad * &direction).to_kind(Kind::Double));
             println!("{}: expected {expected}, quotient {quotient}", file.display());
             let error = (quotient - expected) / norm.view([-1]).to_kind(Kind::Double);
             assert!(max_abs(&error) < 0.02, "{}", file.display());

@@ -56,6 +56,9 @@ impl Energy for Walled {
     }
 }
 
+/// A function of states and its mean.
+type Mean = (fn(&Tensor) -> Tensor, f64);
+
 /// A target with exact draws and the means of some functions, at a temperature.
 struct Target {
     name: &'static str,
@@ -63,7 +66,7 @@ struct Target {
     temperature: f64,
     draw: fn(&[i64], f64, &mut Stream) -> Tensor,
     /// Functions of states `[B,..]`, `[B]` each, and their means at the temperature.
-    means: Vec<(fn(&Tensor) -> Tensor, f64)>,
+    means: Vec<Mean>,
 }
 
 fn first(x: &Tensor) -> Tensor {
