@@ -18,23 +18,17 @@ pub struct Space {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Values {
     /// Real numbers.
-    Real {
-        /// The interval that the data lie in, where there is one.
-        #[serde(default)]
-        interval: Option<[f64; 2]>,
-    },
+    Real,
     /// 0 and 1.
     Binary,
 }
 
 impl Space {
-    /// Images `[C,H,W]` in [-1, 1], points anywhere: what a shape stands for unless a file says
-    /// else.
+    /// Real numbers of a shape: what a shape stands for unless a file says else.
     pub fn of(shape: &[i64]) -> Self {
-        let interval = (shape.len() == 3).then_some([-1.0, 1.0]);
         Self {
             shape: shape.to_vec(),
-            values: Values::Real { interval },
+            values: Values::Real,
         }
     }
 

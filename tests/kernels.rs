@@ -8,7 +8,9 @@ use ebm::config::yaml;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
 use ebm::sampling::diagnostics::mcse_mean;
-use ebm::sampling::{ChainState, Kernel, KernelConfig, Needs, StepInfo, Watch, run_chain, run_chain_watched};
+use ebm::sampling::{
+    ChainState, Kernel, KernelConfig, Needs, StepInfo, WarmUp, WarmUpConfig, Watch, run_chain, run_chain_watched,
+};
 use ebm::space::{Space, Values, sum_each};
 use tch::{Device, Kind, Tensor};
 
@@ -266,6 +268,37 @@ fn acceptance_tends_to_one_with_the_step_and_falls_as_it_grows() {
             tiny >= small && small > given && given > large && large < 0.5,
             "{word}: {small} {given} {large}"
         );
+    }
+}
+
+/// What is accepted after a warm-up, which writes no more once it is done.
+#[test]
+fn a_warm_up_finds_the_wanted_acceptance_from_either_side() {
+    tch::set_num_threads(1);
+    for config in exact() {
+        let (word, kernel) = (config.word(), config.build(1));
+        let Some(own) = kernel.step_size() else {
+            continue;
+        };
+        for wrong in [0.02, 20.0] {
+            let mut tree = yaml::to_value(&config);
+            tree[word.as_str()]["step_size"] = (own * wrong).into();
+            let begun: KernelConfig = yaml::typed(tree, std::path::Path::new("kernel")).unwrap();
+            let (kernel, steps, accept) = (begun.build(1), 400, 0.7);
+            let mut warm_up = WarmUp::new(WarmUpConfig { steps, accept }, &*kernel, Device::Cpu);
+            let rng = &mut Stream::new(9, &word);
+            let start = (correlated(1.0).draw)(&[500, 2], 1.0, rng);
+            let x = run_chain_watched(&*kernel, &Correlated, start, steps, rng, &mut warm_up).x;
+            assert!(warm_up.is_done());
+            let found = warm_up.step_size().double_value(&[]);
+            let after = run_chain_watched(&*kernel, &Correlated, x, 100, rng, &mut warm_up);
+            let accepted = after.accept.unwrap().double_value(&[]);
+            assert!(
+                (accepted - accept).abs() < 0.05,
+                "{word} from {wrong}: {accepted} with {found}"
+            );
+            assert_eq!(warm_up.step_size().double_value(&[]), found, "{word}: it is found once");
+        }
     }
 }
 

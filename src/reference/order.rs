@@ -13,7 +13,7 @@ use crate::sampling::KernelConfig;
 /// An experiment in which every section stands that may be null.
 const SECTIONS: &str = "
 data: {dataset: {toy: {density: rings}}, labelled_augment: {}}
-space: {values: {real: {}}}
+space: {values: real}
 sampler: {kernel: {langevin: {step_size: 1, inner: {steps: 1, step_size: 1}}}, n_steps: 1, warm_up: {steps: 1, accept: 0.5}}
 buffer: {augment: {}}
 optimizer: {algorithm: {adam: {}}, lr: 1, sam: {rho: 1}}

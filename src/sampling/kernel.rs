@@ -147,7 +147,7 @@ pub trait Kernel: std::fmt::Debug + Send {
     /// Says what stands against it.
     fn fits(&self, space: &Space) -> std::result::Result<(), String> {
         match space.values {
-            Values::Real { .. } => Ok(()),
+            Values::Real => Ok(()),
             Values::Binary => Err("moves real numbers, and these states are binary".into()),
         }
     }

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::rng::Stream;
 use crate::sampling::dial::Dial;
 use crate::sampling::kernel::{ChainState, Facts, Kernel, Needs, StepInfo};
-use crate::sampling::metropolis::{choose, look, test};
-use crate::space::{Space, Values, norms, sum_each};
+use crate::sampling::metropolis::{carried, look, moved, started, test};
+use crate::space::{Space, Values, sum_each};
 
 /// Fresh momenta p from N(0, mass), `leapfrog_steps` of the leapfrog on E(x)/T + |p|^2 / (2 mass),
 /// and a Metropolis test of where they end (Duane et al. 1987; Neal 2011).
@@ -173,40 +173,24 @@ impl Kernel for Hmc {
         );
         match space.values {
             Values::Binary => Err("moves real numbers, and these states are binary".into()),
-            Values::Real { .. } if masses == 1 || masses as i64 == numbers => Ok(()),
-            Values::Real { .. } => Err(format!("has {masses} masses, and a state has {numbers} numbers")),
+            Values::Real if masses == 1 || masses as i64 == numbers => Ok(()),
+            Values::Real => Err(format!("has {masses} masses, and a state has {numbers} numbers")),
         }
     }
 
     fn start(&self, energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> ChainState {
-        let mut state = ChainState::new(x);
-        let at_x = look(energy, &state.x, rng);
-        (state.energy, state.grad) = (Some(at_x.energy), Some(at_x.grad));
-        state
+        started(energy, x, rng)
     }
 
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
-        let at_x = match (s.energy.take(), s.grad.take()) {
-            (Some(energy), Some(grad)) => EnergyGrad { energy, grad },
-            _ => look(energy, &s.x, rng),
-        };
+        let at_x = carried(energy, &mut s, rng);
         let (step, mass) = (self.step_of(&s, rng), self.mass(&s.x));
         let p = mass.momenta(rng.normal(&s.x.size(), s.x.device()));
         let before = mass.kinetic(&p);
         let (y, p, at_y) = self.leapfrog(energy, (&s.x, p, &at_x.grad), (&step, &mass), rng);
         let log_ratio = (&at_x.energy - &at_y.energy) / self.temperature + before - mass.kinetic(&p);
-        let (taken, probability) = test(&log_ratio, rng);
-        s.x = choose(&taken, &y, &s.x);
-        let energy = choose(&taken, &at_y.energy, &at_x.energy);
-        let grad = choose(&taken, &at_y.grad, &at_x.grad);
-        s.step += 1;
-        let info = StepInfo {
-            accept_prob: Some(probability),
-            grad_norm: Some(norms(&grad)),
-            energy: Some(energy.shallow_clone()),
-        };
-        (s.energy, s.grad) = (Some(energy), Some(grad));
-        (s, info)
+        let tested = test(&log_ratio, rng);
+        moved(s, &at_x, (&y, &at_y), tested)
     }
 
     fn words(&self) -> String {

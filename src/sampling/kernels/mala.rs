@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::rng::Stream;
 use crate::sampling::dial::Dial;
 use crate::sampling::kernel::{ChainState, Facts, Kernel, Needs, StepInfo};
-use crate::sampling::metropolis::{choose, look, test};
-use crate::space::{norms, sum_each};
+use crate::sampling::metropolis::{carried, look, moved, started, test};
+use crate::space::sum_each;
 
 /// A Langevin step y = x - step_size * grad E(x) + sqrt(2 step_size T) z as a proposal, accepted
 /// with probability min(1, exp((E(x) - E(y)) / T) q(x|y) / q(y|x)) (Roberts & Tweedie 1996).
@@ -63,41 +63,22 @@ impl Kernel for Mala {
     }
 
     fn start(&self, energy: &dyn Energy, x: &tch::Tensor, rng: &mut Stream) -> ChainState {
-        let mut state = ChainState::new(x);
-        let at_x = look(energy, &state.x, rng);
-        (state.energy, state.grad) = (Some(at_x.energy), Some(at_x.grad));
-        state
+        started(energy, x, rng)
     }
 
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
-        let (energy_x, grad_x) = match (s.energy.take(), s.grad.take()) {
-            (Some(energy), Some(grad)) => (energy, grad),
-            _ => {
-                let at_x = look(energy, &s.x, rng);
-                (at_x.energy, at_x.grad)
-            }
-        };
+        let at_x = carried(energy, &mut s, rng);
         let t = self.temperature;
         let step = Dial::step_size(self.step_size, &s);
         let scale = step.scaled(2.0 * t).root();
         let z = rng.normal(&s.x.size(), s.x.device());
-        let y = &s.x - step.times(&grad_x) + scale.times(&z);
+        let y = &s.x - step.times(&at_x.grad) + scale.times(&z);
         let at_y = look(energy, &y, rng);
         // The noise that would lead back from y to x.
         let back = scale.divide(&(&s.x - &y + step.times(&at_y.grad)));
         let log_q = (sum_each(&z.square()) - sum_each(&back.square())) * 0.5;
-        let (taken, probability) = test(&((&energy_x - &at_y.energy) / t + log_q), rng);
-        s.x = choose(&taken, &y, &s.x);
-        let energy = choose(&taken, &at_y.energy, &energy_x);
-        let grad = choose(&taken, &at_y.grad, &grad_x);
-        s.step += 1;
-        let info = StepInfo {
-            accept_prob: Some(probability),
-            grad_norm: Some(norms(&grad)),
-            energy: Some(energy.shallow_clone()),
-        };
-        (s.energy, s.grad) = (Some(energy), Some(grad));
-        (s, info)
+        let tested = test(&((&at_x.energy - &at_y.energy) / t + log_q), rng);
+        moved(s, &at_x, (&y, &at_y), tested)
     }
 
     fn words(&self) -> String {
