@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use ebm::config::yaml;
 use ebm::data;
-use ebm::energy::{ComputeConfig, FrozenEnergy, Layout, Precision, chain_energy, resolve_auto};
 use ebm::experiment::{Experiment, TrainPrecision, legacy};
-use ebm::nn::{Mode, ModelConfig, Network};
+use ebm::models::{ComputeConfig, FrozenModel, Layout, ModelConfig, Precision, chain_form, resolve_auto};
+use ebm::nn::Mode;
 use ebm::rng::Stream;
 use ebm::sampling::{ChainRunner, CudaGraph, Kernel, SamplerConfig, Starter};
 use ebm::train::{RunDir, State, Trainer};
@@ -140,7 +140,7 @@ impl Worker {
 /// A chain as `ebm sample` and a training step run it.
 struct Chain {
     kernel: Box<dyn Kernel>,
-    energy: FrozenEnergy,
+    frozen: Box<dyn FrozenModel>,
     runner: ChainRunner,
     form: Form,
     start: Tensor,
@@ -155,13 +155,13 @@ impl Chain {
         tch::set_num_threads(request.threads);
         ffi::set_tf32(false);
         let model: ModelConfig = yaml::load(&request.model)?;
-        let network = Network::new(&model, device, &mut Stream::new(0, "init"))?;
-        network.load(&files::read(&request.weights)?, &request.weights.display().to_string())?;
+        let model = model.build(device, &mut Stream::new(0, "init"))?;
+        model.load(&files::read(&request.weights)?, &request.weights.display().to_string())?;
         let start = files::read(&request.start)?.remove("x");
         let start = start.ok_or_else(|| anyhow::anyhow!("{}: has no tensor `x`", request.start.display()))?;
-        resolve_auto(&mut compute, Mode::Eval, &network, start.size()[0] as usize);
+        resolve_auto(&mut compute, Mode::Eval, &*model, start.size()[0] as usize);
         Ok(Self {
-            energy: chain_energy(&compute, Mode::Eval, &network, sampler.temperature()),
+            frozen: model.freeze(chain_form(&compute, Mode::Eval, sampler.temperature())),
             kernel: sampler.kernel.build(sampler.n_steps),
             runner: ChainRunner::new(CudaGraph::Auto),
             form: Form::of(&compute),
@@ -173,7 +173,7 @@ impl Chain {
 
     fn run(&mut self) -> Tensor {
         let start = self.start.shallow_clone();
-        let (kernel, energy, rng) = (&*self.kernel, &self.energy, &mut self.rng);
+        let (kernel, energy, rng) = (&*self.kernel, &self.frozen.outputs().any(), &mut self.rng);
         self.runner
             .run(kernel, energy, start, self.steps, rng, &mut |_: usize, _: &Tensor| {})
             .x
@@ -203,12 +203,12 @@ fn trainer(file: &Path, run: &Path) -> anyhow::Result<Trainer> {
     if let Some(threads) = experiment.threads {
         tch::set_num_threads(threads as i32);
     }
-    let data = data::open(&experiment.data, &experiment.model.input, device)?;
+    let data = data::open(&experiment.data, experiment.model.input(), device)?;
     let (init, space) = (experiment.init(), experiment.space());
     let starter = Starter::new(&init, &space, Some(&data.train), device)?;
     let state = State::new(&experiment, &data, &starter, device)?;
     let batch = experiment.train.batch_size;
-    resolve_auto(&mut experiment.compute, Mode::Eval, &state.network, batch);
+    resolve_auto(&mut experiment.compute, Mode::Eval, &*state.model, batch);
     let run = RunDir::create(run, &yaml::to_text(&experiment), &experiment, |_| Ok(()))?;
     Ok(Trainer::new(experiment, data, starter, run, device, state)?)
 }

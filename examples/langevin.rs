@@ -1,18 +1,20 @@
 // Loads a trained run, draws 16 images by Langevin dynamics from noise, and prints their energies.
 use std::path::Path;
 
-use ebm::energy::{Energy, FrozenEnergy};
+use ebm::energy::Energy;
+use ebm::models::Form;
 use ebm::rng::Stream;
 use ebm::sampling::run_chain;
 use ebm::train::{self, RunDir, Weights, Which};
 use ebm::{data, report};
-use tch::{Device, Kind};
+use tch::Device;
 
 fn draw(run: &Path, png: &Path, steps: usize) -> ebm::Result<()> {
     let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let kernel = e.sampler()?.kernel.build(steps);
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, e.temperature());
+    let model = trained.model.freeze(Form::plain(e.temperature()));
+    let energy = model.outputs().any();
     let mut rng = Stream::new(0, "example");
     let start = rng.uniform(&e.space().batch(16), -1.0, 1.0, Device::Cpu);
     let chain = run_chain(&*kernel, &energy, start, steps, &mut rng);

@@ -2,7 +2,8 @@
 // energy plus one that holds the left half where it was seen.
 use std::path::Path;
 
-use ebm::energy::{Energy, FrozenEnergy, Sum};
+use ebm::energy::{Energy, Sum};
+use ebm::models::Form;
 use ebm::rng::Stream;
 use ebm::sampling::run_chain;
 use ebm::space::sum_each;
@@ -31,7 +32,7 @@ fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> 
     let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let mut rng = Stream::new(0, "example");
-    let image = data::open(&e.data, &e.model.input, Device::Cpu)?
+    let image = data::open(&e.data, e.model.input(), Device::Cpu)?
         .test
         .random(n, &mut rng);
     let width = image.size()[3];
@@ -39,7 +40,7 @@ fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> 
     let _ = mask.narrow(0, 0, width / 2).fill_(1.0);
 
     let kernel = e.sampler()?.kernel.build(steps);
-    let model = FrozenEnergy::new(&trained.network, Kind::Float, e.temperature());
+    let model = trained.model.freeze(Form::plain(e.temperature()));
     let start = &image * &mask + rng.uniform(&image.size(), -1.0, 1.0, Device::Cpu) * (1.0 - &mask);
     let seen = Seen {
         image: image.shallow_clone(),
@@ -47,7 +48,7 @@ fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> 
         std: 0.003,
         temperature: e.temperature(),
     };
-    let posterior = Sum(vec![Box::new(model), Box::new(seen)]);
+    let posterior = Sum(vec![Box::new(model.outputs().any()), Box::new(seen)]);
     let x = run_chain(&*kernel, &posterior, start, steps, &mut rng).x;
     report::grid(&data::to_u8(&Tensor::cat(&[&image, &x], 0)), n as usize, png)?;
     Ok(x)

@@ -1,8 +1,8 @@
 // Puts the learned densities of runs on points into one picture, with data over each.
 use std::path::{Path, PathBuf};
 
-use ebm::energy::score_energy;
 use ebm::eval::{AREA, log_density_grid};
+use ebm::models::score_form;
 use ebm::report::{self, DATA_COLOUR, Dots, HeatPanel};
 use ebm::train::{self, RunDir, Weights, Which, own_data};
 use tch::{Device, Tensor};
@@ -12,8 +12,8 @@ fn density(run: &Path) -> ebm::Result<(String, Tensor, Tensor)> {
     let run = RunDir::open(run)?;
     let trained = train::load(&run, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
-    let energy = score_energy(&e.compute, &trained.network, e.temperature());
-    let grid = log_density_grid(&energy, e.temperature(), 256, Device::Cpu)?;
+    let frozen = trained.model.freeze(score_form(&e.compute, e.temperature()));
+    let grid = log_density_grid(&frozen.outputs().any(), e.temperature(), 256, Device::Cpu)?;
     let data = own_data::open(&run, e, Device::Cpu)?.train.chunk(0, 500);
     Ok((e.name.clone(), grid, data))
 }

@@ -52,6 +52,7 @@ pub mod ffi;
 pub mod files;
 pub mod judging;
 pub mod memory;
+pub mod models;
 pub mod nn;
 pub mod objective;
 pub mod optim;

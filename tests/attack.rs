@@ -6,8 +6,8 @@ use ebm::config::yaml;
 use ebm::data::{Images, to_u8};
 use ebm::energy::{Energy, FrozenEnergy, energy_and_grad_with_graph};
 use ebm::eval::{Attack, Attacked, Defence, Norm, RobustCurve, Through, attack};
-use ebm::nn::ModelConfig;
 use ebm::nn::Network;
+use ebm::nn::NetworkConfig;
 use ebm::rng::Stream;
 use ebm::sampling::LangevinConfig;
 use ebm::sampling::{GraphStep, Kernel, Langevin, run_chain};
@@ -33,7 +33,7 @@ fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> T {
 fn classifier(model: &str, seed: u64) -> FrozenEnergy {
     // Tensors this small are slower on several threads.
     tch::set_num_threads(1);
-    let model: ModelConfig = parsed(model);
+    let model: NetworkConfig = parsed(model);
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(seed, "init")).unwrap();
     FrozenEnergy::new(&network, Kind::Float, 1.0)
 }
@@ -76,7 +76,7 @@ fn bools(t: &Tensor) -> Vec<bool> {
 
 /// A linear classifier of two classes, its weights and bias given, by the file of weights that any network takes.
 fn two_classes(w: &Tensor, scale: f64) -> FrozenEnergy {
-    let model: ModelConfig = parsed(&LINEAR.replace("out: 3", "out: 2"));
+    let model: NetworkConfig = parsed(&LINEAR.replace("out: 3", "out: 2"));
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(1, "init")).unwrap();
     let named = network.state().into_iter().map(|(name, t)| match t.dim() {
         2 => (name, w * scale),

@@ -100,7 +100,7 @@ fn quality(bench: &Bench, options: &str) -> Value {
 fn quality_stands_beside_that_of_starts_and_of_training_images() {
     let bench = trained();
     let e = experiment(&bench);
-    let data = ebm::data::open(&e.data, &e.model.input, Device::Cpu).unwrap();
+    let data = ebm::data::open(&e.data, e.model.input(), Device::Cpu).unwrap();
     ebm::report::npy(&data.train.pixels, &bench.path("train.npy")).unwrap();
     let constant = Tensor::full([60, 1, 8, 8], 191, (Kind::Uint8, Device::Cpu));
     ebm::report::npy(&constant, &bench.path("constant.npy")).unwrap();

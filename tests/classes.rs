@@ -38,7 +38,7 @@ fn frozen(bench: &Bench, run: &str) -> (Experiment, FrozenEnergy) {
     )
     .unwrap();
     let temperature = trained.experiment.temperature();
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, temperature);
+    let energy = FrozenEnergy::new(trained.network().unwrap(), Kind::Float, temperature);
     (trained.experiment, energy)
 }
 

@@ -186,7 +186,7 @@ fn by_the_library(run: &Path, paths: &[PathBuf]) -> Vec<f32> {
     let trained = train::load(&RunDir::open(run).unwrap(), Which::Last, Weights::Ema, Device::Cpu).unwrap();
     let sampler = trained.experiment.sampler().unwrap();
     let temperature = sampler.temperature();
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, temperature);
+    let energy = FrozenEnergy::new(trained.network().unwrap(), Kind::Float, temperature);
     let _guard = tch::no_grad_guard();
     ScoreInput::new(paths, trained.experiment.model.image().unwrap(), Default::default())
         .map(|item| f32::try_from(energy.energy(&to_unit(&item.image.unwrap().unsqueeze(0)))).unwrap())

@@ -8,11 +8,11 @@ mod common;
 use common::Bench;
 use ebm::config::yaml;
 use ebm::data;
-use ebm::energy::{Energy, FrozenEnergy, Identity};
+use ebm::energy::{Condition, Energy, FrozenEnergy, Identity};
 use ebm::experiment::Experiment;
 use ebm::ffi::cuda::{self, SyncDebug};
-use ebm::nn::ModelConfig;
 use ebm::nn::Network;
+use ebm::nn::NetworkConfig;
 use ebm::rng::Stream;
 use ebm::sampling::{ChainOutput, ChainRunner, Kernel, Langevin, Starter, run_chain_watched};
 use ebm::sampling::{CudaGraph, LangevinConfig};
@@ -56,7 +56,7 @@ fn parsed<T: DeserializeOwned>(text: &str) -> T {
 fn network(seed: u64) -> Network {
     // Both paths choose their algorithms by the same rules; TF32 would round each choice differently.
     ebm::ffi::set_tf32(false);
-    Network::new(&parsed::<ModelConfig>(MODEL), DEVICE, &mut Stream::new(seed, "init")).unwrap()
+    Network::new(&parsed::<NetworkConfig>(MODEL), DEVICE, &mut Stream::new(seed, "init")).unwrap()
 }
 
 fn kernel(noise: f64) -> Langevin {
@@ -144,10 +144,22 @@ fn another_shape_kernel_or_network_is_recorded_anew() {
     agrees(&mut runner, &kernel(0.02), &energy, &start(8), 4);
     agrees(&mut runner, &kernel(0.02), &other, &start(8), 4);
     let classes = Tensor::arange(8, (Kind::Int64, DEVICE)).remainder(4);
-    agrees(&mut runner, &kernel(0.02), &energy.of_classes(&classes), &start(8), 4);
+    agrees(
+        &mut runner,
+        &kernel(0.02),
+        &energy.given(Condition::Class(&classes)),
+        &start(8),
+        4,
+    );
     // Same memory, other contents: nothing is recorded anew, and the new contents count.
     classes.shallow_clone().copy_(&classes.flip([0]));
-    agrees(&mut runner, &kernel(0.02), &energy.of_classes(&classes), &start(8), 4);
+    agrees(
+        &mut runner,
+        &kernel(0.02),
+        &energy.given(Condition::Class(&classes)),
+        &start(8),
+        4,
+    );
     energy.refresh(&network(6));
     agrees(&mut runner, &kernel(0.02), &energy, &start(8), 4);
 }
@@ -252,7 +264,7 @@ fn trainer(bench: &Bench, name: &str, changes: &[&str]) -> Trainer {
     // As it is found in a folder of the bench, wherever the test runs.
     experiment.train.steps = 10_000;
     ebm::ffi::set_tf32(false);
-    let data = data::open(&experiment.data, &experiment.model.input, DEVICE).unwrap();
+    let data = data::open(&experiment.data, experiment.model.input(), DEVICE).unwrap();
     let (init, space) = (experiment.init(), experiment.space());
     let starter = Starter::new(&init, &space, Some(&data.train), DEVICE).unwrap();
     let state = State::new(&experiment, &data, &starter, DEVICE).unwrap();
@@ -299,7 +311,7 @@ fn training_is_the_same_with_and_without_graphs() {
         steps(&mut off, 12);
         assert_eq!(on.take_notice(), None, "recipe {i} was recorded");
         assert_eq!(on.state().streams, off.state().streams, "as many draws");
-        for ((name, a), (_, b)) in on.state().network.state().iter().zip(off.state().network.state()) {
+        for ((name, a), (_, b)) in on.state().model.state().iter().zip(off.state().model.state()) {
             assert_close(a, &b, &format!("recipe {i}, {name}"));
         }
         let sums = |t: &Trainer| t.state().meters.state();

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ebm::config::yaml;
-use ebm::energy::{Energy, EnergyGrad, FrozenEnergy, energy_and_grad};
-use ebm::nn::ModelConfig;
+use ebm::energy::{Condition, Energy, EnergyGrad, FrozenEnergy, energy_and_grad};
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Layout, Mode, Network};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
@@ -62,7 +62,7 @@ layers:
 /// The ways from an image to a row of numbers.
 const TAILS: [&str; 3] = ["flatten", "global_avg_pool", "global_sum_pool"];
 
-fn model(text: &str) -> ModelConfig {
+fn model(text: &str) -> NetworkConfig {
     let file = Path::new("test.yaml");
     yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap()
 }
@@ -211,9 +211,9 @@ fn energies_of_classes_and_of_ways_between_them() {
     let x = images(&network, 6, 7);
     let [from, to] = [[0i64, 1, 2, 3, 3, 1], [3, 2, 2, 0, 1, 1]].map(|c| Tensor::from_slice(&c));
     let frozen = FrozenEnergy::new_in(&network, Kind::Float, Layout::ChannelsLast, 1.0);
-    let between = frozen.between_classes(&from, &to);
+    let between = frozen.given(Condition::Between { from: &from, to: &to });
     between.set_weight(0.3);
-    for energy in [&frozen.of_classes(&from) as &dyn Energy, &between] {
+    for energy in [&frozen.given(Condition::Class(&from)) as &dyn Energy, &between] {
         let [direct, autograd] = both(energy, &x);
         assert!(relative(&direct.energy, &autograd.energy) < 1e-5);
         assert!(relative(&direct.grad, &autograd.grad) < 1e-5);
@@ -232,7 +232,7 @@ fn parts_of_a_batch_find_what_the_whole_finds() {
         let parts = FrozenEnergy::new(&network, Kind::Float, 1.0).in_parts(Some(part));
         let pairs = [
             [energy_and_grad(&whole, &x), energy_and_grad(&parts, &x)],
-            [&whole, &parts].map(|e| energy_and_grad(&e.of_classes(&classes), &x)),
+            [&whole, &parts].map(|e| energy_and_grad(&e.given(Condition::Class(&classes)), &x)),
         ];
         for [a, b] in pairs {
             assert!(relative(&b.energy, &a.energy) < 1e-5, "part {part}");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, GaussianReference, LiveEnergy, Sum, Tempered, energy_and_grad};
-use ebm::nn::ModelConfig;
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network};
 use ebm::rng::Stream;
 use ebm::space::{each, norms, sum_each};
@@ -31,13 +31,13 @@ fn models() -> Vec<PathBuf> {
     files
 }
 
-fn network(file: &Path, rng: &mut Stream) -> (ModelConfig, Network) {
-    let model: ModelConfig = yaml::load(file).unwrap();
+fn network(file: &Path, rng: &mut Stream) -> (NetworkConfig, Network) {
+    let model: NetworkConfig = yaml::load(file).unwrap();
     let network = Network::new(&model, Device::Cpu, rng).unwrap();
     (model, network)
 }
 
-fn images(model: &ModelConfig, n: i64, rng: &mut Stream) -> Tensor {
+fn images(model: &NetworkConfig, n: i64, rng: &mut Stream) -> Tensor {
     rng.uniform(&model.space().batch(n), -1.0, 1.0, Device::Cpu)
 }
 
@@ -182,7 +182,7 @@ fn bf16_weights_still_give_f32_energies_and_gradients() {
 fn sign_and_reference_of_a_model_file() {
     let text = "name: t\ninput: [1, 2, 2]\noutput: energy\nlayers: [flatten, {linear: {out: 1}}]\n";
     let path = Path::new("t.yaml");
-    let plain: ModelConfig = yaml::typed(yaml::parse(text, path).unwrap(), path).unwrap();
+    let plain: NetworkConfig = yaml::typed(yaml::parse(text, path).unwrap(), path).unwrap();
     let mut negative = plain.clone();
     negative.output = ebm::nn::Output::NegativeEnergy;
     negative.reference_std = Some(0.5);

@@ -25,7 +25,7 @@ fn number(v: &Value) -> f64 {
 fn network(bench: &Bench, run: &str) -> Frozen {
     let run = RunDir::open(&bench.path(run)).unwrap();
     let trained = train::load(&run, Which::Last, Weights::Ema, Device::Cpu).unwrap();
-    trained.network.frozen(Kind::Float)
+    trained.network().unwrap().frozen(Kind::Float)
 }
 
 fn images(bench: &Bench) -> DataSet {

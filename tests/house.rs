@@ -6,13 +6,14 @@ mod imports;
 use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
-const FLOORS: [&[&str]; 14] = [
+const FLOORS: [&[&str]; 15] = [
     &["error", "space"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
     &["config"],
     &["data", "nn", "report"],
     &["energy"],
+    &["models"],
     &["sampling", "buffer"],
     &["objective", "optim"],
     &["eval"],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy};
-use ebm::nn::ModelConfig;
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::objective::{LEAST_DISTANCE, entropy_term, kl_term};
 use ebm::rng::Stream;
@@ -102,13 +102,13 @@ fn sampler(rest: &str) -> LangevinConfig {
     yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap()
 }
 
-fn network(file: &str) -> (ModelConfig, Network) {
-    let model: ModelConfig = yaml::load(Path::new(file)).unwrap();
+fn network(file: &str) -> (NetworkConfig, Network) {
+    let model: NetworkConfig = yaml::load(Path::new(file)).unwrap();
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(4, "init")).unwrap();
     (model, network)
 }
 
-fn images(model: &ModelConfig, n: i64) -> Tensor {
+fn images(model: &NetworkConfig, n: i64) -> Tensor {
     Stream::new(5, "images").uniform(&model.space().batch(n), -1.0, 1.0, Device::Cpu)
 }
 

@@ -120,8 +120,8 @@ fn ood_writes_what_the_library_finds() {
     )
     .unwrap();
     let e = &trained.experiment;
-    let test = ebm::data::open(&e.data, &e.model.input, Device::Cpu).unwrap().test;
-    let energy = FrozenEnergy::new(&trained.network, Kind::Float, 1.0);
+    let test = ebm::data::open(&e.data, e.model.input(), Device::Cpu).unwrap().test;
+    let energy = FrozenEnergy::new(trained.network().unwrap(), Kind::Float, 1.0);
     let scored = |images: &Tensor| {
         let rng = &mut Stream::new(0, "unused");
         Judge::new(&energy)

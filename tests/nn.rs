@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ebm::config::yaml;
-use ebm::nn::{Init, ModelConfig};
+use ebm::nn::{Init, NetworkConfig};
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use ebm::{Error, Result};
@@ -30,7 +30,7 @@ layers:
   - linear: {out: 1, spectral_norm: {}}
 ";
 
-fn model(text: &str) -> ModelConfig {
+fn model(text: &str) -> NetworkConfig {
     let file = Path::new("test.yaml");
     yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap()
 }
@@ -40,7 +40,7 @@ fn network(text: &str) -> Network {
 }
 
 /// A plain net of these layers on one input shape.
-fn layers(input: &str, layers: &str) -> ModelConfig {
+fn layers(input: &str, layers: &str) -> NetworkConfig {
     model(&format!("name: test\ninput: {input}\nlayers: {layers}"))
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ebm::config::yaml;
-use ebm::nn::ModelConfig;
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use serde::Deserialize;
@@ -112,7 +112,7 @@ fn weighted_sum(out: &Tensor) -> Tensor {
 }
 
 /// The same passes as nn.py: two in training for the buffers' sake, one with gradients, one in evaluation.
-fn check(name: &str, model: &ModelConfig) {
+fn check(name: &str, model: &NetworkConfig) {
     // As the script does; and tests beside each other do not wait for one another's threads.
     tch::set_num_threads(1);
     let golden = case(name);

@@ -5,21 +5,21 @@ use std::path::Path;
 
 use ebm::Error;
 use ebm::config::yaml;
-use ebm::nn::ModelConfig;
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-fn model(text: &str) -> ModelConfig {
+fn model(text: &str) -> NetworkConfig {
     let file = Path::new("test.yaml");
     yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap()
 }
 
-fn layers(input: &str, layers: &str) -> ModelConfig {
+fn layers(input: &str, layers: &str) -> NetworkConfig {
     model(&format!("name: test\ninput: {input}\nlayers: {layers}"))
 }
 
-fn network(model: &ModelConfig) -> Network {
+fn network(model: &NetworkConfig) -> Network {
     Network::new(model, Device::Cpu, &mut Stream::new(1, "init")).unwrap()
 }
 
@@ -61,7 +61,7 @@ fn repeats_are_as_if_written_out() {
     fa.refresh(&a);
     fb.refresh(&b);
     assert!(fa.forward(&x).equal(&fb.forward(&x)));
-    let rows = |m: &ModelConfig| describe(m, Path::new("m")).unwrap();
+    let rows = |m: &NetworkConfig| describe(m, Path::new("m")).unwrap();
     assert_eq!(rows(&written), rows(&repeated));
     // A run keeps its architecture as it was given.
     assert_eq!(model(&yaml::to_text(&repeated)), repeated);
@@ -114,7 +114,7 @@ fn subsampling_takes_the_pixels_at_its_stride_and_adds_zeroes_on_both_sides() {
 
 const NORMALIZE: &str = "{mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}";
 
-fn normalized(list: &str) -> ModelConfig {
+fn normalized(list: &str) -> NetworkConfig {
     let text = format!("name: test\ninput: [3, 6, 6]\nnormalize: {NORMALIZE}\nlayers: {list}");
     model(&text)
 }
@@ -195,7 +195,7 @@ fn published_networks_have_their_published_sizes() {
     ]);
     for (name, expected) in sizes {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{name}.yaml"));
-        let config: ModelConfig = yaml::load(&path).unwrap();
+        let config: NetworkConfig = yaml::load(&path).unwrap();
         let summary = describe(&config, &path).unwrap();
         assert_eq!((summary.params, summary.macs), expected, "{name}");
         assert_eq!((config.name.as_str(), summary.output), (name, vec![10]));
@@ -203,7 +203,7 @@ fn published_networks_have_their_published_sizes() {
 }
 
 /// The key and the words of an architecture's error.
-fn fault(config: &ModelConfig) -> (String, String) {
+fn fault(config: &NetworkConfig) -> (String, String) {
     match describe(config, Path::new("test.yaml")).expect_err("a fault") {
         Error::Config { key, what, .. } => (key, what),
         other => panic!("{other}"),
@@ -263,6 +263,6 @@ fn faults_in_normalising_name_their_key() {
     }
     let file = Path::new("test.yaml");
     let text = "name: t\ninput: [1, 2, 2]\nnormalize: {mean: [0], std: [1], var: [1]}\nlayers: [sum_features]";
-    let unknown = yaml::typed::<ModelConfig>(yaml::parse(text, file).unwrap(), file).unwrap_err();
+    let unknown = yaml::typed::<NetworkConfig>(yaml::parse(text, file).unwrap(), file).unwrap_err();
     assert!(unknown.to_string().contains("`var`"), "{unknown}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ebm::config::yaml;
-use ebm::nn::ModelConfig;
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network};
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
@@ -34,7 +34,7 @@ layers:
   - linear: {out: 5}
 ";
 
-fn model(text: &str) -> ModelConfig {
+fn model(text: &str) -> NetworkConfig {
     let file = Path::new("test.yaml");
     yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap()
 }

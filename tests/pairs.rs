@@ -9,8 +9,8 @@ use std::path::Path;
 
 use ebm::config::yaml;
 use ebm::data::ClassShares;
-use ebm::energy::{FrozenEnergy, LiveEnergy, draw_classes, marginal};
-use ebm::nn::ModelConfig;
+use ebm::energy::{Condition, FrozenEnergy, LiveEnergy, draw_classes, marginal};
+use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network};
 use ebm::objective::{Inputs, ObjectiveConfig, name};
 use ebm::rng::Stream;
@@ -44,7 +44,7 @@ fn tensor(values: &[f64], size: &[i64]) -> Tensor {
 
 fn network() -> Network {
     let place = Path::new("gaussians.yaml");
-    let model: ModelConfig = yaml::typed(yaml::parse(MODEL, place).unwrap(), place).unwrap();
+    let model: NetworkConfig = yaml::typed(yaml::parse(MODEL, place).unwrap(), place).unwrap();
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(0, "init")).unwrap();
     let values = [tensor(&WEIGHT, &[3, 2]), tensor(&BIAS, &[3])];
     let state = network.state().into_iter().zip(values);
@@ -230,7 +230,7 @@ fn chains_with_a_class_keep_the_moments_of_p_x_y() {
     // From a point: p(y) and p(x) are found, not kept.
     let start = Tensor::zeros([n, 1, 1, 2], (Kind::Float, Device::Cpu));
     let kernel = Langevin::new(&sampler, 400);
-    let ends = run_chain(&kernel, &frozen.with_drawn_class(), start, 400, &mut rng).x;
+    let ends = run_chain(&kernel, &frozen.given(Condition::Drawn), start, 400, &mut rng).x;
     let gumbel = rng.gumbel(&[n, 3], Device::Cpu);
     let chosen = draw_classes(&frozen.network().forward(&ends), &gumbel);
     let p = p_of_classes();
@@ -259,7 +259,7 @@ fn a_pass_that_draws_the_class_has_in_expectation_the_gradient_of_the_marginal_e
     energy.sum(Kind::Float).backward();
     Stream::new(13, "classes").arm();
     let many = x.detach().expand([n, 1, 1, 2], false).contiguous();
-    let found = ebm::energy::energy_and_grad(&frozen.with_drawn_class(), &many).grad;
+    let found = ebm::energy::energy_and_grad(&frozen.given(Condition::Drawn), &many).grad;
     let error = found.std_dim(0, true, false) / (n as f64).sqrt();
     let off = ((found.mean_dim(0, false, None) - x.grad().squeeze_dim(0)).abs() / error).max();
     assert!(off.double_value(&[]) < 5.0, "{off}");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::Bench;
 use ebm::config::yaml;
-use ebm::energy::{ComputeConfig, Layout, Precision, chain_energy, resolve_auto};
+use ebm::models::{ComputeConfig, Layout, Model, Precision, chain_form, resolve_auto};
 use ebm::nn::Mode;
 use ebm::nn::Network;
 use ebm::rng::Stream;
@@ -87,14 +87,14 @@ fn chains_in_parts_end_where_whole_ones_do() {
     let x = Stream::new(2, "start").uniform(&[10, 1, 28, 28], -1.0, 1.0, Device::Cpu);
     let end = |more: &str| -> Tensor {
         let s = compute(&format!("precision: f32, layout: channels-last{more}"));
-        let energy = chain_energy(&s, Mode::Eval, &network, 1.0);
+        let energy = network.freeze(chain_form(&s, Mode::Eval, 1.0));
         let cfg = LangevinConfig {
             noise_scale: Some(0.01),
             clamp: Some([-1.0, 1.0]),
             ..LangevinConfig::plain(0.1)
         };
         let mut rng = Stream::new(3, "chain");
-        run_chain(&Langevin::new(&cfg, 12), &energy, x.copy(), 12, &mut rng).x
+        run_chain(&Langevin::new(&cfg, 12), &energy.outputs().any(), x.copy(), 12, &mut rng).x
     };
     let whole = end("");
     for part in [1, 4, 5, 10, 64] {

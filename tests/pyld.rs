@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ebm::config::yaml;
-use ebm::energy::{Energy, FrozenEnergy, Stages, Tempered, energy_and_grad, staged_energy_and_grad};
-use ebm::nn::ModelConfig;
+use ebm::energy::{Condition, Energy, FrozenEnergy, Stages, Tempered, energy_and_grad, staged_energy_and_grad};
 use ebm::nn::Network;
+use ebm::nn::NetworkConfig;
 use ebm::rng::Stream;
 use ebm::sampling::{GradClip, LangevinConfig};
 use ebm::sampling::{Langevin, run_chain};
@@ -191,7 +191,7 @@ fn network(output: &str, out: i64) -> Network {
          {{conv: {{out: 6, kernel: 3, stride: 2}}}}, silu, flatten, {{linear: {{out: {out}}}}}]"
     );
     let path = Path::new("small.yaml");
-    let model: ModelConfig = yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap();
+    let model: NetworkConfig = yaml::typed(yaml::parse(&text, path).unwrap(), path).unwrap();
     let network = Network::new(&model, Device::Cpu, &mut Stream::new(1, "init")).unwrap();
     let named = network.state().into_iter().enumerate();
     let named = named
@@ -228,7 +228,7 @@ fn the_whole_sampler_is_pytorchs() {
     let classes = Tensor::from_slice(&[4i64, 0, 2]);
     assert_golden(
         "published_classes",
-        run(&published, &logits.of_classes(&classes), &x, 10),
+        run(&published, &logits.given(Condition::Class(&classes)), &x, 10),
     );
     let outer = LangevinConfig {
         grad_clip: Some(GradClip::Norm(3.0)),
@@ -244,7 +244,7 @@ fn both_stages_make_the_whole() {
     let frozen = FrozenEnergy::new(&network, Kind::Float, 1.0);
     let classes = Tensor::from_slice(&[1i64, 3, 3]);
     let x = filled(99, &[3, 2, 6, 6], 1.0);
-    for energy in [&frozen as &dyn Energy, &frozen.of_classes(&classes)] {
+    for energy in [&frozen as &dyn Energy, &frozen.given(Condition::Class(&classes))] {
         let staged = staged_energy_and_grad(energy.stages().unwrap(), &x).whole;
         let whole = energy_and_grad(energy, &x);
         assert!(max_error(&staged.energy, &whole.energy) < 1e-5);

@@ -35,7 +35,7 @@ mod train {
         let mut rng = Stream::new(1, "test");
         let energy = FrozenEnergy::new(&network, Kind::Float, 1.0);
         let e = Experiment::load(Path::new("experiments/strokes.yaml"), &[]).unwrap();
-        let images = data::open(&e.data, &e.model.input, Device::Cpu).unwrap().test;
+        let images = data::open(&e.data, e.model.input(), Device::Cpu).unwrap().test;
         let noise = rng.uniform(&images.pixels.size(), -1.0, 1.0, Device::Cpu);
         let everything = data::to_unit(&images.pixels);
         let _guard = tch::no_grad_guard();
@@ -73,7 +73,7 @@ mod restore {
         assert!(png.metadata().unwrap().len() > 0);
         // The same draw of images as the example's own.
         let e = ebm::experiment::Experiment::load(&bench.path("run/resolved.yaml"), &[]).unwrap();
-        let test = data::open(&e.data, &e.model.input, Device::Cpu).unwrap().test;
+        let test = data::open(&e.data, e.model.input(), Device::Cpu).unwrap().test;
         let image = test.random(4, &mut Stream::new(0, "example"));
         let apart = |from: i64| {
             let of = |t: &Tensor| t.narrow(3, from, 4);

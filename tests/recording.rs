@@ -4,11 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ebm::config::yaml;
-use ebm::energy::{Energy, FrozenEnergy, Tempered};
+use ebm::energy::{Condition, Energy, FrozenEnergy, Tempered};
 use ebm::experiment::{GuardConfig, TrainConfig};
 use ebm::ffi::cuda;
-use ebm::nn::ModelConfig;
 use ebm::nn::Network;
+use ebm::nn::NetworkConfig;
 use ebm::optim::{Algorithm, LrSchedule, OptimizerConfig, ParamClip};
 use ebm::optim::{Ema, Optimizer};
 use ebm::rng::{self, Stream};
@@ -38,7 +38,12 @@ fn parsed<T: DeserializeOwned>(text: &str) -> T {
 }
 
 fn network() -> Network {
-    Network::new(&parsed::<ModelConfig>(MODEL), Device::Cpu, &mut Stream::new(3, "init")).unwrap()
+    Network::new(
+        &parsed::<NetworkConfig>(MODEL),
+        Device::Cpu,
+        &mut Stream::new(3, "init"),
+    )
+    .unwrap()
 }
 
 fn frozen() -> FrozenEnergy {
@@ -225,11 +230,14 @@ fn an_energy_names_all_the_memory_that_it_reads() {
     energy.refresh(&live);
     assert_eq!(places(&energy).unwrap(), before, "a refreshed copy stays where it is");
     let classes = Tensor::from_slice(&[0i64, 1, 2, 0]);
-    let of_class = places(&energy.of_classes(&classes)).unwrap();
+    let of_class = places(&energy.given(Condition::Class(&classes))).unwrap();
     assert_eq!(of_class[..6], before);
     assert_eq!(of_class[6..], [classes.data_ptr() as usize]);
     assert_eq!(
-        places(&energy.between_classes(&classes, &classes)),
+        places(&energy.given(Condition::Between {
+            from: &classes,
+            to: &classes
+        })),
         None,
         "its weight is the host's"
     );

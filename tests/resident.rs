@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::AtomicBool;
 
 use common::{BY_CLASS, Bench, JEM};
-use ebm::energy::{Energy, FrozenEnergy};
+use ebm::energy::{Condition, Energy, FrozenEnergy};
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
 use ebm::sampling::{Kernel, Starter, run_chain};
@@ -29,7 +29,7 @@ fn trainer(bench: &Bench, changes: &str) -> Trainer {
     let experiment = Experiment::load(&file, &sets).unwrap();
     tch::set_num_threads(1);
     let device = Device::Cpu;
-    let images = data::open(&experiment.data, &experiment.model.input, device).unwrap();
+    let images = data::open(&experiment.data, experiment.model.input(), device).unwrap();
     let (init, space) = (experiment.init(), experiment.space());
     let starter = Starter::new(&init, &space, Some(&images.train), device).unwrap();
     let state = State::new(&experiment, &images, &starter, device).unwrap();
@@ -162,14 +162,14 @@ fn a_chain_of_a_hundred_steps_takes_what_one_step_takes() {
     unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bench = Bench::new();
     let trainer = trainer(&bench, JEM);
-    let (sampler, network) = (trainer.experiment().sampler().unwrap(), &trainer.state().network);
+    let (sampler, network) = (trainer.experiment().sampler().unwrap(), &*trainer.state().model);
     let x = Stream::new(0, "x").uniform(&[16, 1, 8, 8], -1.0, 1.0, Device::Cpu);
     let classes = Tensor::arange(16, (Kind::Int64, Device::Cpu)).remainder(2);
     for kind in [Kind::Float, Kind::BFloat16] {
         let kernel = sampler.kernel.build(100);
         let kernel = &*kernel;
         let marginal = FrozenEnergy::new(network, kind, sampler.temperature());
-        let joint = marginal.of_classes(&classes);
+        let joint = marginal.given(Condition::Class(&classes));
         for energy in [&marginal as &dyn Energy, &joint] {
             // What oneDNN and autograd keep from their first use is there after this.
             warm_up(kernel, energy, &x);

@@ -5,8 +5,8 @@ use std::path::Path;
 use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::eval::{Judge, Judged, Score};
-use ebm::nn::ModelConfig;
 use ebm::nn::Network;
+use ebm::nn::NetworkConfig;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -14,7 +14,7 @@ const CPU: Device = Device::Cpu;
 
 fn network(text: &str) -> Network {
     let file = Path::new("test.yaml");
-    let model: ModelConfig = yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap();
+    let model: NetworkConfig = yaml::typed(yaml::parse(text, file).unwrap(), file).unwrap();
     Network::new(&model, CPU, &mut Stream::new(1, "init")).unwrap()
 }
 

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use clap::Parser;
-use ebm::energy::{Layout, Precision};
 use ebm::experiment::TrainPrecision;
+use ebm::models::{Layout, Precision};
 use row::{Measured, Row};
 
 /// The numbers of steps that K is chosen from: the first with which a chain of 16 images takes at most so many seconds.

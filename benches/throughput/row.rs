@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ebm::energy::{FrozenEnergy, Layout, Precision, chain_energy, resolve_auto};
+use ebm::data;
 use ebm::experiment::{Experiment, TrainPrecision};
-use ebm::nn::{Mode, ModelConfig};
+use ebm::models::{FrozenModel, Layout, ModelConfig, Precision, chain_form, resolve_auto};
+use ebm::nn::Mode;
 use ebm::rng::Stream;
 use ebm::sampling::{self, Kernel, Starter};
 use ebm::train::{RunDir, State, Trainer};
-use ebm::{data, nn};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -75,7 +75,7 @@ impl Row {
             precision: experiment.compute.precision,
             layout: experiment.compute.layout,
             shipped: false,
-            macs: nn::describe(&experiment.model, &self.network)?.macs,
+            macs: experiment.model.describe(&self.network)?.macs,
             chain: 0.0,
             train: None,
             peak: None,
@@ -103,7 +103,7 @@ impl Row {
     /// Times the chain, the training step and matrix products in turn.
     fn time(&self, trainer: &mut Trainer, chain: &mut Chain, measured: &mut Measured) -> anyhow::Result<()> {
         let device = trainer.device();
-        let mut kinds = vec![ebm::energy::kind_of(measured.precision), kind_of(self.train_precision)];
+        let mut kinds = vec![ebm::models::kind_of(measured.precision), kind_of(self.train_precision)];
         kinds.dedup();
         let mut gemms: Vec<Gemm> = kinds.into_iter().map(|kind| Gemm::new(kind, device)).collect();
         let (mut chains, mut steps) = (Vec::new(), Vec::new());
@@ -168,18 +168,18 @@ fn as_shipped(trainer: &Trainer) -> (Precision, Layout) {
     let mut compute = trainer.experiment().compute.clone();
     (compute.precision, compute.layout) = (Precision::Auto, Layout::Auto);
     let batch = trainer.experiment().train.batch_size;
-    resolve_auto(&mut compute, Mode::Eval, &trainer.state().network, batch);
+    resolve_auto(&mut compute, Mode::Eval, &*trainer.state().model, batch);
     (compute.precision, compute.layout)
 }
 
 /// The trainer that `ebm train` would make of an experiment, with the choices that it would make on this machine.
 fn trainer(mut experiment: Experiment, folder: &Path, device: Device) -> anyhow::Result<Trainer> {
-    let images = data::open(&experiment.data, &experiment.model.input, device)?;
+    let images = data::open(&experiment.data, experiment.model.input(), device)?;
     let (init, space) = (experiment.init(), experiment.space());
     let starter = Starter::new(&init, &space, Some(&images.train), device)?;
     let state = State::new(&experiment, &images, &starter, device)?;
     let batch = experiment.train.batch_size;
-    resolve_auto(&mut experiment.compute, Mode::Eval, &state.network, batch);
+    resolve_auto(&mut experiment.compute, Mode::Eval, &*state.model, batch);
     let run = RunDir::create(&folder.join("run"), "", &experiment, |_| Ok(()))?;
     Ok(Trainer::new(experiment, images, starter, run, device, state)?)
 }
@@ -187,7 +187,7 @@ fn trainer(mut experiment: Experiment, folder: &Path, device: Device) -> anyhow:
 /// Chains from the weights that the trainer has at first.
 struct Chain {
     kernel: Box<dyn Kernel>,
-    energy: FrozenEnergy,
+    frozen: Box<dyn FrozenModel>,
     x: Tensor,
     rng: Stream,
     device: Device,
@@ -199,7 +199,10 @@ impl Chain {
         let sampler = e.sampler.as_ref().expect("a row has chains");
         let (space, n) = (e.space(), e.train.batch_size as i64);
         Self {
-            energy: chain_energy(&e.compute, Mode::Eval, &trainer.state().network, e.temperature()),
+            frozen: trainer
+                .state()
+                .model
+                .freeze(chain_form(&e.compute, Mode::Eval, e.temperature())),
             kernel: sampler.kernel.build(sampler.n_steps),
             x: rng.uniform(&space.batch(n), -1.0, 1.0, device),
             rng,
@@ -218,7 +221,7 @@ impl Chain {
         let x = self.x.shallow_clone();
         drop(sampling::run_chain(
             &*self.kernel,
-            &self.energy,
+            &self.frozen.outputs().any(),
             x,
             steps,
             &mut self.rng,

@@ -51,7 +51,7 @@ fn ideal(row: &Row, m: &Measured) -> [f64; 2] {
     };
     let seconds = |flops: f64, kind| flops / rate(kind).unwrap_or(f64::NAN);
     [
-        seconds(2.0 * forward * row.steps as f64, ebm::energy::kind_of(m.precision)),
+        seconds(2.0 * forward * row.steps as f64, ebm::models::kind_of(m.precision)),
         seconds(2.0 * 3.0 * forward, kind_of(row.train_precision)),
     ]
 }

@@ -14,7 +14,8 @@ use crate::config::yaml;
 use crate::data;
 use crate::error::{Error, Result, shown};
 use crate::experiment::{Experiment, legacy};
-use crate::nn::{self, ModelConfig, Output, thousands};
+use crate::models::ModelConfig;
+use crate::nn::{self, thousands};
 use crate::train::budget::{self, Forecast};
 use crate::train::{consistent, resolve};
 use crate::{ffi, process};
@@ -45,10 +46,10 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let tree = yaml::parse(&text, &args.file)?;
     let mut sets = args.sets.clone();
     sets.extend(args.root.as_deref().map(root_key));
-    if tree.get("layers").is_some() {
+    if ModelConfig::is_in(&tree) {
         refuse_sets(args, &sets)?;
         let model: ModelConfig = yaml::typed(tree, &args.file)?;
-        print_model(&model, &nn::describe(&model, &args.file)?)?;
+        print_model(&model, &model.describe(&args.file)?)?;
     } else {
         let experiment = Experiment::load(&args.file, &sets)?;
         say_notices(&experiment);
@@ -89,26 +90,9 @@ fn refuse_sets(args: &Args, sets: &[String]) -> Result<()> {
 }
 
 fn print_model(model: &ModelConfig, summary: &nn::Summary) -> Result<()> {
-    let shape = model.input.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-    let normalized = if model.normalize.is_some() {
-        ", each channel normalised"
-    } else {
-        ""
-    };
-    outln!(
-        "{}: {shape}{normalized} -> {}\n",
-        shown(&model.name),
-        output_word(model)
-    )?;
+    let shape = model.input().iter().map(i64::to_string).collect::<Vec<_>>().join("x");
+    outln!("{}: {shape}{}\n", shown(model.name()), model.words())?;
     stdout::text(&summary.to_string())
-}
-
-fn output_word(model: &ModelConfig) -> &'static str {
-    match model.output {
-        Output::Energy => "one energy E(x), low = likely",
-        Output::NegativeEnergy => "one number f(x) = -E(x), high = likely",
-        Output::Logits => "logits f(x), a class each; E(x) = -logsumexp f(x)",
-    }
 }
 
 fn print_experiment(e: &Experiment) -> Result<()> {
@@ -134,7 +118,7 @@ fn print_experiment(e: &Experiment) -> Result<()> {
 /// Opens the data and the sets of the tables, times steps, and says what the run takes.
 fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
     let device = resolve(&mut e, file)?;
-    let data = data::open(&e.data, &e.model.input, device)?;
+    let data = data::open(&e.data, e.model.input(), device)?;
     outln!(
         "data: {} training, {} validation, {} test images",
         data.train.len(),

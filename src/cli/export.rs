@@ -23,7 +23,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     ensure_writable(&args.file)?;
     let (trained, _) = args.choice.load(&RunDir::open(&args.run)?)?;
-    let tensors = trained.network.state().into_iter().collect();
+    let tensors = trained.model.state().into_iter().collect();
     files::write_atomic(&args.file, &files::encode(&tensors)?)?;
     say(&format!(
         "{}: {} tensors of step {}",

@@ -1,23 +1,23 @@
 //! Energies of images, low where likely, and their gradients with respect to the images.
 
-mod classes;
 mod compose;
-mod compute;
-mod compute_config;
-mod drawn_class;
+mod condition;
+mod conditioned;
 mod finite;
+mod head;
 mod logits;
 mod network;
+mod outputs;
 mod stages;
 
-pub use classes::{BetweenClasses, ClassEnergy, LiveClassEnergy, halfway};
 pub use compose::{GaussianReference, Sum, Tempered};
-pub use compute::{Candidate, chain_energy, kind_of, layout_of, resolve_auto, score_energy};
-pub use compute_config::{ComputeConfig, Layout, Precision};
-pub use drawn_class::{DrawnClassEnergy, draw_classes};
+pub use condition::{Condition, draw_classes, halfway};
+pub use conditioned::Conditioned;
 pub use finite::ensure_finite;
+pub use head::Head;
 pub use logits::{joint, marginal};
 pub use network::{FrozenEnergy, LiveEnergy};
+pub use outputs::{Outputs, Slope};
 pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 
 use tch::Tensor;

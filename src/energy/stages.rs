@@ -4,12 +4,13 @@ use tch::{Kind, Tensor};
 
 use super::EnergyGrad;
 
-/// E(x) = rest(first(x)).
+/// A function of a state as rest(first(x)): an energy, or the raw output that it is made of.
 pub trait Stages {
     /// What the first layer gives, f32, for images `[B,C,H,W]`; differentiable in them.
     fn first(&self, x: &Tensor) -> Tensor;
 
-    /// Energies `[B]` from what [`first`](Self::first) gave, which is left as it is; differentiable in it.
+    /// The value, `[B]` of an energy, from what [`first`](Self::first) gave, which is left as it is;
+    /// differentiable in it.
     fn rest(&self, h: &Tensor) -> Tensor;
 }
 

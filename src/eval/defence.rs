@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::data;
-use crate::energy::FrozenEnergy;
+use crate::energy::Outputs;
 use crate::rng::Stream;
 use crate::sampling::{Kernel, run_chain};
 
@@ -14,7 +14,7 @@ use crate::sampling::{Kernel, run_chain};
 /// mode also along the chain, whatever the run's own chains do: no image may depend on those beside it.
 #[derive(Debug)]
 pub struct Defence<'a> {
-    energy: &'a FrozenEnergy,
+    energy: &'a dyn Outputs,
     kernel: Option<Box<dyn Kernel>>,
     refine: usize,
     chains: i64,
@@ -26,18 +26,15 @@ impl<'a> Defence<'a> {
     /// added to images in [-1, 1].
     ///
     /// # Panics
-    /// If the network gives no logits, there is no chain, or no kernel for the steps.
+    /// If there are no logits, there is no chain, or no kernel for the steps.
     pub fn new(
-        energy: &'a FrozenEnergy,
+        energy: &'a dyn Outputs,
         kernel: Option<Box<dyn Kernel>>,
         refine: usize,
         chains: i64,
         noise: f64,
     ) -> Self {
-        assert!(
-            energy.network().classes().is_some(),
-            "only a classifier can be defended"
-        );
+        assert!(energy.classes().is_some(), "only a classifier can be defended");
         assert!(chains > 0, "a defence needs a chain");
         assert!(refine == 0 || kernel.is_some(), "steps need a kernel");
         Self {
@@ -60,7 +57,7 @@ impl<'a> Defence<'a> {
         let copies = self.copies(x, rng);
         let refined = match self.refine {
             0 => copies,
-            k => run_chain(self.kernel(), self.energy, copies, k, rng).x,
+            k => run_chain(self.kernel(), &self.energy.any(), copies, k, rng).x,
         };
         self.mean_logits(&refined)
     }
@@ -75,7 +72,7 @@ impl<'a> Defence<'a> {
             if self.kernel().facts().random {
                 rng.normal_(&mut noise);
             }
-            graph.step_with_graph(self.energy, &x, &noise, k)
+            graph.step_with_graph(&self.energy.any(), &x, &noise, k)
         };
         let refined = (0..self.refine).fold(copies, step);
         self.mean_logits(&refined)
@@ -83,7 +80,7 @@ impl<'a> Defence<'a> {
 
     /// The logits of the classifier alone, differentiable.
     pub fn plain_logits(&self, x: &Tensor) -> Tensor {
-        self.energy.network().forward(x)
+        self.energy.raw(x)
     }
 
     fn kernel(&self) -> &dyn Kernel {
@@ -100,7 +97,7 @@ impl<'a> Defence<'a> {
     }
 
     fn mean_logits(&self, copies: &Tensor) -> Tensor {
-        let logits = self.energy.network().forward(copies);
+        let logits = self.energy.raw(copies);
         let [n, classes] = logits.size()[..] else {
             unreachable!("a classifier gives a row of logits an image")
         };

@@ -8,7 +8,7 @@ use super::{outputs, script_file};
 use crate::config::yaml;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::nn::ModelConfig;
+use crate::nn::NetworkConfig;
 use crate::nn::{Frozen, Network};
 use crate::rng::Stream;
 
@@ -78,7 +78,7 @@ impl Features {
     /// When images of this shape `[C,H,W]` are smaller than 4 x 4.
     pub fn random(shape: [i64; 3], device: Device) -> Result<Self> {
         let place = Path::new("random features");
-        let mut model: ModelConfig = yaml::typed(yaml::parse(RANDOM, place)?, place)?;
+        let mut model: NetworkConfig = yaml::typed(yaml::parse(RANDOM, place)?, place)?;
         model.input = shape.to_vec();
         let network = Network::new(&model, device, &mut Stream::new(0, "random features"))?;
         Self::of_network(

@@ -6,14 +6,14 @@ use tch::{Kind, Tensor, no_grad_guard};
 
 use super::Score;
 use crate::data;
-use crate::energy::{Energy, FrozenEnergy, energy_and_grad, ensure_finite};
+use crate::energy::{Energy, Outputs, energy_and_grad, ensure_finite};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
-/// Scores images by a frozen network.
+/// Scores images by a frozen model.
 #[derive(Debug)]
 pub struct Judge<'a> {
-    energy: &'a FrozenEnergy,
+    energy: &'a dyn Outputs,
     temperature: f64,
     noise: f64,
     typical: Option<f64>,
@@ -37,7 +37,7 @@ struct Pass {
 
 impl<'a> Judge<'a> {
     /// Scores images as they are, at temperature 1.
-    pub fn new(energy: &'a FrozenEnergy) -> Self {
+    pub fn new(energy: &'a dyn Outputs) -> Self {
         Self {
             energy,
             temperature: 1.0,
@@ -82,7 +82,7 @@ impl<'a> Judge<'a> {
         let batch = batch.max(1) as i64;
         let count = images.size()[0];
         let empty = |columns: &[i64]| Tensor::zeros(columns, (Kind::Double, images.device()));
-        let classes = self.energy.network().classes();
+        let classes = self.energy.classes();
         let mut parts: Vec<Vec<Tensor>> = scores.iter().map(|_| vec![empty(&[0])]).collect();
         let mut probabilities: Vec<Tensor> = classes.iter().map(|k| empty(&[0, *k])).collect();
         for from in (0..count).step_by(batch as usize) {
@@ -127,7 +127,7 @@ impl<'a> Judge<'a> {
     }
 
     fn ensure(&self, score: Score) -> Result<()> {
-        score.ensure_classes(self.energy.network().classes().is_some())?;
+        score.ensure_classes(self.energy.classes().is_some())?;
         if score == Score::Typicality && self.typical.is_none() {
             return Err(Error::input(
                 "score `typicality`",
@@ -177,8 +177,11 @@ impl<'a> Judge<'a> {
                 let grad = pass.grad.as_ref().expect("the pass went backward");
                 grad.flatten(1, -1).norm_scalaropt_dim(2, [1], false)
             }
-            Score::Energy => self.energy.energy_at(pass.raw.shallow_clone(), self.temperature, x),
-            Score::Joint => self.energy.joint_of(&pass.raw, &pass.raw.argmax(1, false), x),
+            Score::Energy => self
+                .energy
+                .head()
+                .energy_at(pass.raw.shallow_clone(), self.temperature, x),
+            Score::Joint => self.energy.head().joint(&pass.raw, &pass.raw.argmax(1, false), x),
             // log p = -E, so that the two differences have one size.
             Score::Typicality => (pass.energy.to_kind(Kind::Double) + self.typical.unwrap_or(f64::NAN)).abs(),
         };
@@ -193,14 +196,14 @@ fn softmax(logits: &Tensor) -> Tensor {
 
 /// An energy that keeps the network's raw output, so that gradient and logits come from one pass.
 struct Seen<'a> {
-    energy: &'a FrozenEnergy,
+    energy: &'a dyn Outputs,
     raw: RefCell<Option<Tensor>>,
 }
 
 impl Energy for Seen<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let raw = self.energy.network().forward(x);
+        let raw = self.energy.raw(x);
         self.raw.replace(Some(raw.detach()));
-        self.energy.energy_of(raw, x)
+        self.energy.head().energy(raw, x)
     }
 }

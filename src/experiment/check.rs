@@ -8,7 +8,6 @@ use crate::config::Checker;
 use crate::data::Dataset;
 use crate::error::{Result, shown};
 use crate::eval::{Measure, OodSet};
-use crate::nn::Output;
 
 /// More threads than any machine that this runs on has cores.
 const MOST_THREADS: u32 = 1024;
@@ -23,6 +22,7 @@ impl Experiment {
         self.check_run(&c)?;
         self.check_data(&c)?;
         self.check_space(&c)?;
+        self.check_model(&c)?;
         self.check_sampler(&c)?;
         self.check_objective(&c)?;
         self.check_buffer(&c)?;
@@ -174,8 +174,8 @@ impl Experiment {
     /// The measure by which the best checkpoint is kept must be one that is taken.
     fn check_best(&self, c: &Checker) -> Result<()> {
         let (missing, remedy) = match self.evaluate.best {
-            Some(Measure::Accuracy) if self.model.output != Output::Logits => (
-                "is of classifiers, and the network gives one energy an image",
+            Some(Measure::Accuracy) if !self.model.has_classes() => (
+                "is of classifiers, and the model gives one energy an image",
                 "choose frechet or auroc",
             ),
             Some(Measure::Frechet) if !self.synthesises() => (

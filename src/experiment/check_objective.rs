@@ -4,7 +4,6 @@ use super::Experiment;
 use crate::buffer::Replacement;
 use crate::config::{Checker, yaml};
 use crate::error::Result;
-use crate::nn::{Layer, Output};
 use crate::objective::Asks;
 use crate::sampling::{ChainClasses, SamplerConfig, Start};
 
@@ -50,7 +49,7 @@ impl Experiment {
 
     /// What a term of labels needs.
     fn check_labelled(&self, c: &Checker, key: &str, asks: &Asks) -> Result<()> {
-        if !asks.labels || self.model.output == Output::Logits {
+        if !asks.labels || self.model.has_classes() {
             return Ok(());
         }
         c.conflict(
@@ -138,7 +137,7 @@ impl Experiment {
             sampler.classes == ChainClasses::Kept,
             sampler.classes == ChainClasses::Drawn,
         );
-        if (kept || drawn) && self.model.output != Output::Logits {
+        if (kept || drawn) && !self.model.has_classes() {
             return c.conflict(
                 "sampler.classes",
                 "needs classes, and the network gives one energy for each state",
@@ -172,7 +171,7 @@ impl Experiment {
     /// The contrast of E(x) is right for chains that follow p(x).
     fn check_marginal(&self, c: &Checker) -> Result<()> {
         let kept = self.chain_classes() == ChainClasses::Kept;
-        if self.objective.contrastive.is_none() || !kept || self.has_one_class() {
+        if self.objective.contrastive.is_none() || !kept || self.model.has_one_class() {
             return Ok(());
         }
         c.conflict(
@@ -180,11 +179,6 @@ impl Experiment {
             "is of -log p(x), and chains that keep their class follow p(x|y): they are spread over the classes as the labels are, p(x) as the model's own p(y) is",
             "set sampler.classes: none or drawn; or name conditional in its place",
         )
-    }
-
-    /// Whether E(x,y) and E(x) are the same: there is one class alone.
-    fn has_one_class(&self) -> bool {
-        matches!(self.model.layers.last(), Some(Layer::Linear(last)) if last.out == 1)
     }
 
     /// What has a use only where labelled states are drawn.

@@ -38,7 +38,17 @@ impl Experiment {
                 "choose a kernel for such states, or other states (space, model.input)",
             );
         }
-        if self.model.reference_std.is_none() {
+        let Some(network) = self.model.as_network() else {
+            return match facts.needs {
+                Needs::Stages => c.conflict(
+                    &format!("{key}.inner"),
+                    "inner steps see the state through a network's first layer, and this model is no network",
+                    "remove inner, or use a network",
+                ),
+                _ => Ok(()),
+            };
+        };
+        if network.reference_std.is_none() {
             return Ok(());
         }
         if facts.temperature == 0.0 {

@@ -10,10 +10,9 @@ use super::{GuardConfig, ReportConfig, TrainConfig, legacy};
 use crate::buffer::BufferConfig;
 use crate::config::yaml;
 use crate::data::DataConfig;
-use crate::energy::ComputeConfig;
 use crate::error::{Error, Result};
 use crate::eval::Evaluate;
-use crate::nn::{ModelConfig, Network};
+use crate::models::{ComputeConfig, Model, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimizerConfig;
 use crate::sampling::{ChainClasses, InitialDistribution, SamplerConfig, Synthesis};
@@ -40,14 +39,14 @@ pub struct Experiment {
     pub deterministic: bool,
     /// Which images.
     pub data: DataConfig,
-    /// The network: the path of an architecture file, or the architecture itself, as in a resolved file. The path is
+    /// The model: the path of a file of its own, or what such a file holds, as in a resolved file. The path is
     /// looked for where you are, beside the experiment file, and in the folder above that.
     #[schemars(schema_with = "path_or_model")]
     pub model: ModelConfig,
     /// Which values states take; null means what the shape of the model's input stands for.
     #[serde(default)]
     pub space: Option<SpaceConfig>,
-    /// How the network computes: a matter of speed.
+    /// How the model computes: a matter of speed.
     #[serde(default)]
     pub compute: ComputeConfig,
     /// How chains move and where they start; null where nothing runs chains.
@@ -188,13 +187,13 @@ impl Experiment {
         }
     }
 
-    /// What synthesises states with `network` as this experiment's chains do.
+    /// What synthesises states with `model` as this experiment's chains do.
     ///
     /// # Errors
     /// Those of [`sampler`](Self::sampler).
-    pub fn synthesis<'a>(&'a self, network: &'a Network) -> Result<Synthesis<'a>> {
+    pub fn synthesis<'a>(&'a self, model: &'a dyn Model) -> Result<Synthesis<'a>> {
         Ok(Synthesis {
-            network,
+            model,
             sampler: self.sampler()?,
             compute: &self.compute,
             cuda_graph: self.train.cuda_graph,
@@ -208,7 +207,7 @@ impl Experiment {
     }
 }
 
-/// Replaces the path of an architecture file by what the file holds.
+/// Replaces the path of a model's file by what the file holds.
 fn inline_model(tree: &mut Value, experiment: &Path) -> Result<()> {
     let Some(slot) = tree.get_mut("model") else {
         return Ok(());

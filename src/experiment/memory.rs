@@ -87,7 +87,7 @@ fn pixels(shape: &[i64]) -> u64 {
 
 /// What each key asks for at least.
 fn needs(e: &Experiment, summary: &Summary) -> Vec<Need> {
-    let pixels = pixels(&e.model.input);
+    let pixels = pixels(e.model.input());
     let images = |n: usize, numbers: u64, bytes: u64| product(&[n as u64, numbers, bytes]);
     // Weights, their gradients, the optimiser's moments, the moving average.
     let moments = match e.optimizer.algorithm {
@@ -123,7 +123,7 @@ fn buffer(e: &Experiment) -> u64 {
         Storage::U8 => 1,
         Storage::F32 => NUMBER,
     };
-    let chain = product(&[pixels(&e.model.input), stored]).saturating_add(16);
+    let chain = product(&[pixels(e.model.input()), stored]).saturating_add(16);
     product(&[e.buffer.size as u64, chain])
 }
 

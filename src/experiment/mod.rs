@@ -1,6 +1,7 @@
 //! An experiment file: what decides a run, its checks across sections, and what may change on resume.
 
 mod check;
+mod check_model;
 mod check_objective;
 mod check_optimizer;
 mod check_sampler;

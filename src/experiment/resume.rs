@@ -6,8 +6,8 @@ use serde_yaml::Value;
 
 use super::Experiment;
 use crate::config::yaml;
-use crate::energy::{Layout, Precision};
 use crate::error::Result;
+use crate::models::{Layout, Precision};
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
 pub const MAY_CHANGE: [&str; 14] = [

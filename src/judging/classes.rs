@@ -25,7 +25,7 @@ impl Classes {
     /// When the network gives an energy alone.
     pub fn of(run: &RunDir, trained: &Trained, option: &str) -> Result<Self> {
         let place = run.path().display().to_string();
-        let Some(count) = trained.network.classes() else {
+        let Some(count) = trained.model.classes() else {
             return Err(Error::input(
                 &place,
                 format!("{option} asks for classes, and the network of this run gives an energy alone"),

@@ -55,7 +55,7 @@ impl Drawing<'_> {
     pub fn draw(&self, listener: &dyn Listener) -> Result<Pictured> {
         let (trained, target, n) = (self.trained, &self.request.target, self.request.images);
         let e = &trained.experiment;
-        memory::ensure_images("-n", n, &e.model.input, trained.network.device())?;
+        memory::ensure_images("-n", n, e.model.input(), trained.model.device())?;
         let mut rng = Stream::new(self.seed, "sample");
         let starts = starts(self.from, self.run, trained, n, target.first_classes(), &mut rng)?;
         let reels = Reel::of(self.film, target, self.length);
@@ -69,7 +69,7 @@ impl Drawing<'_> {
         };
         listener.begins(self.length.whole() as u64);
         let x = e
-            .synthesis(&trained.network)?
+            .synthesis(&*trained.model)?
             .run(target, &starts, self.length, &mut rng, &mut watch);
         listener.ends();
         let (frames, traces) = (watch.frames, watch.traces);
@@ -137,13 +137,13 @@ impl Pictured {
             return report::npy_points(&self.states, path);
         }
         let e = &trained.experiment;
-        let data = own_data::open(run, e, trained.network.device())?;
+        let data = own_data::open(run, e, trained.model.device())?;
         let over = Over {
             data: Some(data.train.chunk(0, self.states.size()[0])),
             samples: Some(self.states.shallow_clone()),
         };
         let title = format!("{}, step {}", e.name, trained.step);
-        density_map(e, &trained.network, &over, &title, path)
+        density_map(e, &*trained.model, &over, &title, path)
     }
 
     /// Writes what the frames are made into beside the output; gives the paths.

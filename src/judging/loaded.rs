@@ -4,9 +4,9 @@ use tch::Device;
 
 use crate::data::Dataset;
 use crate::data::{DataSet, Images, SplitRecord, Wanted};
-use crate::energy::{FrozenEnergy, score_energy};
 use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
+use crate::models::{FrozenModel, score_form};
 use crate::rng::Stream;
 use crate::train::own_data::{self, DATA};
 use crate::train::{self, Listener, RunDir, Trained, Weights, Which};
@@ -48,7 +48,7 @@ pub struct Loaded {
     /// Where the network lies.
     pub device: Device,
     /// The energy that scores, in f32.
-    pub energy: FrozenEnergy,
+    pub energy: Box<dyn FrozenModel>,
     /// The run's folder.
     pub run: RunDir,
     /// Channels, height and width of an image.
@@ -72,8 +72,8 @@ impl Loaded {
         let e = &trained.experiment;
         Ok(Self {
             shape: e.model.image()?,
-            energy: score_energy(&e.compute, &trained.network, e.temperature()),
-            device: trained.network.device(),
+            energy: trained.model.freeze(score_form(&e.compute, e.temperature())),
+            device: trained.model.device(),
             trained,
             weights,
             run: run.clone(),
@@ -82,7 +82,7 @@ impl Loaded {
 
     /// Whether the network gives logits.
     pub fn has_classes(&self) -> bool {
-        self.energy.network().classes().is_some()
+        self.energy.classes().is_some()
     }
 
     /// Whether the run knows of images that it was trained on.
@@ -104,7 +104,7 @@ impl Loaded {
 
     /// The classes' names as the run's data had them, else their numbers.
     pub fn class_names(&self) -> Vec<String> {
-        let count = self.energy.network().classes().unwrap_or(0) as usize;
+        let count = self.energy.classes().unwrap_or(0) as usize;
         let record: Option<SplitRecord> = self.run.read_json(DATA);
         let names = record.map(|r| r.classes).filter(|names| names.len() == count);
         names.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
@@ -133,7 +133,7 @@ impl Loaded {
 
     /// A judge of any score but `typicality`.
     pub fn judge(&self, scoring: &Scoring) -> Judge<'_> {
-        Judge::new(&self.energy)
+        Judge::new(self.energy.outputs())
             .at_temperature(scoring.temperature)
             .with_noise(scoring.noise)
     }

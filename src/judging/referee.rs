@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::classes::Classes;
+use crate::energy::Outputs;
 use crate::error::{Error, Result};
 use crate::eval::{self, Agreement};
 use crate::files;
-use crate::nn::Frozen;
+use crate::models::{Form, FrozenModel};
 use crate::report;
 use crate::train::{self, RunDir, Trained, Weights, Which};
 
@@ -22,7 +23,7 @@ const BATCH: usize = 500;
 /// A classifier's run that judges images of another run.
 #[derive(Debug)]
 pub struct Referee {
-    network: Frozen,
+    model: Box<dyn FrozenModel>,
     run: String,
 }
 
@@ -35,7 +36,7 @@ impl Referee {
         let run = RunDir::open(path)?;
         let judge = train::load(&run, Which::Last, Weights::Ema, device)?;
         let own = Classes::of(&run, &judge, "--judge")?;
-        let (input, wanted) = (&judge.experiment.model.input, &trained.experiment.model.input);
+        let (input, wanted) = (judge.experiment.model.input(), trained.experiment.model.input());
         if input != wanted {
             return Err(Error::file(
                 path,
@@ -58,7 +59,7 @@ impl Referee {
             ));
         }
         Ok(Self {
-            network: judge.network.frozen(Kind::Float),
+            model: judge.model.freeze(Form::plain(1.0)),
             run: path.display().to_string(),
         })
     }
@@ -86,13 +87,13 @@ impl Views {
         asked: &Tensor,
         names: &[String],
     ) -> Result<Self> {
-        let view = |network: &Frozen| {
-            let logits = eval::outputs(&|x| Ok(network.forward(x)), &images.to_device(asked.device()), BATCH)?;
+        let view = |model: &dyn Outputs| {
+            let logits = eval::outputs(&|x| Ok(model.raw(x)), &images.to_device(asked.device()), BATCH)?;
             Agreement::new(&logits, asked, names)
         };
-        let own = view(&trained.network.frozen(Kind::Float))?;
+        let own = view(trained.model.freeze(Form::plain(1.0)).outputs())?;
         let judge = judge
-            .map(|j| Ok::<_, Error>((j.run.clone(), view(&j.network)?)))
+            .map(|j| Ok::<_, Error>((j.run.clone(), view(j.model.outputs())?)))
             .transpose()?;
         Ok(Self { own, judge })
     }

@@ -97,7 +97,7 @@ impl Request {
                 asked: None,
             });
         };
-        let device = trained.network.device();
+        let device = trained.model.device();
         let classes = Classes::of(run, trained, option)?;
         let (target, wanted, columns) = wish.target(&classes, n, device)?;
         let judge = judge

@@ -151,7 +151,7 @@ fn validation(data: &DataSet, loaded: &Loaded, score: Score) -> Result<Images> {
 /// The SHA-256 of the weights that score.
 fn fingerprint(loaded: &Loaded) -> Result<String> {
     Ok(files::sha256(&files::encode(
-        &loaded.trained.network.state().into_iter().collect(),
+        &loaded.trained.model.state().into_iter().collect(),
     )?))
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::builder::{Builder, Found, Place, shape_text};
-use super::config::{Layer, ModelConfig, Output};
+use super::config::{Layer, NetworkConfig, Output};
 use super::plan::{Activation, Node, Op, Plan, PoolBy, Slot};
 use super::repeat::Written;
 use super::size;
@@ -14,7 +14,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Config`] with `file` and the key of the first layer that cannot stand where it does.
-    pub fn new(model: &ModelConfig, file: &Path) -> Result<Plan> {
+    pub fn new(model: &NetworkConfig, file: &Path) -> Result<Plan> {
         let mut builder = Builder {
             file,
             init: model.init,
@@ -36,7 +36,7 @@ impl Plan {
 }
 
 impl Builder<'_> {
-    fn check_model(&self, model: &ModelConfig) -> Result<()> {
+    fn check_model(&self, model: &NetworkConfig) -> Result<()> {
         self.ensure(!model.name.is_empty(), "name", "an empty name", "the network a name")?;
         self.ensure(
             matches!(model.input.len(), 1 | 3) && model.input.iter().all(|n| *n >= 1),

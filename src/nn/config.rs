@@ -9,7 +9,7 @@ use crate::space::Space;
 /// A network from images to one number each, or to a number a class.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelConfig {
+pub struct NetworkConfig {
     /// What the network is called.
     pub name: String,
     /// The shape of a state: channels, height and width of an image, or `[D]` for points of D numbers.
@@ -30,7 +30,7 @@ pub struct ModelConfig {
     pub layers: Vec<Layer>,
 }
 
-impl ModelConfig {
+impl NetworkConfig {
     /// The states that the network is a function of, with the values that their shape stands for.
     pub fn space(&self) -> Space {
         Space::of(&self.input)

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::config::{Layer, ModelConfig};
+use super::config::{Layer, NetworkConfig};
 use super::gradient::Pass;
 use super::layout::Layout;
 use super::mode::Mode;
@@ -16,7 +16,7 @@ use super::{forward, spectral};
 /// It computes in evaluation mode unless [`in_mode`](Self::in_mode) says otherwise.
 #[derive(Debug)]
 pub struct Frozen {
-    config: ModelConfig,
+    config: NetworkConfig,
     kind: Kind,
     layout: Layout,
     mode: Mode,
@@ -164,7 +164,7 @@ impl Frozen {
     }
 
     /// The architecture of the live network.
-    pub fn config(&self) -> &ModelConfig {
+    pub fn config(&self) -> &NetworkConfig {
         &self.config
     }
 

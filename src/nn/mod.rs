@@ -27,7 +27,7 @@ mod strict;
 mod summary;
 
 pub use config::{
-    Conv, Init, Layer, Linear, ModelConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+    Conv, Init, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
 };
 pub use frozen::Frozen;
 pub use layout::Layout;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::{ModelConfig, Output};
+use super::config::{NetworkConfig, Output};
 use super::layout::Layout;
 use super::mode::Mode;
 use super::normalize::Normalizer;
@@ -17,7 +17,7 @@ use crate::rng::Stream;
 /// A network whose parameters require gradients.
 #[derive(Debug)]
 pub struct Network {
-    config: ModelConfig,
+    config: NetworkConfig,
     device: Device,
     normalizer: Normalizer,
     pub(super) plan: Plan,
@@ -34,7 +34,7 @@ impl Network {
     ///
     /// # Errors
     /// Those of [`describe`](super::describe), with the model's name in place of the file.
-    pub fn new(model: &ModelConfig, device: Device, rng: &mut Stream) -> Result<Network> {
+    pub fn new(model: &NetworkConfig, device: Device, rng: &mut Stream) -> Result<Network> {
         let plan = Plan::new(model, Path::new(&model.name))?;
         let tensors: Vec<Tensor> = plan
             .slots
@@ -62,7 +62,7 @@ impl Network {
     }
 
     /// The architecture it was built from.
-    pub fn config(&self) -> &ModelConfig {
+    pub fn config(&self) -> &NetworkConfig {
         &self.config
     }
 
@@ -173,7 +173,7 @@ impl Network {
 }
 
 /// The last layer's output as callers see it: a number an image, or a row of logits.
-pub(super) fn shaped(out: Tensor, model: &ModelConfig) -> Tensor {
+pub(super) fn shaped(out: Tensor, model: &NetworkConfig) -> Tensor {
     match model.output {
         Output::Logits => out,
         Output::Energy | Output::NegativeEnergy => out.reshape([-1]),

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::builder::Builder;
-use super::config::{ModelConfig, Normalize};
+use super::config::{NetworkConfig, Normalize};
 use crate::error::Result;
 
 /// x * scale + shift a channel, or nothing.
@@ -11,7 +11,7 @@ use crate::error::Result;
 pub(super) struct Normalizer(Option<[Tensor; 2]>);
 
 impl Normalizer {
-    pub fn new(model: &ModelConfig, device: Device) -> Self {
+    pub fn new(model: &NetworkConfig, device: Device) -> Self {
         let column = |values: Vec<f32>| Tensor::from_slice(&values).view([1, -1, 1, 1]).to_device(device);
         Self(model.normalize.as_ref().map(|Normalize { mean, std }| {
             // An image x in [-1, 1] is (x + 1) / 2 in [0, 1].
@@ -44,7 +44,7 @@ impl Normalizer {
 }
 
 impl Builder<'_> {
-    pub(super) fn check_normalize(&self, model: &ModelConfig) -> Result<()> {
+    pub(super) fn check_normalize(&self, model: &NetworkConfig) -> Result<()> {
         let Some(Normalize { mean, std }) = &model.normalize else {
             return Ok(());
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::builder::shape_text;
-use super::config::ModelConfig;
+use super::config::NetworkConfig;
 use super::plan::{Node, Op, Plan};
 use super::size;
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub struct Row {
 /// # Errors
 /// [`Error::Config`](crate::Error::Config) with `file` and a key such as `layers[3].conv.kernel`: a value out of range,
 /// a layer that does not fit what comes before it, or an end that is neither one number an image nor one a class.
-pub fn describe(model: &ModelConfig, file: &Path) -> Result<Summary> {
+pub fn describe(model: &NetworkConfig, file: &Path) -> Result<Summary> {
     let plan = Plan::new(model, file)?;
     let mut rows = Vec::new();
     list(&plan.nodes, &mut rows);

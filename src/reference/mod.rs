@@ -36,6 +36,7 @@ pub fn files() -> Vec<(&'static str, String)> {
             "src/reference/objectives.md",
             pages::objectives(&experiment, &order, &objective),
         ),
+        ("src/reference/models.md", pages::models(&model, &order)),
         ("src/reference/architecture.md", pages::architecture(&model, &order)),
         ("src/reference/metrics.md", pages::metrics()),
     ];

@@ -7,6 +7,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::config::yaml;
 use crate::experiment::Experiment;
+use crate::models::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::sampling::KernelConfig;
 
@@ -48,6 +49,7 @@ impl Order {
         order.collect(&yaml::to_value(&sets));
         order.collect(&yaml::to_value(objective));
         order.collect(&yaml::to_value(&KernelConfig::examples()));
+        order.collect(&yaml::to_value(&ModelConfig::examples()));
         order
     }
 

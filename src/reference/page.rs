@@ -9,11 +9,12 @@ use super::shape::{Kind, Schema, Shape, element, without_null};
 use super::text::{anchor, cell, flow, paragraphs};
 
 /// Types that have a page, and their pages.
-pub(super) const ELSEWHERE: [(&str, &str); 4] = [
+pub(super) const ELSEWHERE: [(&str, &str); 5] = [
     ("KernelConfig", "kernels.md"),
     ("ObjectiveConfig", "objectives.md"),
     ("Dataset", "datasets.md"),
-    ("ModelConfig", "architecture.md"),
+    ("ModelConfig", "models.md"),
+    ("NetworkConfig", "architecture.md"),
 ];
 
 /// Choices are named in a table up to this length.

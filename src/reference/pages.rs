@@ -11,6 +11,7 @@ use super::page::Page;
 use super::shape::{Kind, Schema, Shape};
 use super::text::{cell, flow, notice};
 use crate::config::yaml;
+use crate::models::ModelConfig;
 use crate::objective::{Asks, ObjectiveConfig};
 use crate::sampling::{Facts, KernelConfig, Needs};
 
@@ -173,6 +174,34 @@ fn asked(asks: &Asks) -> String {
     said.join(", ")
 }
 
+/// Models that are no networks.
+pub(super) fn models(schema: &Schema, order: &Order) -> String {
+    let mut page = Page::new(schema, order);
+    page.add(&notice("Models"));
+    page.add(
+        "What stands at `model` of an experiment, or in the file that it names. A network stands there as its \
+         [architecture file](architecture.md) has it; any other model by the word of its kind, with its keys.",
+    );
+    let Shape::Choice(all) = schema.shape(schema.named("OtherModel")) else {
+        unreachable!("a model is one of several kinds")
+    };
+    let examples = ModelConfig::examples();
+    for kind in &all {
+        page.add(&format!("## {}", kind.word));
+        page.say(kind.about);
+        page.kind(kind);
+        let properties = &schema.resolved(kind.holds.unwrap_or(&Value::Null))["properties"];
+        let of_kind = |model: &ModelConfig| yaml::to_value(model).get(kind.word.as_str()).cloned();
+        let example = examples.iter().find_map(of_kind).unwrap_or_default();
+        page.add(&format!(
+            "```yaml\nmodel:\n  {}: {{{}}}\n```",
+            kind.word,
+            spoken(properties, &example)
+        ));
+    }
+    page.text.trim_end().to_owned() + "\n"
+}
+
 /// Keys and layers of architecture files.
 pub(super) fn architecture(schema: &Schema, order: &Order) -> String {
     let mut page = Page::new(schema, order);
@@ -183,7 +212,7 @@ pub(super) fn architecture(schema: &Schema, order: &Order) -> String {
          Schema `docs/schema/model.json` serves editors.",
     );
     page.add(&format!("```yaml\n{EXAMPLE}```"));
-    page.section("", &schema.0);
+    page.section("", schema.named("NetworkConfig"));
     page.text.trim_end().to_owned() + "\n"
 }
 

@@ -5,16 +5,16 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::experiment::Experiment;
-use crate::nn::ModelConfig;
+use crate::models::ModelConfig;
 
 /// Of experiment files.
 pub(super) fn experiment() -> Value {
     titled::<Experiment>("An experiment file of deep-ebm")
 }
 
-/// Of architecture files.
+/// Of files of a model.
 pub(super) fn model() -> Value {
-    titled::<ModelConfig>("An architecture file of deep-ebm")
+    titled::<ModelConfig>("A model's file of deep-ebm")
 }
 
 fn titled<T: JsonSchema>(title: &str) -> Value {

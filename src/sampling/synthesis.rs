@@ -1,4 +1,4 @@
-//! Synthesis of images by long chains on a trained network, in batches that fit a device.
+//! Synthesis of states by long chains on a trained model, in batches that fit a device.
 
 use tch::{Device, Tensor};
 
@@ -6,9 +6,9 @@ use super::chain::{Both, ChainOutput, Watch};
 use super::config::{CudaGraph, SamplerConfig};
 use super::kernel::{ChainState, Kernel, StepInfo};
 use super::{ChainRunner, WarmUp};
-use crate::energy::{ComputeConfig, Energy, FrozenEnergy, chain_energy, ensure_finite, resolve_auto};
+use crate::energy::{Condition, Energy, Outputs, ensure_finite};
 use crate::error::{Error, Result};
-use crate::nn::Network;
+use crate::models::{ComputeConfig, FrozenModel, Model, chain_form, resolve_auto};
 use crate::rng::Stream;
 
 /// Chains that run side by side.
@@ -107,14 +107,14 @@ pub fn captions_of(classes: &Tensor, names: &[String]) -> Vec<String> {
     classes.into_iter().map(name).collect()
 }
 
-/// What synthesises images: a trained network, and how chains move on it.
+/// What synthesises states: a trained model, and how chains move on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Synthesis<'a> {
-    /// The network.
-    pub network: &'a Network,
+    /// The model.
+    pub model: &'a dyn Model,
     /// How chains move.
     pub sampler: &'a SamplerConfig,
-    /// How the network computes.
+    /// How the model computes.
     pub compute: &'a ComputeConfig,
     /// Whether steps are recorded on CUDA.
     pub cuda_graph: CudaGraph,
@@ -176,7 +176,8 @@ impl Synthesis<'_> {
     ) -> Result<Tensor> {
         let (kernel, still) = self.kernels(length)?;
         let mut runner = ChainRunner::new(self.cuda_graph);
-        let energy = self.energy(&*kernel, starts.size()[0].min(BATCH));
+        let frozen = self.frozen(&*kernel, starts.size()[0].min(BATCH));
+        let outputs = frozen.outputs();
         let mut warm_up = self.sampler.warm_up.map(|w| WarmUp::new(w, &*kernel, starts.device()));
         let (mut first, mut ends) = (0, Vec::new());
         for start in starts.split(BATCH, 0) {
@@ -194,11 +195,11 @@ impl Synthesis<'_> {
                 };
                 runner.run(&*kernel, energy, start.shallow_clone(), length.steps, rng, watch)
             };
-            let mut x = on_energy(&energy, &part, &mut run).x;
+            let mut x = on_energy(outputs, &part, &mut run).x;
             if let Some(still) = &still {
                 seen.made = length.steps;
                 let mut run = |e: &dyn Energy| runner.run(&**still, e, x.shallow_clone(), length.quiet, rng, &mut seen);
-                x = on_energy(&energy, &part.last(), &mut run).x;
+                x = on_energy(outputs, &part.last(), &mut run).x;
             }
             ends.push(x);
             first += count;
@@ -225,11 +226,12 @@ impl Synthesis<'_> {
         }
     }
 
-    /// The energy of chains, `batch` of which run side by side.
-    fn energy(&self, kernel: &dyn Kernel, batch: i64) -> FrozenEnergy {
+    /// The copy of the model that chains run on, `batch` of them side by side.
+    fn frozen(&self, kernel: &dyn Kernel, batch: i64) -> Box<dyn FrozenModel> {
         let (mut resolved, mode) = (self.compute.clone(), self.sampler.network_mode.mode());
-        resolve_auto(&mut resolved, mode, self.network, batch as usize);
-        chain_energy(&resolved, mode, self.network, kernel.facts().temperature)
+        resolve_auto(&mut resolved, mode, self.model, batch as usize);
+        self.model
+            .freeze(chain_form(&resolved, mode, kernel.facts().temperature))
     }
 }
 
@@ -237,10 +239,11 @@ impl Synthesis<'_> {
 type Kernels = (Box<dyn Kernel>, Option<Box<dyn Kernel>>);
 
 /// Runs chains on the energy that `target` names.
-fn on_energy(energy: &FrozenEnergy, target: &Target, run: &mut dyn FnMut(&dyn Energy) -> ChainOutput) -> ChainOutput {
-    match target {
-        Target::Any => run(energy),
-        Target::Classes(classes) => run(&energy.of_classes(classes)),
-        Target::Between { from, to } => run(&energy.between_classes(from, to)),
-    }
+fn on_energy(of: &dyn Outputs, target: &Target, run: &mut dyn FnMut(&dyn Energy) -> ChainOutput) -> ChainOutput {
+    let condition = match target {
+        Target::Any => Condition::Any,
+        Target::Classes(classes) => Condition::Class(classes),
+        Target::Between { from, to } => Condition::Between { from, to },
+    };
+    run(&of.given(condition))
 }

@@ -97,9 +97,9 @@ impl Start<'_> {
         if let Some(source) = &source {
             let other = load(source, Which::Last, Weights::Ema, device)?;
             warn_of_passed_over(&other.passed_over);
-            state.start_from(&other.network, &experiment, &source.path().display().to_string())?;
+            state.start_from(&*other.model, &experiment, &source.path().display().to_string())?;
         }
-        chain_form::choose(&mut experiment, &state.network, listener);
+        chain_form::choose(&mut experiment, &*state.model, listener);
         let run = match existing {
             Some(run) => run,
             None => self.create(&experiment, &data, budget.as_ref(), &state)?,
@@ -168,7 +168,7 @@ fn finished(run: &RunDir, experiment: &Experiment) -> Result<Option<Results>> {
 fn open_data(e: &Experiment, run: Option<&RunDir>, device: Device, listener: &dyn Listener) -> Result<DataSet> {
     let data = match run {
         Some(run) => own_data::open(run, e, device)?,
-        None => data::open(&e.data, &e.model.input, device)?,
+        None => data::open(&e.data, e.model.input(), device)?,
     };
     listener.says(&format!(
         "data: {} training, {} validation, {} test images on {}",

@@ -15,7 +15,7 @@ use crate::config::yaml;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::nn::{Network, thousands};
+use crate::nn::thousands;
 use crate::rng::Stream;
 use crate::sampling::Starter;
 
@@ -132,9 +132,9 @@ fn pace(
     device: Device,
     listener: &dyn Listener,
 ) -> Result<(Pace, DataSet, Starter)> {
-    let network = Network::new(&e.model, device, &mut Stream::new(e.seed, "init"))?;
-    chain_form::choose(e, &network, listener);
-    drop(network);
+    let model = e.model.build(device, &mut Stream::new(e.seed, "init"))?;
+    chain_form::choose(e, &*model, listener);
+    drop(model);
     rehearse(e, data, starter, device)
 }
 

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 use super::listener::Listener;
 use crate::config::yaml;
-use crate::energy::{Candidate, resolve_auto};
 use crate::experiment::Experiment;
-use crate::nn::{Mode, Network};
+use crate::models::{Candidate, Model, resolve_auto};
+use crate::nn::Mode;
 
 /// Writes the choice into the experiment; the listener hears what was measured.
-pub(super) fn choose(experiment: &mut Experiment, network: &Network, listener: &dyn Listener) {
+pub(super) fn choose(experiment: &mut Experiment, model: &dyn Model, listener: &dyn Listener) {
     let batch = experiment.train.batch_size;
     let mode = experiment
         .sampler
         .as_ref()
         .map_or(Mode::Eval, |s| s.network_mode.mode());
-    let measured = resolve_auto(&mut experiment.compute, mode, network, batch);
+    let measured = resolve_auto(&mut experiment.compute, mode, model, batch);
     let Some(images) = measured.first().map(|c| c.images) else {
         return;
     };

@@ -7,11 +7,10 @@ use tch::Tensor;
 use super::draws::from_noise;
 use super::view::View;
 use crate::data::Dataset;
-use crate::energy::score_energy;
 use crate::error::{Error, Result};
 use crate::eval::{AREA, grid, log_density_grid, total_variation};
 use crate::experiment::Experiment;
-use crate::nn::Network;
+use crate::models::{Model, score_form};
 use crate::report::{self, DATA_COLOUR, Dots, HeatPanel, SAMPLE_COLOUR};
 
 /// Cells of a side of the picture's grid.
@@ -32,15 +31,15 @@ pub struct Over {
     pub samples: Option<Tensor>,
 }
 
-/// Draws the density exp(-E/T) of a network of points in the plane into the PNG `path`.
+/// Draws the density exp(-E/T) of a model of points in the plane into the PNG `path`.
 ///
 /// # Errors
 /// When states have other than two numbers, or an energy is not finite.
-pub fn density_map(e: &Experiment, network: &Network, over: &Over, title: &str, path: &Path) -> Result<()> {
+pub fn density_map(e: &Experiment, model: &dyn Model, over: &Over, title: &str, path: &Path) -> Result<()> {
     ensure_plane(e)?;
     let temperature = e.temperature();
-    let energy = score_energy(&e.compute, network, temperature);
-    let density = log_density_grid(&energy, temperature, CELLS, network.device())?;
+    let frozen = model.freeze(score_form(&e.compute, temperature));
+    let density = log_density_grid(&frozen.outputs().any(), temperature, CELLS, model.device())?;
     let dots = |name, colour| move |points| Dots { name, points, colour };
     let data = over.data.iter().map(dots("data", DATA_COLOUR));
     let samples = over.samples.iter().map(dots("samples", SAMPLE_COLOUR));
@@ -64,16 +63,16 @@ pub fn ensure_plane(e: &Experiment) -> Result<()> {
             "a heat map",
             format!(
                 "shows points of 2 numbers, and the states are of shape {:?}",
-                e.model.input
+                e.model.input()
             ),
             "write the points as NAME.npy",
         )),
     }
 }
 
-/// The total-variation distance between the density of a network and that of the run's data, on a
+/// The total-variation distance between the density of a model and that of the run's data, on a
 /// grid, where it is known.
-pub(super) fn distance(view: &View, network: &Network) -> Result<Option<f64>> {
+pub(super) fn distance(view: &View, model: &dyn Model) -> Result<Option<f64>> {
     let e = view.experiment;
     let Dataset::Toy(toy) = &e.data.dataset else {
         return Ok(None);
@@ -82,8 +81,8 @@ pub(super) fn distance(view: &View, network: &Network) -> Result<Option<f64>> {
         return Ok(None);
     };
     let temperature = e.temperature();
-    let energy = score_energy(&e.compute, network, temperature);
-    let found = log_density_grid(&energy, temperature, DISTANCE_CELLS, view.device)?;
+    let frozen = model.freeze(score_form(&e.compute, temperature));
+    let found = log_density_grid(&frozen.outputs().any(), temperature, DISTANCE_CELLS, view.device)?;
     Ok(Some(total_variation(&found, &truth)))
 }
 
@@ -96,9 +95,9 @@ pub(super) fn of_run(view: &View, path: &Path, step: &mut dyn FnMut(u64)) -> Res
     if e.space().point() != Some(2) {
         return Ok(());
     }
-    let network = view.averaged()?;
+    let model = view.averaged()?;
     let samples = match e.synthesises() {
-        true => Some(from_noise(&network, view, e.report.images as i64, step)?.states),
+        true => Some(from_noise(&*model, view, e.report.images as i64, step)?.states),
         false => None,
     };
     let over = Over {
@@ -106,5 +105,5 @@ pub(super) fn of_run(view: &View, path: &Path, step: &mut dyn FnMut(u64)) -> Res
         samples,
     };
     let title = format!("{}, step {}", e.name, view.state.step);
-    density_map(e, &network, &over, &title, path)
+    density_map(e, &*model, &over, &title, path)
 }

@@ -6,7 +6,7 @@ use super::view::View;
 use crate::buffer::ReplayBuffer;
 use crate::data;
 use crate::error::Result;
-use crate::nn::Network;
+use crate::models::Model;
 use crate::rng::Stream;
 use crate::sampling::{ChainClasses, Length, Target, captions};
 
@@ -28,15 +28,15 @@ impl Drawn {
 /// `n` states synthesised from the run's initial distribution with the given weights.
 ///
 /// The run's own streams are not touched; `step` hears of each step of the chains.
-pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
+pub fn from_noise(model: &dyn Model, view: &View, n: i64, step: &mut dyn FnMut(u64)) -> Result<Drawn> {
     let e = view.experiment;
     let mut rng = Stream::new(e.seed, "report").derive(view.state.step);
-    let target = target(network, view, n);
+    let target = target(model, view, n);
     let starts = view.starter.draw(n, target.first_classes(), &mut rng);
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let length = Length::of(e.sample_steps());
     let states = e
-        .synthesis(network)?
+        .synthesis(model)?
         .run(&target, &starts, length, &mut rng, &mut watch)?;
     Ok(Drawn {
         states,
@@ -45,16 +45,16 @@ pub fn from_noise(network: &Network, view: &View, n: i64, step: &mut dyn FnMut(u
 }
 
 /// What `n` chains of the run's own kind move by.
-fn target(network: &Network, view: &View, n: i64) -> Target {
-    match (view.experiment.chain_classes(), network.classes()) {
+fn target(model: &dyn Model, view: &View, n: i64) -> Target {
+    match (view.experiment.chain_classes(), model.classes()) {
         (ChainClasses::Kept, Some(classes)) => Target::Classes(ReplayBuffer::even_classes(n, classes, view.device)),
         _ => Target::Any,
     }
 }
 
 /// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same draw every time.
-pub fn starts(network: &Network, view: &View, n: i64) -> Tensor {
+pub fn starts(model: &dyn Model, view: &View, n: i64) -> Tensor {
     let mut rng = Stream::new(view.experiment.seed, "starts");
-    let target = target(network, view, n);
+    let target = target(model, view, n);
     data::to_u8(&view.starter.draw(n, target.first_classes(), &mut rng))
 }

@@ -10,9 +10,9 @@ use crate::config::yaml;
 use crate::error::{Error, Result, shown, shown_path};
 use crate::experiment::{Experiment, legacy};
 use crate::files::{self, Named};
-use crate::nn;
+use crate::models::ModelConfig;
+use crate::nn::Output;
 use crate::nn::rename::{self, NameMap};
-use crate::nn::{ModelConfig, Output};
 
 /// What an imported run is sampled with unless --sampler says otherwise, and the keys that only
 /// training reads.
@@ -51,7 +51,7 @@ impl Import {
     /// architecture, and a folder that is there already.
     pub fn run(&self, listener: &dyn Listener) -> Result<(RunDir, usize)> {
         let experiment = experiment(self)?;
-        nn::describe(&experiment.model, &self.model)?;
+        experiment.model.describe(&self.model)?;
         RunDir::ensure_absent(&self.out)?;
         let place = self.file.display().to_string();
         foreign::refuse(&self.file)?;
@@ -65,12 +65,15 @@ impl Import {
 fn experiment(args: &Import) -> Result<Experiment> {
     let mut model: ModelConfig = yaml::load(&args.model)?;
     if args.negate {
-        model.output = negated(model.output, &args.model)?;
+        negate(&mut model, &args.model)?;
     }
     let mut tree = yaml::parse(TEMPLATE, Path::new("template"))?;
     tree["model"] = yaml::to_value(&model);
     tree["name"] = args.out.file_name().unwrap_or_default().to_string_lossy().into();
-    if model.reference_std.is_some() && args.sampler.is_none() {
+    let has_reference = model
+        .as_network()
+        .is_some_and(|network| network.reference_std.is_some());
+    if has_reference && args.sampler.is_none() {
         return Err(Error::file(
             &args.model,
             "has a Gaussian reference, which the temperature of the sampler weighs",
@@ -89,17 +92,18 @@ fn experiment(args: &Import) -> Result<Experiment> {
     Ok(experiment)
 }
 
-/// The same output read with the other sign.
-fn negated(output: Output, model: &Path) -> Result<Output> {
-    match output {
-        Output::Energy => Ok(Output::NegativeEnergy),
-        Output::NegativeEnergy => Ok(Output::Energy),
-        Output::Logits => Err(Error::file(
-            model,
-            "gives logits, whose sign --negate cannot turn: E(x) = -logsumexp f(x)",
-            "leave --negate out",
-        )),
-    }
+/// Has the output of a network read with the other sign.
+fn negate(model: &mut ModelConfig, file: &Path) -> Result<()> {
+    let refused = |what| Err(Error::file(file, what, "leave --negate out"));
+    let ModelConfig::Network(network) = model else {
+        return refused("is of no network, whose sign --negate could turn");
+    };
+    network.output = match network.output {
+        Output::Energy => Output::NegativeEnergy,
+        Output::NegativeEnergy => Output::Energy,
+        Output::Logits => return refused("gives logits, whose sign --negate cannot turn: E(x) = -logsumexp f(x)"),
+    };
+    Ok(())
 }
 
 /// The tensors under the prefix, by the network's names, in single precision; the listener hears

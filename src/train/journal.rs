@@ -145,7 +145,7 @@ impl<'a> Journal<'a> {
             return Ok(());
         }
         let n = e.report.images as i64;
-        let drawn = from_noise(&view.averaged()?, view, n, &mut |_| ())?;
+        let drawn = from_noise(&*view.averaged()?, view, n, &mut |_| ())?;
         let (images, captions) = (drawn.images(), drawn.captions);
         let wide = report::columns(n);
         if let Some(events) = &mut self.events {

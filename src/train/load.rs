@@ -1,4 +1,4 @@
-//! A trained run as others use it: its configuration, and its network with the chosen weights.
+//! A trained run as others use it: its configuration, and its model with the chosen weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,7 @@ use crate::config::yaml;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::files::Named;
+use crate::models::Model;
 use crate::nn::Network;
 use crate::rng::Stream;
 
@@ -34,12 +35,12 @@ impl Weights {
     }
 }
 
-/// A trained network with what it came from.
+/// A trained model with what it came from.
 pub struct Trained {
     /// The run's configuration.
     pub experiment: Experiment,
-    /// The network, its weights loaded.
-    pub network: Network,
+    /// The model, its weights loaded.
+    pub model: Box<dyn Model>,
     /// The step of the checkpoint.
     pub step: u64,
     /// The persistent chains as the checkpoint stores them, where there are any.
@@ -48,7 +49,23 @@ pub struct Trained {
     pub passed_over: Vec<Error>,
 }
 
-/// Loads the network of a run.
+impl Trained {
+    /// The network, for what is of its layers.
+    ///
+    /// # Errors
+    /// The model is no network.
+    pub fn network(&self) -> Result<&Network> {
+        self.model.as_network().ok_or_else(|| {
+            Error::input(
+                format!("model `{}`", self.experiment.model.name()),
+                "is no network, and this is about the layers of one",
+                "use the run of a network",
+            )
+        })
+    }
+}
+
+/// Loads the model of a run.
 ///
 /// # Errors
 /// When the run has no such checkpoint, or it is damaged, or of another architecture or configuration than the run.
@@ -59,18 +76,20 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
         experiment: made_with,
         mut contents,
     } = sealed;
-    let network = Network::new(&experiment.model, device, &mut Stream::new(experiment.seed, "init"))?;
+    let model = experiment
+        .model
+        .build(device, &mut Stream::new(experiment.seed, "init"))?;
     let place = format!("{}, checkpoint of step {}", run.path().display(), contents.step);
     let missing = || Error::input(&place, "has no weights.safetensors", "use another checkpoint");
     let raw = contents.tensors.remove("weights").ok_or_else(missing)?;
     match (weights, contents.tensors.remove("ema")) {
-        (Weights::Ema, Some(ema)) => network.load_averaged(raw, ema, &place)?,
-        _ => network.load(&raw, &place)?,
+        (Weights::Ema, Some(ema)) => model.load_averaged(raw, ema, &place)?,
+        _ => model.load(&raw, &place)?,
     }
     checkpoint::ensure_agrees(run, &experiment, contents.step, &made_with)?;
     Ok(Trained {
         experiment,
-        network,
+        model,
         step: contents.step,
         buffer: contents.tensors.remove("buffer"),
         passed_over,
@@ -82,14 +101,12 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
 /// # Errors
 /// When the tensors are not exactly those of the architecture; no folder is made then.
 pub fn import(path: &Path, experiment: &Experiment, tensors: &Named, place: &str) -> Result<RunDir> {
-    let network = Network::new(
-        &experiment.model,
-        Device::Cpu,
-        &mut Stream::new(experiment.seed, "init"),
-    )?;
-    network.load(tensors, place)?;
+    let model = experiment
+        .model
+        .build(Device::Cpu, &mut Stream::new(experiment.seed, "init"))?;
+    model.load(tensors, place)?;
     let text = yaml::to_text(experiment);
-    let weights = network.state().into_iter().collect();
+    let weights = model.state().into_iter().collect();
     let contents = Contents {
         step: 0,
         tensors: BTreeMap::from([("weights".to_owned(), weights)]),

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::eval::{self, Features, RealImages};
 use crate::eval::{Measure, OodSet};
 use crate::experiment::Experiment;
-use crate::nn::{Frozen, Network};
+use crate::models::{Form, Model};
 use crate::rng::Stream;
 use crate::sampling::ChainClasses;
 
@@ -41,21 +41,20 @@ impl Monitor {
     /// When a measure cannot be taken, as where the model is not finite.
     pub fn look(&mut self, view: &View) -> Result<Quality> {
         let e = view.experiment;
-        let network = view.averaged()?;
-        let frozen = network.frozen(Kind::Float);
+        let model = view.averaged()?;
         let mut found = Quality::new();
         if e.synthesises() {
-            self.distances(view, &network, &frozen, &mut found)?;
+            self.distances(view, &*model, &mut found)?;
         }
         let validation = &view.data.validation;
         if e.uses_labels() {
-            let seen = tables::classification(&network, validation)?;
+            let seen = tables::classification(&*model, validation)?;
             found.extend(seen.map(|c| ("validation_accuracy", c.accuracy)));
         }
-        let table = tables::ood_table(&network, view, validation, &[OodSet::Uniform])?;
+        let table = tables::ood_table(&*model, view, validation, &[OodSet::Uniform])?;
         found.extend(table.mean_auroc().map(|value| (ALWAYS, value)));
         if !only_uniform(e) {
-            let mean = tables::ood_table(&network, view, validation, &e.evaluate.ood)?.mean_auroc();
+            let mean = tables::ood_table(&*model, view, validation, &e.evaluate.ood)?.mean_auroc();
             found.extend(mean.map(|value| ("validation_auroc", value)));
         }
         Ok(found)
@@ -63,26 +62,28 @@ impl Monitor {
 
     /// Fresh chains and chains of the buffer against validation images, beside what chains start
     /// from and training images; and how the buffer's classes stand.
-    fn distances(&mut self, view: &View, network: &Network, frozen: &Frozen, found: &mut Quality) -> Result<()> {
+    fn distances(&mut self, view: &View, model: &dyn Model, found: &mut Quality) -> Result<()> {
         let e = view.experiment;
-        let own = network.classes().is_some() && e.uses_labels();
+        let own = model
+            .as_network()
+            .filter(|network| network.classes().is_some() && e.uses_labels());
         let features = match own {
-            true => Features::of_network(network, "the run's own classifier")?,
-            false => Features::random(e.model.image()?, view.device)?,
+            Some(network) => Features::of_network(network, "the run's own classifier")?,
+            None => Features::random(e.model.image()?, view.device)?,
         };
         let real = RealImages::new(
             &features,
             &view.data.validation.sampled(Some(MOST_REAL), e.seed)?.pixels,
         )?;
         let n = e.evaluate.images as i64;
-        let fresh = draws::from_noise(network, view, n, &mut |_| ())?;
+        let fresh = draws::from_noise(model, view, n, &mut |_| ())?;
         found.push(("frechet_fresh", real.distance(&fresh.images())?));
         let beside = match self.beside.take() {
             Some(known) => known,
-            None => beside(view, network, &real)?,
+            None => beside(view, model, &real)?,
         };
         found.extend_from_slice(&beside);
-        self.beside = (!own).then_some(beside);
+        self.beside = own.is_none().then_some(beside);
         let Some(buffer) = &view.state.buffer else {
             return Ok(());
         };
@@ -90,7 +91,7 @@ impl Monitor {
         let kept = buffer.peek(n, &mut rng).clamp(-1.0, 1.0);
         found.push(("frechet_buffer", real.distance(&kept)?));
         if e.chain_classes() == ChainClasses::Kept {
-            balance(buffer, frozen, n, &mut rng, found)?;
+            balance(buffer, model, n, &mut rng, found)?;
         }
         Ok(())
     }
@@ -98,9 +99,9 @@ impl Monitor {
 
 /// What the distance of fresh chains is to be read against: that of as many starts of chains, and
 /// of as many training images.
-fn beside(view: &View, network: &Network, real: &RealImages) -> Result<Quality> {
+fn beside(view: &View, model: &dyn Model, real: &RealImages) -> Result<Quality> {
     let n = view.experiment.evaluate.images as i64;
-    let start = real.distance(&draws::starts(network, view, n))?;
+    let start = real.distance(&draws::starts(model, view, n))?;
     let mut found = vec![("frechet_start", start)];
     let train = &view.data.train;
     if train.len() > 1 {
@@ -118,7 +119,7 @@ fn only_uniform(e: &Experiment) -> bool {
 }
 
 /// How often the model sees the class of its slot in a chain, over all classes and in the worst; how unequal ages are.
-fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, found: &mut Quality) -> Result<()> {
+fn balance(buffer: &ReplayBuffer, model: &dyn Model, n: i64, rng: &mut Stream, found: &mut Quality) -> Result<()> {
     let slots = buffer.slots_by_class();
     let of_each = (n as usize / slots.len()).max(1);
     let looked_at: Vec<usize> = slots.iter().map(|slots| of_each.min(*slots)).collect();
@@ -127,7 +128,8 @@ fn balance(buffer: &ReplayBuffer, frozen: &Frozen, n: i64, rng: &mut Stream, fou
         .flat_map(|(class, n)| std::iter::repeat_n(class, *n));
     let classes: Vec<i64> = classes.collect();
     let x = buffer.peek_of_classes(&classes, rng)?;
-    let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &x, BATCH)?;
+    let frozen = model.freeze(Form::plain(1.0));
+    let logits = eval::outputs(&|x| Ok(frozen.raw(x)), &x, BATCH)?;
     let asked = Tensor::from_slice(&classes).to_device(x.device());
     let right = logits.argmax(1, false).eq_tensor(&asked).to_kind(Kind::Double);
     let lengths: Vec<i64> = looked_at.iter().filter(|n| **n > 0).map(|n| *n as i64).collect();

@@ -17,7 +17,7 @@ pub const DATA: &str = "data.json";
 /// # Errors
 /// Those of [`data::open`], and images that are not those of the run.
 pub fn open(run: &RunDir, e: &Experiment, device: Device) -> Result<DataSet> {
-    let data = data::open(&e.data, &e.model.input, device)?;
+    let data = data::open(&e.data, e.model.input(), device)?;
     let kept = compare(run, &data.record)?;
     for folder in &kept.unhashed {
         log::info!(

@@ -5,23 +5,24 @@ use std::cell::OnceCell;
 use tch::{Kind, Tensor};
 
 use super::trainer::Trainer;
-use crate::energy::{Energy, FrozenEnergy, LiveEnergy, layout_of};
+use crate::energy::{Condition, Energy, Outputs};
 use crate::experiment::{Statistics, TrainPrecision};
+use crate::models::{Form, layout_of};
 use crate::nn::Mode;
 use crate::objective::{Inputs, Passes, name};
 use crate::sampling::Kernel;
 
 /// The outputs of a pass, and what terms may compute from it.
 pub(super) struct StepPasses<'a> {
-    live: LiveEnergy<'a>,
+    live: Box<dyn Outputs + 'a>,
     /// For the chains' last step: it records nothing.
-    unrecorded: LiveEnergy<'a>,
-    frozen: &'a FrozenEnergy,
+    unrecorded: Box<dyn Outputs + 'a>,
+    frozen: &'a dyn Outputs,
     kernel: Option<&'a dyn Kernel>,
     n_steps: usize,
     temperature: f64,
     inputs: &'a Inputs,
-    /// The network's raw output for each input that was asked for.
+    /// The model's raw output for each input that was asked for.
     raws: Vec<(&'static str, Tensor)>,
     end: OnceCell<Tensor>,
 }
@@ -32,10 +33,10 @@ impl Trainer {
         let (live, synthetic) = (self.live(mode), self.live(self.mode_of_chains(mode)));
         let wanted = self.state.terms.asks(self.step_in_work).passes;
         StepPasses {
-            raws: raws(&wanted, inputs, &live, &synthetic),
+            raws: raws(&wanted, inputs, &*live, &*synthetic),
             live,
             unrecorded: self.live(Mode::TrainUnrecorded),
-            frozen: &self.frozen,
+            frozen: self.frozen.outputs(),
             kernel: self.kernel.as_deref(),
             n_steps: self.experiment.sampler.as_ref().map_or(1, |s| s.n_steps),
             temperature: self.temperature,
@@ -52,14 +53,18 @@ impl Trainer {
         }
     }
 
-    fn live(&self, mode: Mode) -> LiveEnergy<'_> {
+    fn live(&self, mode: Mode) -> Box<dyn Outputs + '_> {
         let kind = match self.experiment.train.precision {
             TrainPrecision::F32 | TrainPrecision::Tf32 => Kind::Float,
             TrainPrecision::Bf16 => Kind::BFloat16,
         };
-        LiveEnergy::new(&self.state.network, mode, self.temperature)
-            .in_kind(kind)
-            .in_layout(layout_of(self.experiment.compute.layout))
+        self.state.model.live(Form {
+            mode,
+            kind,
+            layout: layout_of(self.experiment.compute.layout),
+            temperature: self.temperature,
+            most: None,
+        })
     }
 }
 
@@ -72,8 +77,8 @@ fn is_data(input: &str) -> bool {
 fn raws(
     wanted: &[&'static str],
     inputs: &Inputs,
-    live: &LiveEnergy,
-    synthetic: &LiveEnergy,
+    live: &dyn Outputs,
+    synthetic: &dyn Outputs,
 ) -> Vec<(&'static str, Tensor)> {
     if wanted.is_empty() {
         return Vec::new();
@@ -95,6 +100,12 @@ impl StepPasses<'_> {
         self.raws.iter().find(|(n, _)| *n == name::LABELLED).map(|(_, raw)| raw)
     }
 
+    /// What the chains of the step are given.
+    fn condition(&self) -> Condition<'_> {
+        let classes = self.inputs.get(name::KEPT_CLASSES);
+        classes.map_or(Condition::Any, Condition::Class)
+    }
+
     fn raw(&self, input: &str) -> &Tensor {
         let found = self.raws.iter().find(|(n, _)| *n == input);
         found.map_or_else(|| panic!("no pass over `{input}` was asked for"), |(_, raw)| raw)
@@ -104,7 +115,7 @@ impl StepPasses<'_> {
 impl Passes for StepPasses<'_> {
     fn energy(&self, input: &str) -> Tensor {
         let raw = self.raw(input).shallow_clone();
-        self.live.energy_of(raw, self.inputs.of(input))
+        self.live.head().energy(raw, self.inputs.of(input))
     }
 
     fn logits(&self, input: &str) -> Tensor {
@@ -112,18 +123,15 @@ impl Passes for StepPasses<'_> {
     }
 
     fn joint(&self, input: &str, classes: &Tensor) -> Tensor {
-        self.live.joint_of(self.raw(input), classes, self.inputs.of(input))
+        self.live.head().joint(self.raw(input), classes, self.inputs.of(input))
     }
 
     fn live(&self) -> Box<dyn Energy + '_> {
-        Box::new(&self.live)
+        Box::new(self.live.any())
     }
 
     fn held(&self) -> Box<dyn Energy + '_> {
-        match self.inputs.get(name::KEPT_CLASSES) {
-            Some(classes) => Box::new(self.frozen.of_classes(classes)),
-            None => Box::new(self.frozen),
-        }
+        Box::new(self.frozen.given(self.condition()))
     }
 
     fn chain_end(&self) -> Tensor {
@@ -132,10 +140,7 @@ impl Passes for StepPasses<'_> {
             let graph = graph.expect("checked to have steps with a graph");
             let [before, noise] = [name::BEFORE_LAST, name::LAST_NOISE].map(|n| self.inputs.of(n));
             let step = |energy: &dyn Energy| graph.step_with_graph(energy, before, noise, self.n_steps - 1);
-            match self.inputs.get(name::KEPT_CLASSES) {
-                Some(classes) => step(&self.unrecorded.of_classes(classes)),
-                None => step(&self.unrecorded),
-            }
+            step(&self.unrecorded.given(self.condition()))
         });
         end.shallow_clone()
     }

@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::experiment::{Experiment, memory};
 use crate::{data, nn, process};
 
-/// The checks of an experiment that go beyond its own keys: the network can be built, fits the
+/// The checks of an experiment that go beyond its own keys: the model can be built, fits the
 /// data, and fits into memory.
 ///
 /// # Errors
 /// Names the key that keeps it from being trained.
 pub fn consistent(experiment: &Experiment, file: &Path) -> Result<nn::Summary> {
-    let summary = nn::describe(&experiment.model, file).map_err(inside_model)?;
-    data::check_shape(&experiment.data, &experiment.model.input)?;
+    let summary = experiment.model.describe(file).map_err(inside_model)?;
+    data::check_shape(&experiment.data, experiment.model.input())?;
     memory::ensure_experiment(experiment, &summary, file)?;
     Ok(summary)
 }

@@ -12,7 +12,7 @@ impl Trainer {
     /// judged, but left as they are.
     pub(super) fn guarded(&mut self) -> Option<Divergence> {
         let (step, train) = (self.state.step, &self.experiment.train);
-        let parameters = self.state.network.parameters();
+        let parameters = self.state.model.parameters();
         if self.state.guard.is_due(step) {
             return self.state.guard.look(step, parameters);
         }
@@ -64,7 +64,7 @@ impl Trainer {
         let judged = self
             .state
             .guard
-            .judge_now(self.state.step, self.state.network.parameters());
+            .judge_now(self.state.step, self.state.model.parameters());
         judged.is_none()
     }
 }

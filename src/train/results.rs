@@ -50,7 +50,7 @@ impl Results {
     /// # Errors
     /// When chains or energies are not finite, images cannot be read, or files not written.
     pub fn make(view: &View, run: &RunDir, observer: &mut dyn Observer) -> Result<Self> {
-        let (e, network) = (view.experiment, view.averaged()?);
+        let (e, model) = (view.experiment, view.averaged()?);
         if e.synthesises() || e.space().point().is_some() {
             let (n, of) = (e.report.images.max(FINAL_IMAGES) as i64, e.sample_steps() as u64);
             observer.making(&Making::Images { step: 0, of });
@@ -63,7 +63,7 @@ impl Results {
             match e.space().image() {
                 None => density::of_run(view, &run.file(FINAL)?, &mut watch)?,
                 Some(_) => {
-                    let drawn = from_noise(&network, view, n, &mut watch)?;
+                    let drawn = from_noise(&*model, view, n, &mut watch)?;
                     report::sheet(&drawn.images(), &drawn.captions, report::columns(n), &run.file(FINAL)?)?;
                 }
             }
@@ -71,14 +71,14 @@ impl Results {
         report::curves(&run.metrics(), &run.file("curves.png")?)?;
         let test = &view.data.test.sampled(e.evaluate.limit, e.seed)?;
         let classification = match e.uses_labels() {
-            true => tables::classification(&network, test)?,
+            true => tables::classification(&*model, test)?,
             false => None,
         };
         let ood = match e.evaluate.ood.is_empty() {
             true => None,
             false => {
                 observer.making(&Making::Energies);
-                Some(tables::ood_table(&network, view, test, &e.evaluate.ood)?)
+                Some(tables::ood_table(&*model, view, test, &e.evaluate.ood)?)
             }
         };
         let results = Self {
@@ -86,7 +86,7 @@ impl Results {
             seconds: view.state.seconds,
             classification,
             ood,
-            total_variation: density::distance(view, &network)?,
+            total_variation: density::distance(view, &*model)?,
         };
         run.write_json(FILE, &results)?;
         Ok(results)

@@ -10,6 +10,7 @@ use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::experiment::{Experiment, memory};
+use crate::models::Form;
 use crate::rng::Stream;
 use crate::sampling::{ChainClasses, InitialDistribution, Starter};
 
@@ -43,7 +44,7 @@ pub fn starts(
     rng: &mut Stream,
 ) -> Result<Tensor> {
     let e = &trained.experiment;
-    let (space, device) = (e.space(), trained.network.device());
+    let (space, device) = (e.space(), trained.model.device());
     let init = match from {
         ChainStart::Noise => e.init(),
         ChainStart::Data => InitialDistribution::Data,
@@ -68,7 +69,7 @@ pub fn starts(
 
 /// The images that the run was trained on.
 fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
-    let data = own_data::open(run, &trained.experiment, trained.network.device())?;
+    let data = own_data::open(run, &trained.experiment, trained.model.device())?;
     own_data::ensure_same_limit(run, &data.record)?;
     Ok(data.train)
 }
@@ -107,12 +108,12 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
         )
     })?;
     let e = &trained.experiment;
-    memory::ensure_buffer(e, &run.resolved(), trained.network.device())?;
+    memory::ensure_buffer(e, &run.resolved(), trained.model.device())?;
     let size = e.space().batch(e.buffer.size as i64);
-    let empty = Tensor::zeros(&size[..], (Kind::Float, trained.network.device()));
+    let empty = Tensor::zeros(&size[..], (Kind::Float, trained.model.device()));
     let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
-    if let (ChainClasses::Kept, Some(count)) = (e.chain_classes(), trained.network.classes()) {
-        let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.network.device());
+    if let (ChainClasses::Kept, Some(count)) = (e.chain_classes(), trained.model.classes()) {
+        let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.model.device());
         buffer = buffer.by_class(before_loading, count)?;
     }
     buffer.load_state(named, &place)?;
@@ -137,9 +138,9 @@ fn of_classes(buffer: ReplayBuffer, trained: &Trained, wanted: &Tensor, rng: &mu
     if trained.experiment.chain_classes() == ChainClasses::Kept {
         return buffer.peek_of_classes(&wanted, rng);
     }
-    let frozen = trained.network.frozen(Kind::Float);
-    let logits = eval::outputs(&|x| Ok(frozen.forward(x)), &buffer.all(), BATCH)?;
-    let count = trained.network.classes().expect("checked to have classes");
+    let frozen = trained.model.freeze(Form::plain(1.0));
+    let logits = eval::outputs(&|x| Ok(frozen.raw(x)), &buffer.all(), BATCH)?;
+    let count = trained.model.classes().expect("checked to have classes");
     let buffer = buffer.by_class(logits.argmax(1, false), count)?;
     buffer.peek_of_classes(&wanted, rng)
 }

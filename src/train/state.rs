@@ -14,7 +14,7 @@ use crate::data::{Batches, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::files::{self, Named};
-use crate::nn::Network;
+use crate::models::Model;
 use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
@@ -24,8 +24,8 @@ use crate::sampling::{ChainClasses, Starter, WarmUp};
 pub struct State {
     /// Updates made so far.
     pub step: u64,
-    /// The live network.
-    pub network: Network,
+    /// The live model.
+    pub model: Box<dyn Model>,
     /// The moving average of its weights, where one is kept.
     pub ema: Option<Ema>,
     /// The optimiser with its moments.
@@ -69,19 +69,19 @@ impl State {
             network: stream("network"),
             objective: stream("objective"),
         };
-        let network = Network::new(&experiment.model, device, &mut stream("init"))?;
+        let model = experiment.model.build(device, &mut stream("init"))?;
         let ema = experiment
             .optimizer
             .ema
-            .map(|decay| Ema::new(decay, network.parameters()));
+            .map(|decay| Ema::new(decay, model.parameters()));
         let mut terms = experiment.objective.build(device);
         terms.fit(&data.train)?;
-        let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&network, &terms));
-        let labelled = match (experiment.uses_labels(), network.classes()) {
+        let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&*model, &terms));
+        let labelled = match (experiment.uses_labels(), model.classes()) {
             (true, Some(classes)) => Some(Labelled::new(experiment, data, classes, device)?),
             _ => None,
         };
-        let shares = match (&labelled, network.classes()) {
+        let shares = match (&labelled, model.classes()) {
             (Some(labelled), Some(classes)) if experiment.chain_classes() == ChainClasses::Kept => {
                 Some(labelled.shares(data, classes)?)
             }
@@ -119,8 +119,8 @@ impl State {
                 .optimizer
                 .sam
                 .as_ref()
-                .map(|cfg| Sam::new(cfg, network.parameters())),
-            network,
+                .map(|cfg| Sam::new(cfg, model.parameters())),
+            model,
             ema,
             optimizer,
             buffer,
@@ -142,19 +142,19 @@ impl State {
     ///
     /// # Errors
     /// When they are of another architecture; `place` names their run.
-    pub fn start_from(&mut self, other: &Network, experiment: &Experiment, place: &str) -> Result<()> {
-        self.network.load(&named(other.state()), place)?;
-        let parameters = self.network.parameters();
+    pub fn start_from(&mut self, other: &dyn Model, experiment: &Experiment, place: &str) -> Result<()> {
+        self.model.load(&named(other.state()), place)?;
+        let parameters = self.model.parameters();
         self.ema = experiment.optimizer.ema.map(|decay| Ema::new(decay, parameters));
         Ok(())
     }
 
-    /// The network as others use it: with averaged weights where an average is kept.
-    pub fn averaged(&self, device: Device) -> Result<Network> {
-        let copy = Network::new(self.network.config(), device, &mut Stream::new(0, "copy"))?;
-        let (weights, place) = (named(self.network.state()), "copy of the network");
+    /// The model as others use it: with averaged weights where an average is kept.
+    pub fn averaged(&self, device: Device) -> Result<Box<dyn Model>> {
+        let copy = self.model.another(device)?;
+        let (weights, place) = (named(self.model.state()), "copy of the model");
         match &self.ema {
-            Some(ema) => copy.load_averaged(weights, ema.weights(), place)?,
+            Some(ema) => copy.load_averaged(weights, ema.weights().into_iter().collect(), place)?,
             None => copy.load(&weights, place)?,
         }
         Ok(copy)
@@ -165,7 +165,7 @@ impl State {
         let (sums, counts) = self.meters.state();
         let (flags, guard) = self.guard.state();
         let mut tensors = BTreeMap::new();
-        tensors.insert("weights".to_owned(), named(self.network.state()));
+        tensors.insert("weights".to_owned(), named(self.model.state()));
         tensors.insert("optimizer".to_owned(), named(self.optimizer.state()));
         tensors.insert(
             "meters".to_owned(),
@@ -208,7 +208,7 @@ impl State {
     /// When it is of another architecture or configuration; the state is not to be used then.
     pub fn restore(&mut self, contents: &Contents<Record>) -> Result<()> {
         let place = format!("checkpoint of step {}", contents.step);
-        self.network.load(part(contents, "weights")?, &place)?;
+        self.model.load(part(contents, "weights")?, &place)?;
         self.optimizer.load_state(part(contents, "optimizer")?, &place)?;
         if let Some(ema) = &mut self.ema {
             ema.load_state(part(contents, "ema")?, &place)?;
@@ -270,12 +270,12 @@ impl State {
     }
 }
 
-/// Everything that training changes by a gradient: the network, then the terms.
-fn parameters(network: &Network, terms: &Terms) -> Vec<(String, Tensor)> {
+/// Everything that training changes by a gradient: the model, then the terms.
+fn parameters(model: &dyn Model, terms: &Terms) -> Vec<(String, Tensor)> {
     let share = |(name, t): &(String, Tensor)| (name.clone(), t.shallow_clone());
     let of_terms = terms.parameters().into_iter();
     let of_terms = of_terms.map(|(name, t)| (format!("objective.{name}"), t));
-    network.parameters().iter().map(share).chain(of_terms).collect()
+    model.parameters().iter().map(share).chain(of_terms).collect()
 }
 
 fn detached(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {

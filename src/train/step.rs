@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::trainer::Trainer;
 use crate::buffer::Origin;
 use crate::data;
-use crate::energy::{ClassEnergy, DrawnClassEnergy, Energy};
+use crate::energy::Condition;
 use crate::error::Result;
 use crate::objective::{Asks, Inputs, name};
 use crate::rng::Stream;
@@ -61,18 +61,12 @@ impl Trainer {
         if let Some(classes) = &from.classes {
             keep(&mut self.chain_classes, classes);
         }
-        let (of_class, with_class): (ClassEnergy, DrawnClassEnergy);
-        let energy: &dyn Energy = match (&from.classes, &self.chain_classes) {
-            (Some(_), Some(kept)) => {
-                of_class = self.frozen.of_classes(kept);
-                &of_class
-            }
-            _ if sampler.classes == ChainClasses::Drawn => {
-                with_class = self.frozen.with_drawn_class();
-                &with_class
-            }
-            _ => &self.frozen,
+        let condition = match (&from.classes, &self.chain_classes) {
+            (Some(_), Some(kept)) => Condition::Class(kept),
+            _ if sampler.classes == ChainClasses::Drawn => Condition::Drawn,
+            _ => Condition::Any,
         };
+        let energy = &self.frozen.outputs().given(condition);
         let steps = sampler.n_steps;
         let mut before_last = None;
         let mut last = |k: usize, x: &Tensor| {
@@ -114,7 +108,7 @@ impl Trainer {
 
     /// What the classes of `n` chains are drawn by where they end.
     fn gumbel(&mut self, n: i64) -> Tensor {
-        let classes = self.state.network.classes().expect("checked to have classes");
+        let classes = self.state.model.classes().expect("checked to have classes");
         self.state.streams.sampler.gumbel(&[n, classes], self.device)
     }
 

@@ -1,42 +1,38 @@
-//! How a run's network classifies images, and what it tells apart by their energies.
+//! How a run's model classifies images, and what it tells apart by their energies.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::view::View;
 use crate::data::Dataset;
 use crate::data::{self, Images, Wanted};
-use crate::energy::score_energy;
 use crate::error::Result;
 use crate::eval::OodSet;
 use crate::eval::outliers::{self, OutlierSource};
 use crate::eval::{self, Classification, Classifications, Judge, OodTable, Score};
 use crate::experiment::Experiment;
-use crate::nn::Network;
+use crate::models::{Form, Model, score_form};
 use crate::rng::Stream;
 
 /// Images whose energies are computed together.
 const BATCH: usize = 500;
 
 /// How labelled images are classified; none where they have no labels.
-pub fn classification(network: &Network, images: &Images) -> Result<Option<Classification>> {
+pub fn classification(model: &dyn Model, images: &Images) -> Result<Option<Classification>> {
     let labels = images.labels.as_ref().filter(|_| !images.is_empty());
-    let (Some(classes), Some(labels)) = (network.classes(), labels) else {
+    let (Some(classes), Some(labels)) = (model.classes(), labels) else {
         return Ok(None);
     };
-    let frozen = network.frozen(Kind::Float);
+    let frozen = model.freeze(Form::plain(1.0));
     let mut seen = Classifications::new(classes as usize);
-    seen.add(
-        &eval::outputs(&|x| Ok(frozen.forward(x)), &images.pixels, BATCH)?,
-        labels,
-    )?;
+    seen.add(&eval::outputs(&|x| Ok(frozen.raw(x)), &images.pixels, BATCH)?, labels)?;
     seen.finish().map(Some)
 }
 
 /// AUROC of the energy between `inside` and each of `sets`.
-pub fn ood_table(network: &Network, view: &View, inside: &Images, sets: &[OodSet]) -> Result<OodTable> {
+pub fn ood_table(model: &dyn Model, view: &View, inside: &Images, sets: &[OodSet]) -> Result<OodTable> {
     let e = view.experiment;
-    let frozen = score_energy(&e.compute, network, e.temperature());
-    let judge = Judge::new(&frozen);
+    let frozen = model.freeze(score_form(&e.compute, e.temperature()));
+    let judge = Judge::new(frozen.outputs());
     let rng = Stream::new(e.seed, "ood");
     let energies = |images: &Tensor| -> Result<Tensor> {
         let mut judged = judge.judge_all(&[Score::LogPx], images, BATCH, &mut rng.clone())?;

@@ -17,9 +17,9 @@ use super::state::State;
 use super::view::View;
 use crate::config::yaml;
 use crate::data::DataSet;
-use crate::energy::{FrozenEnergy, chain_energy};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::models::{FrozenModel, chain_form};
 use crate::nn::Mode;
 use crate::optim::Schedule;
 use crate::sampling::{ChainRunner, Kernel, Starter};
@@ -39,7 +39,7 @@ pub struct Trainer {
     pub(super) runs_chains: bool,
     /// The step whose terms are computed.
     pub(super) step_in_work: u64,
-    pub(super) frozen: FrozenEnergy,
+    pub(super) frozen: Box<dyn FrozenModel>,
     pub(super) chains: ChainRunner,
     /// The classes of a step's chains, `[B]`, always in the same memory, as a recorded step needs them.
     pub(super) chain_classes: Option<Tensor>,
@@ -88,7 +88,7 @@ impl Trainer {
             sampler.map_or(Mode::Eval, |s| s.network_mode.mode()),
         );
         Self {
-            frozen: chain_energy(&experiment.compute, mode, &state.network, temperature),
+            frozen: state.model.freeze(chain_form(&experiment.compute, mode, temperature)),
             interval: kernel.as_ref().and_then(|kernel| kernel.facts().interval),
             temperature,
             runs_chains: experiment.runs_chains(),
@@ -177,7 +177,7 @@ impl Trainer {
             }
             None => self.state = State::new(&self.experiment, &self.data, &self.starter, self.device)?,
         }
-        self.frozen.refresh(&self.state.network);
+        self.frozen.refresh(&*self.state.model);
         // A new state lies in other memory than what was recorded.
         self.recorder.forget();
         self.saved_at = found.as_ref().map(|c| c.contents.step);

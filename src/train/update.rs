@@ -43,10 +43,10 @@ impl Trainer {
         let norm = s.optimizer.clip_prepared();
         s.optimizer.step_prepared();
         if let Some(ema) = &mut s.ema {
-            ema.update_prepared(s.network.parameters());
+            ema.update_prepared(s.model.parameters());
         }
         if self.runs_chains {
-            self.frozen.refresh(&s.network);
+            self.frozen.refresh(&*s.model);
         }
         s.guard.watch(&loss.watched, &loss.value, &norm);
         self.note(inputs, loss, norm);

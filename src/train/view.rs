@@ -6,7 +6,7 @@ use super::state::State;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::nn::Network;
+use crate::models::Model;
 use crate::sampling::Starter;
 
 /// What a run consists of at this moment.
@@ -25,8 +25,8 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// The network with its averaged weights, where an average is kept.
-    pub fn averaged(&self) -> Result<Network> {
+    /// The model with its averaged weights, where an average is kept.
+    pub fn averaged(&self) -> Result<Box<dyn Model>> {
         self.state.averaged(self.device)
     }
 }

@@ -87,7 +87,7 @@ impl Bench {
     pub fn import(&self, name: &str, model: &str) {
         let file = self.path(&format!("{name}.yaml"));
         std::fs::write(&file, model).unwrap();
-        let config: ebm::nn::ModelConfig = ebm::config::yaml::load(&file).unwrap();
+        let config: ebm::nn::NetworkConfig = ebm::config::yaml::load(&file).unwrap();
         let rng = &mut ebm::rng::Stream::new(1, "init");
         let network = ebm::nn::Network::new(&config, tch::Device::Cpu, rng).unwrap();
         let bytes = ebm::files::encode(&network.state().into_iter().collect()).unwrap();

@@ -1,6 +1,6 @@
 //! The passes of a step as a test gives them: tables of numbers, or a network.
 
-use ebm::energy::{Energy, LiveEnergy};
+use ebm::energy::{Condition, Energy, LiveEnergy};
 use ebm::objective::{Inputs, Passes};
 use tch::Tensor;
 
@@ -74,7 +74,7 @@ impl Passes for OfNetwork<'_> {
     }
 
     fn joint(&self, input: &str, classes: &Tensor) -> Tensor {
-        self.live.of_classes(classes).energy(self.inputs.of(input))
+        self.live.given(Condition::Class(classes)).energy(self.inputs.of(input))
     }
 
     fn live(&self) -> Box<dyn Energy + '_> {

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ebm::Error;
 use ebm::config::yaml;
 use ebm::experiment::Experiment;
-use ebm::nn::ModelConfig;
-use ebm::{Error, nn};
+use ebm::models::ModelConfig;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
@@ -138,13 +138,13 @@ impl Loaded {
     /// As `ebm check` loads it.
     fn load(text: &str, path: &Path) -> ebm::Result<Self> {
         let tree = yaml::parse(text, path)?;
-        if tree.get("layers").is_some() {
+        if ModelConfig::is_in(&tree) {
             let model: ModelConfig = yaml::typed(tree, path)?;
-            nn::describe(&model, path)?;
+            model.describe(path)?;
             return Ok(Self::Model(Box::new(model)));
         }
         let mut experiment = Experiment::from_text(text, path, &[])?;
-        nn::describe(&experiment.model, path)?;
+        experiment.model.describe(path)?;
         // How a file was read is no part of what it says.
         experiment.notices.clear();
         Ok(Self::Experiment(Box::new(experiment)))

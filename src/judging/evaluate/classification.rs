@@ -46,7 +46,7 @@ impl Classified {
 
 impl Measure for Classified {
     fn measure(&self, subject: &Subject) -> Result<Found> {
-        let network = subject.loaded.energy.network();
+        let outputs = subject.loaded.energy.outputs();
         let labels = self
             .images
             .labels
@@ -57,7 +57,7 @@ impl Measure for Classified {
         for from in (0..self.images.len()).step_by(BATCH as usize) {
             let _guard = no_grad_guard();
             let x = data::add_noise(&self.images.chunk(from, BATCH), self.noise, &mut rng);
-            all.add(&network.forward(&x), &labels.narrow(0, from, x.size()[0]))?;
+            all.add(&outputs.raw(&x), &labels.narrow(0, from, x.size()[0]))?;
         }
         let found = all.finish()?;
         let title = self.title(subject);

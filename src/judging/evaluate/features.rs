@@ -84,7 +84,10 @@ impl Networks {
 
 fn own(subject: &Subject) -> Result<Features> {
     let run = subject.run.path().display();
-    Features::of_network(&subject.loaded.trained.network, format!("the run's own network, {run}"))
+    Features::of_network(
+        subject.loaded.trained.network()?,
+        format!("the run's own network, {run}"),
+    )
 }
 
 fn random(subject: &Subject) -> Result<Features> {
@@ -95,8 +98,8 @@ fn of_run(path: &Path, subject: &Subject) -> Result<Features> {
     let run = RunDir::open(path)?;
     let other = train::load(&run, Which::Last, Weights::Ema, subject.loaded.device)?;
     let (input, wanted) = (
-        &other.experiment.model.input,
-        &subject.loaded.trained.experiment.model.input,
+        other.experiment.model.input(),
+        subject.loaded.trained.experiment.model.input(),
     );
     if input != wanted {
         return Err(Error::file(
@@ -106,7 +109,7 @@ fn of_run(path: &Path, subject: &Subject) -> Result<Features> {
         ));
     }
     Features::of_network(
-        &other.network,
+        other.network()?,
         format!("the run {}, step {}", path.display(), other.step),
     )
 }

@@ -109,7 +109,13 @@ impl Robustness {
     fn attack(&self, subject: &Subject) -> Result<Vec<RobustCurve>> {
         let sampler = subject.loaded.trained.experiment.sampler.as_ref();
         let kernel = sampler.map(|s| s.kernel.build(s.n_steps.max(self.refine)));
-        let defence = Defence::new(&subject.loaded.energy, kernel, self.refine, self.chains, self.noise);
+        let defence = Defence::new(
+            subject.loaded.energy.outputs(),
+            kernel,
+            self.refine,
+            self.chains,
+            self.noise,
+        );
         let batch = (BATCH / self.chains).max(1);
         let batches = (self.images.len() as u64).div_ceil(batch as u64);
         let radii: usize = self.curves.iter().map(|(_, radii)| radii.len()).sum();

@@ -256,7 +256,7 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// As of [`synthesised`](Self::synthesised).
     pub fn by_class(&self, n: i64, from: ChainStart, length: Length) -> Result<(Made, Tensor)> {
-        let count = self.loaded.trained.network.classes().unwrap_or(1);
+        let count = self.loaded.trained.model.classes().unwrap_or(1);
         let asked = Tensor::arange(n, (Kind::Int64, self.loaded.device)).remainder(count);
         let key = (n, from, length);
         if let Some((of, made)) = self.conditional.get()
@@ -271,7 +271,7 @@ impl<'a> Subject<'a> {
 
     fn chains(&self, n: i64, from: ChainStart, length: Length, target: &Target) -> Result<Made> {
         let trained = &self.loaded.trained;
-        memory::ensure_images("-n", n, &trained.experiment.model.input, self.loaded.device)?;
+        memory::ensure_images("-n", n, trained.experiment.model.input(), self.loaded.device)?;
         let mut rng = self.stream("samples");
         let starts = starts(from, &self.run, trained, n, target.first_classes(), &mut rng)?;
         let steps = length.whole() as u64;
@@ -283,7 +283,7 @@ impl<'a> Subject<'a> {
             listener.reaches(before.saturating_add((k as u64).saturating_mul(x.size()[0] as u64)));
         };
         let experiment = &trained.experiment;
-        let chains = experiment.synthesis(&trained.network)?;
+        let chains = experiment.synthesis(&*trained.model)?;
         let x = chains.run(target, &starts, length, &mut rng, &mut watch);
         listener.ends();
         let x = x?;

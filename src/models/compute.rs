@@ -1,14 +1,14 @@
-//! In which precision and memory layout the network computes along a chain; what is left open is measured.
+//! In which precision and memory layout a model computes along a chain; what is left open is measured.
 
 use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device, Kind, Tensor};
 
 use super::compute_config::{self as config, ComputeConfig, Precision};
-use super::{FrozenEnergy, energy_and_grad};
-use crate::nn::{Layout, Mode, Network};
+use super::contract::{Form, FrozenModel, Model};
+use crate::energy::energy_and_grad;
+use crate::nn::{Layout, Mode};
 use crate::rng::Stream;
-use crate::space::Space;
 
 /// How long the candidates are measured for in all, unless one pass of a single image takes longer.
 const BUDGET: Duration = Duration::from_millis(400);
@@ -33,45 +33,53 @@ pub struct Candidate {
     pub time: Duration,
 }
 
-/// Writes a choice into `compute` where it leaves precision or layout open, by measuring the network's gradient at
+/// Writes a choice into `compute` where it leaves precision or layout open, by measuring the model's gradient at
 /// batches of `images`; what was asked for by name stays. Returns what was measured.
 ///
 /// On a CPU without instructions for bf16 (AVX-512 BF16 or AMX) f32 is chosen unmeasured.
-pub fn resolve_auto(compute: &mut ComputeConfig, mode: Mode, network: &Network, images: usize) -> Vec<Candidate> {
-    let mut candidates = candidates(compute, network.device());
+pub fn resolve_auto(compute: &mut ComputeConfig, mode: Mode, model: &dyn Model, images: usize) -> Vec<Candidate> {
+    let mut candidates = candidates(compute, model);
     if let [only] = candidates[..] {
         (compute.precision, compute.layout) = (only.precision, only.layout);
         return Vec::new();
     }
     let images = compute.chain_batch.unwrap_or(images).min(images).max(1);
-    measure(&mut candidates, (compute, mode), network, images as i64);
+    measure(&mut candidates, (compute, mode), model, images as i64);
     let chosen = choose(&candidates);
     (compute.precision, compute.layout) = (chosen.precision, chosen.layout);
     candidates
 }
 
-/// The energy that chains run on: a frozen copy of the network in `mode`; `temperature` is the run's T.
-pub fn chain_energy(compute: &ComputeConfig, mode: Mode, network: &Network, temperature: f64) -> FrozenEnergy {
-    let (kind, layout) = (kind_of(compute.precision), layout_of(compute.layout));
-    FrozenEnergy::new_in(network, kind, layout, temperature)
-        .in_mode(mode)
-        .in_parts(compute.chain_batch)
+/// The form that chains run in: a frozen copy of the model in `mode`; `temperature` is the run's T.
+pub fn chain_form(compute: &ComputeConfig, mode: Mode, temperature: f64) -> Form {
+    Form {
+        mode,
+        kind: kind_of(compute.precision),
+        layout: layout_of(compute.layout),
+        temperature,
+        most: compute.chain_batch,
+    }
 }
 
-/// The energy that scores of a run are made of: a frozen copy of its network in f32 and in the run's
-/// layout, at the run's temperature.
-pub fn score_energy(compute: &ComputeConfig, network: &Network, temperature: f64) -> FrozenEnergy {
-    FrozenEnergy::new_in(network, Kind::Float, layout_of(compute.layout), temperature)
+/// The form that scores of a run are made in: f32, in the run's layout, at the run's temperature.
+pub fn score_form(compute: &ComputeConfig, temperature: f64) -> Form {
+    Form {
+        layout: layout_of(compute.layout),
+        ..Form::plain(temperature)
+    }
 }
 
 /// What is open, spelt out.
-fn candidates(compute: &ComputeConfig, device: Device) -> Vec<Candidate> {
+fn candidates(compute: &ComputeConfig, model: &dyn Model) -> Vec<Candidate> {
+    let device = model.device();
     let precisions = match compute.precision {
+        Precision::Auto if !model.has_forms() => vec![Precision::F32],
         Precision::Auto if device != Device::Cpu || cpu_has_bf16() => vec![Precision::F32, Precision::Bf16],
         Precision::Auto => vec![Precision::F32],
         named => vec![named],
     };
     let layouts = match compute.layout {
+        config::Layout::Auto if !model.has_forms() => vec![config::Layout::Contiguous],
         config::Layout::Auto => vec![config::Layout::ChannelsLast, config::Layout::Contiguous],
         named => vec![named],
     };
@@ -87,22 +95,22 @@ fn candidates(compute: &ComputeConfig, device: Device) -> Vec<Candidate> {
 }
 
 /// Fills in the times: the least of several rounds, in which the candidates take turns.
-fn measure(candidates: &mut [Candidate], (compute, mode): (&ComputeConfig, Mode), network: &Network, images: i64) {
+fn measure(candidates: &mut [Candidate], (compute, mode): (&ComputeConfig, Mode), model: &dyn Model, images: i64) {
     let energy = |c: &Candidate| {
         let compute = ComputeConfig {
             precision: c.precision,
             layout: c.layout,
             ..compute.clone()
         };
-        chain_energy(&compute, mode, network, 1.0)
+        model.freeze(chain_form(&compute, mode, 1.0))
     };
-    let energies: Vec<FrozenEnergy> = candidates.iter().map(energy).collect();
-    let images = affordable(&energies, network, images);
-    let x = noise(network, images);
+    let energies: Vec<Box<dyn FrozenModel>> = candidates.iter().map(energy).collect();
+    let images = affordable(&energies, model, images);
+    let x = noise(model, images);
     let clock = Instant::now();
     for round in 0..=ROUNDS {
         for (candidate, energy) in candidates.iter_mut().zip(&energies) {
-            let time = time(energy, &x);
+            let time = time(&**energy, &x);
             candidate.images = images;
             if round > 0 {
                 candidate.time = candidate.time.min(time);
@@ -115,12 +123,12 @@ fn measure(candidates: &mut [Candidate], (compute, mode): (&ComputeConfig, Mode)
 }
 
 /// The largest batch, up to `images`, of which every candidate fits into the budget twice.
-fn affordable(energies: &[FrozenEnergy], network: &Network, images: i64) -> i64 {
+fn affordable(energies: &[Box<dyn FrozenModel>], model: &dyn Model, images: i64) -> i64 {
     let mut n = 1;
     loop {
-        let x = noise(network, n);
+        let x = noise(model, n);
         // The first round prepares the kernels.
-        let [_, once] = [(); 2].map(|()| energies.iter().map(|e| time(e, &x)).sum::<Duration>());
+        let [_, once] = [(); 2].map(|()| energies.iter().map(|e| time(&**e, &x)).sum::<Duration>());
         let fits = n as f64 * BUDGET.as_secs_f64() / (2.0 * once.as_secs_f64());
         let next = images.min(fits as i64).max(n);
         // Small batches take more than their share, so what a larger one takes is looked at again.
@@ -132,14 +140,14 @@ fn affordable(energies: &[FrozenEnergy], network: &Network, images: i64) -> i64 
 }
 
 /// Images that no run's numbers depend on.
-fn noise(network: &Network, images: i64) -> Tensor {
-    let size = Space::of(&network.config().input).batch(images);
-    Stream::new(0, "measure").uniform(&size, -1.0, 1.0, network.device())
+fn noise(model: &dyn Model, images: i64) -> Tensor {
+    let size = model.space().batch(images);
+    Stream::new(0, "measure").uniform(&size, -1.0, 1.0, model.device())
 }
 
-fn time(energy: &FrozenEnergy, x: &Tensor) -> Duration {
+fn time(frozen: &dyn FrozenModel, x: &Tensor) -> Duration {
     let clock = Instant::now();
-    drop(energy_and_grad(energy, x));
+    drop(energy_and_grad(&frozen.outputs().any(), x));
     if let Device::Cuda(index) = x.device() {
         Cuda::synchronize(index as i64);
     }
@@ -166,7 +174,7 @@ fn choose(candidates: &[Candidate]) -> Candidate {
     }
 }
 
-/// The kind of a network's weights and activations; `auto` that was not resolved counts as f32.
+/// The kind of a model's weights and activations; `auto` that was not resolved counts as f32.
 pub fn kind_of(precision: Precision) -> Kind {
     match precision {
         Precision::Bf16 => Kind::BFloat16,
@@ -174,7 +182,7 @@ pub fn kind_of(precision: Precision) -> Kind {
     }
 }
 
-/// How a network's images lie; `auto` that was not resolved counts as contiguous.
+/// How a model's images lie; `auto` that was not resolved counts as contiguous.
 pub fn layout_of(layout: config::Layout) -> Layout {
     match layout {
         config::Layout::ChannelsLast => Layout::ChannelsLast,

@@ -1,0 +1,151 @@
+//! The energy of a model under a condition.
+
+use std::cell::Cell;
+
+use tch::Tensor;
+
+use super::condition::weight_at;
+use super::{Condition, Energy, EnergyGrad, Identity, Outputs, Stages, energy_and_grad};
+
+/// The energy that a model's outputs stand for where something is given: E(x), E(x,y), or between.
+#[derive(Debug)]
+pub struct Conditioned<'a> {
+    of: &'a dyn Outputs,
+    condition: Condition<'a>,
+    /// The weight of the second class, of a way between two.
+    weight: Cell<f64>,
+}
+
+impl<'a> Conditioned<'a> {
+    /// The energy of these outputs under this condition; the weight of a second class is 0 until it
+    /// is set.
+    ///
+    /// # Panics
+    /// A class is given, and there are no logits.
+    pub fn new(of: &'a dyn Outputs, condition: Condition<'a>) -> Self {
+        let classes = of.classes().is_some() || !condition.needs_classes();
+        assert!(classes, "a model without classes has no E(x,y)");
+        Self {
+            of,
+            condition,
+            weight: Cell::new(0.0),
+        }
+    }
+
+    /// Sets w, from 0 (all of E(x,a)) to 1 (all of E(x,b)), for the energies that follow.
+    pub fn set_weight(&self, weight: f64) {
+        self.weight.set(weight);
+    }
+
+    /// What the outputs themselves add to the energy; `first` is the number of the first state.
+    fn bare(&self, raw: Tensor, first: i64) -> Tensor {
+        let of_class = self.condition.of_logits(&raw, first, self.weight.get());
+        of_class.unwrap_or_else(|| self.of.head().bare(raw))
+    }
+
+    /// The energies of states from number `first` on.
+    fn energy_from(&self, x: &Tensor, first: i64) -> Tensor {
+        self.of.head().with_reference(self.bare(self.of.raw(x), first), x)
+    }
+
+    /// Energies and gradients of states from number `first` on, by the model's own way.
+    fn direct_from(&self, x: &Tensor, first: i64) -> Option<EnergyGrad> {
+        let (head, w) = (self.of.head(), self.weight.get());
+        let slope = |raw: &Tensor, within: i64| {
+            let of_class = self.condition.of_logits_with_gradient(raw, first + within, w);
+            of_class.unwrap_or_else(|| head.bare_with_gradient(raw))
+        };
+        self.of.gradient(x, &slope)
+    }
+
+    /// The same part by part, where memory is to be that of a part.
+    fn by_parts(&self, x: &Tensor, most: i64) -> EnergyGrad {
+        let states = x.size()[0];
+        let of_part = |first: i64| {
+            let part = x.narrow(0, first, most.min(states - first));
+            self.direct_from(&part, first)
+                .unwrap_or_else(|| energy_and_grad(&Part { whole: self, first }, &part))
+        };
+        let found = (0..states).step_by(most as usize).map(of_part);
+        let (energies, grads): (Vec<Tensor>, Vec<Tensor>) = found.map(|f| (f.energy, f.grad)).unzip();
+        let _guard = tch::no_grad_guard();
+        EnergyGrad {
+            energy: Tensor::cat(&energies, 0),
+            grad: Tensor::cat(&grads, 0),
+        }
+    }
+}
+
+/// What a part of a batch adds to the energy, its reference apart.
+struct Part<'a> {
+    whole: &'a Conditioned<'a>,
+    first: i64,
+}
+
+impl Energy for Part<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.whole.bare(self.whole.of.raw(x), self.first)
+    }
+
+    fn draws(&self) -> bool {
+        self.whole.draws()
+    }
+}
+
+impl Energy for Conditioned<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.energy_from(x, 0)
+    }
+
+    fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
+        let found = match self.of.most().filter(|most| *most < x.size()[0]) {
+            Some(most) => self.by_parts(x, most),
+            None => self.direct_from(x, 0)?,
+        };
+        let _guard = tch::no_grad_guard();
+        Some(self.of.head().with_reference_and_gradient(found, x))
+    }
+
+    fn stages(&self) -> Option<&dyn Stages> {
+        (self.of.head().is_bare() && self.of.cut().is_some()).then_some(self)
+    }
+
+    fn draws(&self) -> bool {
+        matches!(self.condition, Condition::Drawn) || self.of.is_random()
+    }
+
+    fn prepare(&self, k: usize, n: usize) {
+        if self.changes() {
+            self.set_weight(weight_at(k, n));
+        }
+    }
+
+    fn changes(&self) -> bool {
+        matches!(self.condition, Condition::Between { .. })
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let Identity { words, mut reads } = self.of.identify()?;
+        match self.condition {
+            Condition::Any => Some(Identity { words, reads }),
+            Condition::Class(classes) => {
+                reads.push(classes.shallow_clone());
+                Some(Identity {
+                    words: format!("{words} of classes"),
+                    reads,
+                })
+            }
+            Condition::Between { .. } | Condition::Drawn => None,
+        }
+    }
+}
+
+impl Stages for Conditioned<'_> {
+    fn first(&self, x: &Tensor) -> Tensor {
+        self.of.cut().expect("asked for before").first(x)
+    }
+
+    fn rest(&self, h: &Tensor) -> Tensor {
+        self.bare(self.of.cut().expect("asked for before").rest(h), 0)
+    }
+}
