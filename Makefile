@@ -71,6 +71,7 @@ reference: build ## the generated part of docs/: pages of keys, kernels, objecti
 	"$(EBM)" reference docs
 
 book: ## docs/ as a site, in target/book (needs mdbook)
+	@command -v mdbook >/dev/null || { echo "make book needs mdbook: cargo install mdbook --locked" >&2; exit 1; }
 	mdbook build docs
 
 clean: ## what was built; LibTorch, data and runs stay
