@@ -2,7 +2,6 @@
 // persistent chains. `ebm train` does the same, with checkpoints, metrics and the divergence guard around it.
 use std::path::Path;
 
-use ebm::buffer::ReplayBuffer;
 use ebm::data;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy};
 use ebm::experiment::Experiment;
@@ -10,6 +9,7 @@ use ebm::nn::{Mode, Network};
 use ebm::objective::contrast;
 use ebm::optim::Optimizer;
 use ebm::rng::Stream;
+use ebm::sampling::replay::ReplayBuffer;
 use ebm::sampling::{self, Starter};
 use tch::{Device, Kind};
 

@@ -26,7 +26,7 @@
 //! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network. [`report`]: metrics, event
 //!   files and pictures.
 //! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
-//! - [`sampling`]: Markov kernels, chains, and synthesis by long ones. [`buffer`]: chains that persist between steps.
+//! - [`sampling`]: Markov kernels, chains, synthesis by long ones, and chains that persist between steps.
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
@@ -40,7 +40,6 @@
 //! `examples/run.rs` trains a run as the program does; `examples/train.rs` writes the loop out by hand;
 //! `examples/langevin.rs` draws from a trained run; `examples/judge.rs` synthesises and scores.
 
-pub mod buffer;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 14] = [
     &["config"],
     &["data", "nn", "report"],
     &["energy"],
-    &["sampling", "buffer"],
+    &["sampling"],
     &["objective", "optim"],
     &["eval"],
     &["experiment"],

@@ -9,7 +9,6 @@ use super::guard::{Divergence, Guard};
 use super::labelled::Labelled;
 use super::meters::{Counts, Meters};
 use super::record::{Record, Streams};
-use crate::buffer::ReplayBuffer;
 use crate::data::{Batches, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -18,6 +17,7 @@ use crate::nn::Network;
 use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
+use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 
 /// The state of a run.

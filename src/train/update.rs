@@ -3,10 +3,10 @@
 use tch::{Kind, Tensor};
 
 use super::trainer::Trainer;
-use crate::buffer::ReplayBuffer;
 use crate::energy::marginal;
 use crate::nn::Mode;
 use crate::objective::{Inputs, Loss, name};
+use crate::sampling::replay::ReplayBuffer;
 
 impl Trainer {
     /// Energies, the loss, its gradient, the update; numbers stay on the device.
