@@ -108,7 +108,12 @@ impl Start<'_> {
         if self.resume {
             go_on(&mut trainer, listener)?;
         }
-        environment::note(&trainer, self.init_from)?;
+        environment::note(
+            trainer.run_dir(),
+            trainer.experiment(),
+            trainer.state().step,
+            self.init_from,
+        )?;
         Ok(trainer)
     }
 

@@ -44,8 +44,7 @@ impl Trainer {
         if self.runs_chains && self.state.step > e.objective.chains_from() {
             ("images_x_steps_per_second", train.batch_size * n_steps)
         } else if e.uses_labels() {
-            let labelled = train.labelled_batch_size.unwrap_or(train.batch_size);
-            ("images_per_second", labelled)
+            ("images_per_second", train.labelled_batch())
         } else {
             ("images_per_second", train.batch_size)
         }

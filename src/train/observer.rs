@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::guard::Divergence;
+use super::divergence::Divergence;
 use super::monitor::Quality;
 use crate::error::Error;
 

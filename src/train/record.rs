@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::guard::{Divergence, GuardState};
-use super::labelled::LabelledState;
+use super::divergence::Divergence;
+use super::guard_state::GuardState;
+use super::labelled_state::LabelledState;
 use crate::data::BatchesState;
 use crate::experiment::Experiment;
 use crate::rng::Stream;

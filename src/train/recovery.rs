@@ -1,7 +1,7 @@
 //! What a trainer does with what the guard finds: it goes back, or gives up.
 
 use super::checkpoint;
-use super::guard::Divergence;
+use super::divergence::Divergence;
 use super::journal::Journal;
 use super::observer::Event;
 use super::trainer::Trainer;

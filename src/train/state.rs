@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 use super::archive::Contents;
-use super::guard::{Divergence, Guard};
+use super::divergence::Divergence;
+use super::guard::Guard;
 use super::labelled::Labelled;
 use super::meters::{Counts, Meters};
 use super::record::{Record, Streams};
