@@ -11,8 +11,9 @@ use ebm::energy::{ComputeConfig, FrozenEnergy, Layout, Precision, chain_energy, 
 use ebm::experiment::{Experiment, TrainPrecision, legacy};
 use ebm::nn::{Mode, ModelConfig, Network};
 use ebm::rng::Stream;
+use ebm::run::RunDir;
 use ebm::sampling::{ChainRunner, CudaGraph, Kernel, SamplerConfig, Starter};
-use ebm::train::{RunDir, State, Trainer};
+use ebm::train::{State, Trainer};
 use ebm::{ffi, files, process};
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Tensor};

@@ -31,8 +31,9 @@
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
 //! - [`reference`](mod@reference): what files may say, as JSON Schemas and as pages, from the types that read them.
-//! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results; how a
-//!   run begins, in minutes or steps, and how weights from elsewhere become one.
+//! - [`run`]: what lies on disk of a run: its folder, its checkpoints, the records of its data and its environment; how
+//!   others load it, and how weights from elsewhere become one.
+//! - [`train`]: the loop, the divergence guard, the quality monitor, results; how a run begins, in minutes or steps.
 //! - [`judging`]: what draws from a trained run by class, scores images by it, fits thresholds, compares sets and
 //!   evaluates it, with the records of all this.
 //! - [`cli`]: the commands of the program `ebm`: arguments, words and exit codes.
@@ -58,6 +59,7 @@ pub mod process;
 pub mod reference;
 pub mod report;
 pub mod rng;
+pub mod run;
 pub mod sampling;
 pub mod space;
 pub mod train;

@@ -8,8 +8,8 @@ use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
+use ebm::run::{self, RunDir, Weights, Which};
 use ebm::sampling::{KernelConfig, Starter};
-use ebm::train::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -30,7 +30,7 @@ fn stack(bench: &Bench, name: &str) -> Tensor {
 }
 
 fn frozen(bench: &Bench, run: &str) -> (Experiment, FrozenEnergy) {
-    let trained = train::load(
+    let trained = run::load(
         &RunDir::open(&bench.path(run)).unwrap(),
         Which::Last,
         Weights::Ema,

@@ -6,7 +6,7 @@ mod imports;
 use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
-const FLOORS: [&[&str]; 14] = [
+const FLOORS: [&[&str]; 15] = [
     &["error", "space"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 14] = [
     &["objective", "optim"],
     &["eval"],
     &["experiment"],
+    &["run"],
     &["train", "reference"],
     &["judging"],
     &["cli"],

@@ -9,8 +9,9 @@ use common::{BY_CLASS, Bench, JEM};
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
+use ebm::run::RunDir;
 use ebm::sampling::{Kernel, Starter, run_chain};
-use ebm::train::{Observer, RunDir, State, Trainer};
+use ebm::train::{Observer, State, Trainer};
 use ebm::{data, ffi};
 use tch::{Device, Kind, Tensor};
 

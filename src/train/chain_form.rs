@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::listener::Listener;
 use crate::config::yaml;
 use crate::energy::{Candidate, resolve_auto};
 use crate::experiment::Experiment;
 use crate::nn::{Mode, Network};
+use crate::run::Listener;
 
 /// Writes the choice into the experiment; the listener hears what was measured.
 pub(super) fn choose(experiment: &mut Experiment, network: &Network, listener: &dyn Listener) {

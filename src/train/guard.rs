@@ -2,9 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::divergence::{Cause, Divergence, Reading};
-use super::guard_state::{GuardState, WINDOW};
 use crate::experiment::GuardConfig;
+use crate::run::{Cause, Divergence, GuardState, Reading, WINDOW};
 
 /// Looks before the running median is trusted.
 const WARM: usize = 5;

@@ -2,11 +2,11 @@
 
 use tch::{Device, Tensor};
 
-use super::labelled_state::LabelledState;
 use crate::data::{self, Batches, ClassShares, DataSet};
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::rng::Stream;
+use crate::run::LabelledState;
 
 /// Endless batches of the training images that count as labelled.
 pub struct Labelled {

@@ -2,14 +2,12 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::load::Trained;
-use super::own_data;
-use super::run::RunDir;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::experiment::{Experiment, memory};
 use crate::rng::Stream;
+use crate::run::{RunDir, Trained, own_data};
 use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, InitialDistribution, Starter};
 

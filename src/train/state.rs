@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};
 
-use super::archive::Contents;
-use super::divergence::Divergence;
 use super::guard::Guard;
 use super::labelled::Labelled;
 use super::meters::{Counts, Meters};
-use super::record::{Record, Streams};
 use crate::data::{Batches, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -18,6 +15,8 @@ use crate::nn::Network;
 use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
+use crate::run::checkpoint::Contents;
+use crate::run::{Divergence, Record, Streams};
 use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 

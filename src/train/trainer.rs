@@ -5,14 +5,11 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::checkpoint::{self, Best, Sealed};
 use super::journal::Journal;
 use super::modes::set_modes;
 use super::observer::{Event, Observer, Outcome};
-use super::record::Record;
 use super::recorded::StepRecorder;
 use super::results::Results;
-use super::run::RunDir;
 use super::state::State;
 use super::view::View;
 use crate::config::yaml;
@@ -22,6 +19,8 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::nn::Mode;
 use crate::optim::Schedule;
+use crate::run::checkpoint::{self, Best, Sealed};
+use crate::run::{Record, RunDir};
 use crate::sampling::{ChainRunner, Kernel, Starter};
 
 /// A run in progress.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
-use super::run::RunDir;
+use super::folder::RunDir;
 use crate::error::Result;
 use crate::experiment::Experiment;
 
@@ -27,7 +27,7 @@ struct Sitting {
 }
 
 /// Adds this sitting to the run's record, and says so where another build began it.
-pub(super) fn note(run: &RunDir, experiment: &Experiment, from_step: u64, init_from: Option<&Path>) -> Result<()> {
+pub fn note(run: &RunDir, experiment: &Experiment, from_step: u64, init_from: Option<&Path>) -> Result<()> {
     let mut sittings: Vec<Sitting> = run.read_json(FILE).unwrap_or_default();
     let now = Sitting::of(experiment, from_step, init_from);
     if let Some(last) = sittings.last()
