@@ -66,7 +66,7 @@ fn by_hand(bench: &Bench, n: i64, steps: usize, weights: impl Fn(usize) -> Tenso
         "the recipe that is written out here"
     );
     for k in 1..=steps {
-        rng.arm();
+        rng.seed_next();
         let mut noise = x.empty_like();
         let _ = noise.normal_(0.0, 0.005);
         x = (x + noise).clamp(-1.0, 1.0);

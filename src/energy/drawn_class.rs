@@ -33,7 +33,7 @@ pub struct DrawnClassEnergy<'a> {
     frozen: &'a FrozenEnergy,
 }
 
-/// A draw from p(y|x) by torch's generator, which whoever asks for a pass has armed.
+/// A draw from p(y|x) by torch's generator, which whoever asks for a pass has seeded.
 fn draw(logits: &Tensor) -> Tensor {
     let mut gumbel = Tensor::empty(logits.size(), (Kind::Float, logits.device()));
     draw_classes(logits, &gumbel.exponential_(1.0).log_().neg_())

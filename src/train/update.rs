@@ -27,7 +27,7 @@ impl Trainer {
         }
         s.meters.count(has_chains(inputs));
         // Once a step: the passes of a step draw one after another.
-        s.streams.network.arm();
+        s.streams.network.seed_next();
     }
 
     /// The device's part, the same operations on the same memory at every step with such inputs; it takes nothing from
