@@ -19,7 +19,7 @@ mod observer;
 mod pace;
 mod passes;
 mod ready;
-mod recorded;
+mod recorded_step;
 mod recovery;
 mod results;
 mod starts;

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use super::journal::Journal;
 use super::modes::set_modes;
 use super::observer::{Event, Observer, Outcome};
-use super::recorded::StepRecorder;
+use super::recorded_step::StepRecorder;
 use super::results::Results;
 use super::state::State;
 use super::view::View;
