@@ -58,7 +58,7 @@ impl Trainer {
             sam.climb();
         }
         self.state.optimizer.zero_grad();
-        self.loss(inputs, Mode::TrainUnrecorded).value.backward();
+        self.loss(inputs, Mode::TrainFrozenStats).value.backward();
         if let Some(sam) = &mut self.state.sam {
             sam.descend();
         }
