@@ -209,7 +209,7 @@ impl Trainer {
                 journal.happened(&Event::Notice(notice))?;
             }
             match divergence {
-                None => self.routine(journal)?,
+                None => self.after_step(journal)?,
                 Some(divergence) => {
                     if !self.roll_back(divergence, journal)? {
                         return Ok(Outcome::Diverged);
@@ -227,7 +227,7 @@ impl Trainer {
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
-    fn routine(&mut self, journal: &mut Journal) -> Result<()> {
+    fn after_step(&mut self, journal: &mut Journal) -> Result<()> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let last = step == train.steps;
         let (log, save) = (
