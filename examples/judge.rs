@@ -4,8 +4,9 @@ use std::path::Path;
 use ebm::eval::{self, Score};
 use ebm::judging::{Drawing, Loaded, Request, Scoring, Wish};
 use ebm::rng::Stream;
+use ebm::run::{RunDir, Weights, Which};
 use ebm::sampling::Length;
-use ebm::train::{ChainStart, RunDir, Weights, Which};
+use ebm::train::ChainStart;
 use tch::Device;
 
 /// The AUROC of -log p(x) between test images and `n` synthesised ones: 0.5 where it cannot tell them apart.

@@ -4,13 +4,13 @@ use std::path::Path;
 use ebm::energy::Energy;
 use ebm::models::Form;
 use ebm::rng::Stream;
+use ebm::run::{self, RunDir, Weights, Which};
 use ebm::sampling::run_chain;
-use ebm::train::{self, RunDir, Weights, Which};
 use ebm::{data, report};
 use tch::Device;
 
 fn draw(run: &Path, png: &Path, steps: usize) -> ebm::Result<()> {
-    let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
+    let trained = run::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let kernel = e.sampler()?.kernel.build(steps);
     let model = trained.model.freeze(Form::plain(e.temperature()));

@@ -5,9 +5,9 @@ use std::path::Path;
 use ebm::energy::{Energy, Sum};
 use ebm::models::Form;
 use ebm::rng::Stream;
+use ebm::run::{self, RunDir, Weights, Which};
 use ebm::sampling::run_chain;
 use ebm::space::sum_each;
-use ebm::train::{self, RunDir, Weights, Which};
 use ebm::{data, report};
 use tch::{Device, Kind, Tensor};
 
@@ -29,7 +29,7 @@ impl Energy for Seen {
 
 /// Restores `n` images; draws them above what the chains make of them.
 fn restore(run: &Path, png: &Path, n: i64, steps: usize) -> ebm::Result<Tensor> {
-    let trained = train::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
+    let trained = run::load(&RunDir::open(run)?, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let mut rng = Stream::new(0, "example");
     let image = data::open(&e.data, e.model.input(), Device::Cpu)?

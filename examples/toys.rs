@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use ebm::eval::{AREA, log_density_grid};
 use ebm::models::score_form;
 use ebm::report::{self, DATA_COLOUR, Dots, HeatPanel};
-use ebm::train::{self, RunDir, Weights, Which, own_data};
+use ebm::run::{self, RunDir, Weights, Which, own_data};
 use tch::{Device, Tensor};
 
 /// A run's name, its log density on a grid, and some points of its data.
 fn density(run: &Path) -> ebm::Result<(String, Tensor, Tensor)> {
     let run = RunDir::open(run)?;
-    let trained = train::load(&run, Which::Last, Weights::Ema, Device::Cpu)?;
+    let trained = run::load(&run, Which::Last, Weights::Ema, Device::Cpu)?;
     let e = &trained.experiment;
     let frozen = trained.model.freeze(score_form(&e.compute, e.temperature()));
     let grid = log_density_grid(&frozen.outputs().any(), e.temperature(), 256, Device::Cpu)?;

@@ -2,7 +2,6 @@
 // persistent chains. `ebm train` does the same, with checkpoints, metrics and the divergence guard around it.
 use std::path::Path;
 
-use ebm::buffer::ReplayBuffer;
 use ebm::data;
 use ebm::energy::Energy;
 use ebm::experiment::Experiment;
@@ -11,6 +10,7 @@ use ebm::nn::Mode;
 use ebm::objective::contrast;
 use ebm::optim::Optimizer;
 use ebm::rng::Stream;
+use ebm::sampling::replay::ReplayBuffer;
 use ebm::sampling::{self, Starter};
 use tch::{Device, Kind};
 

@@ -26,13 +26,14 @@
 //! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network. [`report`]: metrics, event
 //!   files and pictures.
 //! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
-//! - [`sampling`]: Markov kernels, chains, and synthesis by long ones. [`buffer`]: chains that persist between steps.
+//! - [`sampling`]: Markov kernels, chains, synthesis by long ones, and chains that persist between steps.
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.
 //! - [`experiment`]: an experiment file, made of the sections that the modules above define, and its checks.
 //! - [`reference`](mod@reference): what files may say, as JSON Schemas and as pages, from the types that read them.
-//! - [`train`]: the loop, the folder of a run, checkpoints, the divergence guard, the quality monitor, results; how a
-//!   run begins, in minutes or steps, and how weights from elsewhere become one.
+//! - [`run`]: what lies on disk of a run: its folder, its checkpoints, the records of its data and its environment; how
+//!   others load it, and how weights from elsewhere become one.
+//! - [`train`]: the loop, the divergence guard, the quality monitor, results; how a run begins, in minutes or steps.
 //! - [`judging`]: what draws from a trained run by class, scores images by it, fits thresholds, compares sets and
 //!   evaluates it, with the records of all this.
 //! - [`cli`]: the commands of the program `ebm`: arguments, words and exit codes.
@@ -40,7 +41,6 @@
 //! `examples/run.rs` trains a run as the program does; `examples/train.rs` writes the loop out by hand;
 //! `examples/langevin.rs` draws from a trained run; `examples/judge.rs` synthesises and scores.
 
-pub mod buffer;
 pub mod cli;
 pub mod config;
 pub mod data;
@@ -60,6 +60,7 @@ pub mod process;
 pub mod reference;
 pub mod report;
 pub mod rng;
+pub mod run;
 pub mod sampling;
 pub mod space;
 pub mod train;

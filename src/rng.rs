@@ -15,7 +15,7 @@ thread_local! {
 /// Runs `work` while it is recorded to be replayed, and returns what it gives with the number of its draws.
 ///
 /// Streams count their draws in it but leave torch's generator alone, which cannot be seeded during a capture. A replay
-/// is seeded for by [`Stream::arm_replay`] instead.
+/// is seeded for by [`Stream::seed_replay`] instead.
 pub fn recorded<T>(work: impl FnOnce() -> T) -> (T, u64) {
     /// Ends the counting, on a panic too.
     struct Counting(Option<u64>);
@@ -68,7 +68,7 @@ impl Stream {
     /// Seeds torch's global generator for the next draw; dropout inside a network is such a draw.
     ///
     /// Inside [`recorded`] it only counts.
-    pub fn arm(&mut self) {
+    pub fn seed_next(&mut self) {
         let seed = self.next_seed();
         match RECORDED_DRAWS.get() {
             Some(draws) => RECORDED_DRAWS.set(Some(draws + 1)),
@@ -81,9 +81,9 @@ impl Stream {
     /// The generator is seeded once, as for the first of these draws, and goes on through the others; the count moves by
     /// all of them, as if each had been seeded for. Work that draws once so gets the very numbers that it gets when it
     /// is not recorded.
-    pub fn arm_replay(&mut self, draws: u64) {
+    pub fn seed_replay(&mut self, draws: u64) {
         if draws > 0 {
-            self.arm();
+            self.seed_next();
             self.counter += draws - 1;
         }
     }
@@ -102,19 +102,19 @@ impl Stream {
 
     /// Fills `out` with standard normal numbers, in place.
     pub fn normal_(&mut self, out: &mut Tensor) {
-        self.arm();
+        self.seed_next();
         let _ = out.normal_(0.0, 1.0);
     }
 
     /// Fills `out` with numbers uniform in `[low, high)`, in place.
     pub fn uniform_(&mut self, out: &mut Tensor, low: f64, high: f64) {
-        self.arm();
+        self.seed_next();
         let _ = out.uniform_(low, high);
     }
 
     /// A new f32 tensor of standard normal numbers.
     pub fn normal(&mut self, size: &[i64], device: Device) -> Tensor {
-        self.arm();
+        self.seed_next();
         Tensor::randn(size, (Kind::Float, device))
     }
 
@@ -127,20 +127,20 @@ impl Stream {
 
     /// A new f32 tensor of standard Gumbel numbers.
     pub fn gumbel(&mut self, size: &[i64], device: Device) -> Tensor {
-        self.arm();
+        self.seed_next();
         let mut out = Tensor::empty(size, (Kind::Float, device));
         out.exponential_(1.0).log_().neg_()
     }
 
     /// `n` integers in `[0, high)`, with replacement, i64.
     pub fn integers(&mut self, high: i64, n: i64, device: Device) -> Tensor {
-        self.arm();
+        self.seed_next();
         Tensor::randint(high, [n], (Kind::Int64, device))
     }
 
     /// A permutation of `0..n`, i64.
     pub fn permutation(&mut self, n: i64, device: Device) -> Tensor {
-        self.arm();
+        self.seed_next();
         Tensor::randperm(n, (Kind::Int64, device))
     }
 

@@ -363,7 +363,7 @@ fn a_chain_in_a_graph_makes_the_same_numbers_as_one_without() {
         assert!(error < 1e-5, "{text}: {error}");
         let copies = ebm::data::add_noise(&x.repeat_interleave_self_int(2, 0, None), 0.03, &mut rng.clone());
         let mut after = rng.clone();
-        after.arm();
+        after.seed_next();
         let end = run_chain(&Langevin::new(&cfg, 10), &energy, copies, 3, &mut after).x;
         let mean = energy
             .network()

@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ebm::buffer::ReplayBuffer;
-use ebm::buffer::{BufferConfig, Replacement, Storage};
 use ebm::data::Images;
 use ebm::experiment::Experiment;
 use ebm::files::Named;
 use ebm::rng::Stream;
 use ebm::sampling::InitialDistribution;
 use ebm::sampling::Starter;
+use ebm::sampling::replay::ReplayBuffer;
+use ebm::sampling::replay::{BufferConfig, Replacement, Storage};
 use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ebm::buffer::{BufferConfig, Replacement, Storage};
-use ebm::buffer::{Drawn, ReplayBuffer};
 use ebm::data::ClassShares;
 use ebm::rng::Stream;
+use ebm::sampling::replay::{BufferConfig, Replacement, Storage};
+use ebm::sampling::replay::{Drawn, ReplayBuffer};
 use tch::{Device, Kind, Tensor};
 
 /// Images of each class: shares of 1/2, 1/8 and 3/8.

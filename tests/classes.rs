@@ -8,8 +8,8 @@ use ebm::energy::{Energy, FrozenEnergy, energy_and_grad};
 use ebm::eval::Agreement;
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
+use ebm::run::{self, RunDir, Weights, Which};
 use ebm::sampling::{KernelConfig, Starter};
-use ebm::train::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -30,7 +30,7 @@ fn stack(bench: &Bench, name: &str) -> Tensor {
 }
 
 fn frozen(bench: &Bench, run: &str) -> (Experiment, FrozenEnergy) {
-    let trained = train::load(
+    let trained = run::load(
         &RunDir::open(&bench.path(run)).unwrap(),
         Which::Last,
         Weights::Ema,
@@ -66,7 +66,7 @@ fn by_hand(bench: &Bench, n: i64, steps: usize, weights: impl Fn(usize) -> Tenso
         "the recipe that is written out here"
     );
     for k in 1..=steps {
-        rng.arm();
+        rng.seed_next();
         let mut noise = x.empty_like();
         let _ = noise.normal_(0.0, 0.005);
         x = (x + noise).clamp(-1.0, 1.0);

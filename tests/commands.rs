@@ -14,8 +14,8 @@ use common::{Bench, text};
 use ebm::data::{ScoreInput, to_unit};
 use ebm::energy::{Energy, FrozenEnergy};
 use ebm::files::{self, Named};
+use ebm::run::{self, RunDir, Weights, Which};
 use ebm::sampling::KernelConfig;
-use ebm::train::{self, RunDir, Weights, Which};
 use image::AnimationDecoder;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -183,7 +183,7 @@ fn rows(csv: &str) -> Vec<(String, usize, f32)> {
 
 /// What the library says of the same files, one image at a time.
 fn by_the_library(run: &Path, paths: &[PathBuf]) -> Vec<f32> {
-    let trained = train::load(&RunDir::open(run).unwrap(), Which::Last, Weights::Ema, Device::Cpu).unwrap();
+    let trained = run::load(&RunDir::open(run).unwrap(), Which::Last, Weights::Ema, Device::Cpu).unwrap();
     let sampler = trained.experiment.sampler().unwrap();
     let temperature = sampler.temperature();
     let energy = FrozenEnergy::new(trained.network().unwrap(), Kind::Float, temperature);

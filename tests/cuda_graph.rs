@@ -14,9 +14,10 @@ use ebm::ffi::cuda::{self, SyncDebug};
 use ebm::nn::Network;
 use ebm::nn::NetworkConfig;
 use ebm::rng::Stream;
+use ebm::run::RunDir;
 use ebm::sampling::{ChainOutput, ChainRunner, Kernel, Langevin, Starter, run_chain_watched};
 use ebm::sampling::{CudaGraph, LangevinConfig};
-use ebm::train::{RunDir, State, Trainer};
+use ebm::train::{State, Trainer};
 use serde::de::DeserializeOwned;
 use tch::{Cuda, Device, Kind, Tensor};
 

@@ -4,7 +4,8 @@ mod common;
 
 use common::Bench;
 use ebm::experiment::GuardConfig;
-use ebm::train::{Cause, Divergence, Guard};
+use ebm::run::{Cause, Divergence};
+use ebm::train::Guard;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 

@@ -7,7 +7,7 @@ use ebm::data::{self, DataSet, to_u8};
 use ebm::eval::{Features, Moments, Quality, ScriptInput, frechet_distance, frechet_name};
 use ebm::nn::Frozen;
 use ebm::rng::Stream;
-use ebm::train::{self, RunDir, Weights, Which};
+use ebm::run::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -24,7 +24,7 @@ fn number(v: &Value) -> f64 {
 
 fn network(bench: &Bench, run: &str) -> Frozen {
     let run = RunDir::open(&bench.path(run)).unwrap();
-    let trained = train::load(&run, Which::Last, Weights::Ema, Device::Cpu).unwrap();
+    let trained = run::load(&run, Which::Last, Weights::Ema, Device::Cpu).unwrap();
     trained.network().unwrap().frozen(Kind::Float)
 }
 

@@ -18,7 +18,7 @@ mod run {
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("evaluate: {", "evaluate: {every: 10, ")).unwrap();
         let results = train(&file, &own, 12).unwrap().expect("a run that does not diverge");
-        let theirs: Results = ebm::train::RunDir::open(&bench.path("program"))
+        let theirs: Results = ebm::run::RunDir::open(&bench.path("program"))
             .unwrap()
             .read_json("results.json")
             .unwrap();

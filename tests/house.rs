@@ -6,7 +6,7 @@ mod imports;
 use imports::House;
 
 /// The rooms from the ground up. A room imports from those of the floors below it, and from itself.
-const FLOORS: [&[&str]; 15] = [
+const FLOORS: [&[&str]; 16] = [
     &["error", "space"],
     &["memory", "ffi"],
     &["files", "rng", "process"],
@@ -14,10 +14,11 @@ const FLOORS: [&[&str]; 15] = [
     &["data", "nn", "report"],
     &["energy"],
     &["models"],
-    &["sampling", "buffer"],
+    &["sampling"],
     &["objective", "optim"],
     &["eval"],
     &["experiment"],
+    &["run"],
     &["train", "reference"],
     &["judging"],
     &["cli"],

@@ -126,7 +126,7 @@ fn a_step_with_its_graph_is_the_kernels_step() {
         let (mut a, mut b) = (Stream::new(6, "chain"), Stream::new(6, "chain"));
         let plain = run_chain(&kernel, &frozen, x.copy(), 3, &mut a).x;
         let before = run_chain(&kernel, &frozen, x.copy(), 2, &mut b).x;
-        let live = LiveEnergy::new(&network, Mode::TrainUnrecorded, 1.0);
+        let live = LiveEnergy::new(&network, Mode::TrainFrozenStats, 1.0);
         let noise = b.normal(&before.size(), Device::Cpu);
         let last = kernel.step_with_graph(&live, &before, &noise, 2);
         assert!(last.requires_grad() && !before.requires_grad());
@@ -151,7 +151,7 @@ fn shipped_models_can_be_differentiated_twice() {
         let x = images(&model, 2);
         let frozen = FrozenEnergy::new(&network, Kind::Float, 1.0);
         let term = || {
-            let live = LiveEnergy::new(&network, Mode::TrainUnrecorded, 1.0);
+            let live = LiveEnergy::new(&network, Mode::TrainFrozenStats, 1.0);
             // A step long enough that x_K, and with it the term, moves visibly.
             kl_term(&frozen, &last_step(&live, &x, 50.0, None, None))
         };

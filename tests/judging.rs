@@ -10,7 +10,7 @@ use ebm::energy::FrozenEnergy;
 use ebm::eval::{Judge, Score, auroc, outliers};
 use ebm::files::{self, Named};
 use ebm::rng::Stream;
-use ebm::train::{self, RunDir, Weights, Which};
+use ebm::run::{self, RunDir, Weights, Which};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -112,7 +112,7 @@ fn ood_writes_what_the_library_finds() {
     ];
     assert_eq!(named, expected);
     // The last row from the library: test images against themselves upside down.
-    let trained = train::load(
+    let trained = run::load(
         &RunDir::open(&bench.path("run")).unwrap(),
         Which::Last,
         Weights::Ema,

@@ -273,7 +273,7 @@ fn clamp_acts_where_it_stands() {
     let noise = {
         let mut z = zeros(64, 2);
         let mut rng = Stream::new(5, "chain");
-        rng.arm();
+        rng.seed_next();
         z.normal_(0.0, 0.5)
     };
     let start = Stream::new(6, "start").uniform(&[64, 1, 1, 2], -1.0, 1.0, Device::Cpu);
@@ -328,7 +328,7 @@ fn gradient_is_taken_after_noise_that_comes_first() {
     };
     let got = sample(&cfg, &Gaussian { variances: [1.0, 1.0] }, zeros(8, 2), 1, 5);
     let mut rng = Stream::new(5, "chain");
-    rng.arm();
+    rng.seed_next();
     let z = zeros(8, 2).normal_(0.0, 0.5);
     assert!((got - z * 0.75).abs().max().double_value(&[]) < 4.0 * f64::from(f32::EPSILON));
 }

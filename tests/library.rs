@@ -15,8 +15,9 @@ use ebm::judging::{
     judge_of_columns, sets,
 };
 use ebm::report::ImageForm;
+use ebm::run::{RunDir, Weights, Which};
 use ebm::sampling::Length;
-use ebm::train::{ChainStart, RunDir, Weights, Which};
+use ebm::train::ChainStart;
 use serde_json::{Value, json};
 use tch::Device;
 

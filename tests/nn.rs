@@ -59,7 +59,7 @@ fn train_a_little(net: &Network, rng: &mut Stream) {
         let change = rng.normal(&p.size(), Device::Cpu) * 0.05;
         let _ = p.shallow_clone().g_add_(&change);
     }
-    rng.arm();
+    rng.seed_next();
     let _ = net.forward(&images(4), Mode::Train);
 }
 
@@ -335,7 +335,7 @@ fn dropout_zeroes_its_share_in_training_only() {
     let mut rng = Stream::new(4, "dropout");
     let start = rng.clone();
     let mut pass = || {
-        rng.arm();
+        rng.seed_next();
         net.forward(&x, Mode::Train).double_value(&[0])
     };
     let (first, second) = (pass(), pass());
@@ -344,7 +344,7 @@ fn dropout_zeroes_its_share_in_training_only() {
     assert!((first / n - 1.0).abs() < 5.0 * error, "{first}");
     assert!(first != second);
     rng = start;
-    rng.arm();
+    rng.seed_next();
     assert_eq!(first, net.forward(&x, Mode::Train).double_value(&[0]));
     assert_eq!(n, net.forward(&x, Mode::Eval).double_value(&[0]));
     assert_eq!(n, net.frozen(Kind::Float).forward(&x).double_value(&[0]));

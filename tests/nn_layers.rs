@@ -164,7 +164,7 @@ fn the_first_layer_and_the_rest_are_the_whole_in_each_precision() {
     assert_eq!(names(&net)[..2], ["0.weight", "0.bias"], "normalising shifts no name");
     let x = images(&[4, 3, 6, 6]);
     for kind in [Kind::Float, Kind::BFloat16] {
-        for mode in [Mode::Eval, Mode::TrainUnrecorded] {
+        for mode in [Mode::Eval, Mode::TrainFrozenStats] {
             let frozen = net.frozen(kind).in_mode(mode);
             let whole = frozen.forward(&x);
             let h = frozen.first(&x);

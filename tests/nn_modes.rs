@@ -87,7 +87,7 @@ fn only_training_records_in_either_precision() {
     for kind in KINDS {
         let net = network();
         let before = copy_of_state(&net);
-        for mode in [Mode::Eval, Mode::TrainUnrecorded] {
+        for mode in [Mode::Eval, Mode::TrainFrozenStats] {
             net.forward_as(&images(7), mode, kind).sum(Kind::Float).backward();
             let _ = net.frozen(kind).in_mode(mode).forward(&images(7));
             assert!(
@@ -123,8 +123,8 @@ fn an_unrecorded_pass_uses_the_batchs_statistics() {
         )
         .unwrap();
         let x = images(7);
-        let unrecorded = net.forward_as(&x, Mode::TrainUnrecorded, kind);
-        let frozen = net.frozen(kind).in_mode(Mode::TrainUnrecorded).forward(&x);
+        let unrecorded = net.forward_as(&x, Mode::TrainFrozenStats, kind);
+        let frozen = net.frozen(kind).in_mode(Mode::TrainFrozenStats).forward(&x);
         assert!(unrecorded.equal(&frozen), "{kind:?}: the frozen copy computes the same");
         let evaluated = net.forward_as(&x, Mode::Eval, kind);
         assert!(relative(&evaluated, &unrecorded) > 0.05, "{kind:?}");
@@ -148,7 +148,7 @@ fn an_unrecorded_pass_does_not_iterate() {
     state.insert("0.weight_v".into(), direction(27));
     net.load(&state, "test").unwrap();
     let x = images(7);
-    let unrecorded = net.forward(&x, Mode::TrainUnrecorded);
+    let unrecorded = net.forward(&x, Mode::TrainFrozenStats);
     assert!(changed(&net, &state).is_empty());
     assert!(unrecorded.equal(&net.forward(&x, Mode::Eval)));
     let trained = net.forward(&x, Mode::Train);
@@ -188,7 +188,7 @@ const REDUCED: f64 = 4.0 * 0.001953125 * 6.4;
 #[test]
 fn batch_norm_in_bf16_is_near_f32() {
     let net = network();
-    for mode in [Mode::Eval, Mode::TrainUnrecorded] {
+    for mode in [Mode::Eval, Mode::TrainFrozenStats] {
         let run = |kind| {
             let x = images(7).set_requires_grad(true);
             let logits = net.frozen(kind).in_mode(mode).forward(&x);
@@ -209,7 +209,7 @@ fn batch_norm_in_bf16_is_near_f32() {
 #[test]
 fn gradients_of_a_bf16_pass_are_f32_and_near() {
     let net = network();
-    for mode in [Mode::Eval, Mode::TrainUnrecorded] {
+    for mode in [Mode::Eval, Mode::TrainFrozenStats] {
         let run = |kind| {
             net.parameters().iter().for_each(|(_, p)| p.shallow_clone().zero_grad());
             let logits = net.forward_as(&images(7), mode, kind);

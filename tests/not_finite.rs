@@ -9,8 +9,8 @@ use common::{Bench, text};
 use ebm::config::yaml;
 use ebm::experiment::Experiment;
 use ebm::files::{self, Named};
-use ebm::train::RunDir;
-use ebm::train::checkpoint::{self, Contents};
+use ebm::run::RunDir;
+use ebm::run::checkpoint::{self, Contents};
 use tch::Tensor;
 
 /// An energy that is finite for dark images and infinite for bright ones, with a batch norm before

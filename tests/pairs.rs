@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ebm::config::yaml;
 use ebm::data::ClassShares;
-use ebm::energy::{Condition, FrozenEnergy, LiveEnergy, draw_classes, marginal};
+use ebm::energy::{Condition, FrozenEnergy, LiveEnergy, Outputs, draw_classes, marginal};
 use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network};
 use ebm::objective::{Inputs, ObjectiveConfig, name};
@@ -257,7 +257,7 @@ fn a_pass_that_draws_the_class_has_in_expectation_the_gradient_of_the_marginal_e
     let (n, x) = (20_000, tensor(&[0.4, -0.3], &[1, 1, 1, 2]).set_requires_grad(true));
     let energy = marginal(&frozen.network().forward(&x)) + x.square().sum(Kind::Float) / (2.0 * VARIANCE);
     energy.sum(Kind::Float).backward();
-    Stream::new(13, "classes").arm();
+    Stream::new(13, "classes").seed_next();
     let many = x.detach().expand([n, 1, 1, 2], false).contiguous();
     let found = ebm::energy::energy_and_grad(&frozen.given(Condition::Drawn), &many).grad;
     let error = found.std_dim(0, true, false) / (n as f64).sqrt();

@@ -94,7 +94,14 @@ fn chains_in_parts_end_where_whole_ones_do() {
             ..LangevinConfig::plain(0.1)
         };
         let mut rng = Stream::new(3, "chain");
-        run_chain(&Langevin::new(&cfg, 12), &energy.outputs().any(), x.copy(), 12, &mut rng).x
+        run_chain(
+            &Langevin::new(&cfg, 12),
+            &energy.outputs().any(),
+            x.copy(),
+            12,
+            &mut rng,
+        )
+        .x
     };
     let whole = end("");
     for part in [1, 4, 5, 10, 64] {

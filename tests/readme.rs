@@ -31,9 +31,10 @@ mod train {
     #[test]
     fn tells_data_from_noise() {
         tch::set_num_threads(1);
-        let network = train(Path::new("experiments/strokes.yaml"), 40).unwrap();
+        let model = train(Path::new("experiments/strokes.yaml"), 40).unwrap();
         let mut rng = Stream::new(1, "test");
-        let energy = FrozenEnergy::new(&network, Kind::Float, 1.0);
+        let frozen = model.freeze(Form::plain(1.0));
+        let energy = frozen.outputs().any();
         let e = Experiment::load(Path::new("experiments/strokes.yaml"), &[]).unwrap();
         let images = data::open(&e.data, e.model.input(), Device::Cpu).unwrap().test;
         let noise = rng.uniform(&images.pixels.size(), -1.0, 1.0, Device::Cpu);

@@ -66,42 +66,42 @@ fn recorded_draws_are_counted_and_the_generator_is_left_alone() {
     let untouched = uniform();
     tch::manual_seed(5);
     let (value, draws) = rng::recorded(|| {
-        rng.arm();
-        rng.arm();
+        rng.seed_next();
+        rng.seed_next();
         7
     });
     assert_eq!((value, draws, rng.counter()), (7, 2, 2));
     assert_eq!(uniform(), untouched);
     // Afterwards a draw seeds again.
     assert_eq!(rng::recorded(|| ()), ((), 0));
-    rng.arm();
-    let armed = uniform();
+    rng.seed_next();
+    let seeded = uniform();
     tch::manual_seed(5);
     rng = Stream::new(1, "a");
-    let _ = rng::recorded(|| (rng.arm(), rng.arm()));
-    rng.arm();
-    assert_eq!(uniform(), armed);
-    assert_ne!(armed, untouched);
+    let _ = rng::recorded(|| (rng.seed_next(), rng.seed_next()));
+    rng.seed_next();
+    assert_eq!(uniform(), seeded);
+    assert_ne!(seeded, untouched);
 }
 
 #[test]
 fn a_replay_is_seeded_as_its_first_draw_and_counts_them_all() {
     let (mut plain, mut replayed) = (Stream::new(2, "b"), Stream::new(2, "b"));
     for _ in 0..3 {
-        plain.arm();
+        plain.seed_next();
         let expected = uniform();
-        replayed.arm_replay(1);
+        replayed.seed_replay(1);
         assert_eq!(uniform(), expected);
     }
     assert_eq!(plain, replayed);
     // Four draws a step: the fifth of the plain stream begins the second replay.
     let draw = |rng: &mut Stream| {
-        rng.arm();
+        rng.seed_next();
         uniform()
     };
     let expected: Vec<Tensor> = (0..8).map(|_| draw(&mut plain)).collect();
     for k in [0, 4] {
-        replayed.arm_replay(4);
+        replayed.seed_replay(4);
         assert_eq!(uniform(), expected[k]);
     }
     assert_eq!(plain, replayed);
@@ -109,7 +109,7 @@ fn a_replay_is_seeded_as_its_first_draw_and_counts_them_all() {
     tch::manual_seed(9);
     let untouched = uniform();
     tch::manual_seed(9);
-    replayed.arm_replay(0);
+    replayed.seed_replay(0);
     assert_eq!((uniform(), &replayed), (untouched, &plain));
 }
 
@@ -120,10 +120,10 @@ fn counting_ends_with_a_panic_and_host_numbers_cannot_be_recorded() {
     let message = *outcome.unwrap_err().downcast::<&str>().unwrap();
     assert!(message.contains("cannot be recorded"), "{message}");
     tch::manual_seed(5);
-    let unarmed = uniform();
+    let unseeded = uniform();
     tch::manual_seed(5);
-    rng.arm();
-    assert_ne!(uniform(), unarmed, "a draw seeds again");
+    rng.seed_next();
+    assert_ne!(uniform(), unseeded, "a draw seeds again");
     drop(rng.host());
 }
 

@@ -9,8 +9,9 @@ use common::{BY_CLASS, Bench, JEM};
 use ebm::energy::{Condition, Energy, FrozenEnergy};
 use ebm::experiment::Experiment;
 use ebm::rng::Stream;
+use ebm::run::RunDir;
 use ebm::sampling::{Kernel, Starter, run_chain};
-use ebm::train::{Observer, RunDir, State, Trainer};
+use ebm::train::{Observer, State, Trainer};
 use ebm::{data, ffi};
 use tch::{Device, Kind, Tensor};
 
@@ -162,7 +163,8 @@ fn a_chain_of_a_hundred_steps_takes_what_one_step_takes() {
     unsafe { ffi::count_cpu_bytes() }.unwrap();
     let bench = Bench::new();
     let trainer = trainer(&bench, JEM);
-    let (sampler, network) = (trainer.experiment().sampler().unwrap(), &*trainer.state().model);
+    let sampler = trainer.experiment().sampler().unwrap();
+    let network = trainer.state().model.as_network().unwrap();
     let x = Stream::new(0, "x").uniform(&[16, 1, 8, 8], -1.0, 1.0, Device::Cpu);
     let classes = Tensor::arange(16, (Kind::Int64, Device::Cpu)).remainder(2);
     for kind in [Kind::Float, Kind::BFloat16] {

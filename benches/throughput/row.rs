@@ -8,8 +8,9 @@ use ebm::experiment::{Experiment, TrainPrecision};
 use ebm::models::{FrozenModel, Layout, ModelConfig, Precision, chain_form, resolve_auto};
 use ebm::nn::Mode;
 use ebm::rng::Stream;
+use ebm::run::RunDir;
 use ebm::sampling::{self, Kernel, Starter};
-use ebm::train::{RunDir, State, Trainer};
+use ebm::train::{State, Trainer};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::files::ensure_writable;
 use crate::judging::{Request, Views, Wish};
-use crate::train::{RunDir, Trained};
+use crate::run::{RunDir, Trained};
 
 #[derive(clap::Args)]
 pub struct Conditional {

@@ -8,7 +8,7 @@ use super::status::Status;
 use crate::error::shown_path;
 use crate::files;
 use crate::files::ensure_writable;
-use crate::train::RunDir;
+use crate::run::RunDir;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -6,7 +6,7 @@ use super::progress::say;
 use super::status::Status;
 use super::terminal::Terminal;
 use crate::error::shown_path;
-use crate::train::Import;
+use crate::run::Import;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -8,7 +8,8 @@ use tch::Device;
 use super::progress::say;
 use crate::error::Result;
 use crate::judging::Loaded;
-use crate::train::{self, RunDir, Trained, Which};
+use crate::run::{self, RunDir, Trained, Which};
+use crate::train;
 
 /// Which weights of which checkpoint, and where to compute.
 #[derive(Args)]
@@ -45,17 +46,17 @@ impl Choice {
         Loaded::new(run, trained, self.weights())
     }
 
-    fn weights(&self) -> train::Weights {
+    fn weights(&self) -> run::Weights {
         match self.weights {
-            Weights::Ema => train::Weights::Ema,
-            Weights::Raw => train::Weights::Raw,
+            Weights::Ema => run::Weights::Ema,
+            Weights::Raw => run::Weights::Raw,
         }
     }
 
     /// Loads the chosen network onto the chosen device; damaged checkpoints are told of on stderr.
     pub fn load(&self, run: &RunDir) -> Result<(Trained, Device)> {
         let device = train::device::parse(&self.device)?;
-        let mut trained = train::load(run, self.checkpoint, self.weights(), device)?;
+        let mut trained = run::load(run, self.checkpoint, self.weights(), device)?;
         if let Some(root) = &self.root {
             trained.experiment.data.root.clone_from(root);
         }

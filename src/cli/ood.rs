@@ -11,7 +11,7 @@ use crate::error::{Result, shown, shown_path};
 use crate::eval::Score;
 use crate::files::{self, ensure_writable};
 use crate::judging::{self, Compared, Comparison, Inside, sets};
-use crate::train::RunDir;
+use crate::run::RunDir;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -2,9 +2,10 @@
 
 use super::stdout::outln;
 use crate::error::{Result, shown_path};
+use crate::run::RunDir;
 use crate::sampling::ChainClasses;
 use crate::train::{ChainStart, start_words};
-use crate::train::{FINAL, Results, RunDir};
+use crate::train::{FINAL, Results};
 
 /// Prints the results and where the pictures are.
 ///

@@ -11,8 +11,9 @@ use super::terminal::Terminal;
 use crate::error::{Error, Result, shown_path};
 use crate::judging::{Drawing, Views};
 use crate::report::ImageForm;
+use crate::run::{RunDir, Trained};
 use crate::sampling::diagnostics::Diagnostics;
-use crate::train::{ChainStart, RunDir, Trained, ensure_plane};
+use crate::train::{ChainStart, ensure_plane};
 
 /// The most images that are synthesised at once.
 const MOST: i64 = 1_000_000;

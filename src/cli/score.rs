@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::files::ensure_writable;
 use crate::judging::{self, Columns, Counts, Format, Loaded, ScoredFiles, Threshold};
-use crate::train::RunDir;
+use crate::run::RunDir;
 
 #[derive(clap::Args)]
 pub struct Args {

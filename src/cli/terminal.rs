@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::progress::{Progress, say};
-use crate::train::Listener;
+use crate::run::Listener;
 
 /// Says what it hears, and shows the progress of tasks.
 #[derive(Default)]

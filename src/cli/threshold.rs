@@ -10,7 +10,7 @@ use super::terminal::Terminal;
 use crate::error::{shown, shown_path};
 use crate::eval::Score;
 use crate::judging::ThresholdFit;
-use crate::train::RunDir;
+use crate::run::RunDir;
 
 #[derive(clap::Args)]
 pub struct Args {

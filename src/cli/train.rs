@@ -12,7 +12,8 @@ use super::stdout::outln;
 use super::terminal::Terminal;
 use crate::error::{Result, shown_path};
 use crate::experiment::Experiment;
-use crate::train::{Begun, Outcome, Results, RunDir, Start, Trainer, give_up};
+use crate::run::RunDir;
+use crate::train::{Begun, Outcome, Results, Start, Trainer, give_up};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
+use super::formats::stack::labelled;
+use super::formats::{cifar, idx, svhn};
 use super::split::SourceRecord;
-use super::stack::labelled;
-use super::{Images, cifar, hash, idx, svhn};
+use super::{Images, hash};
 use crate::error::{Error, Result};
 
 /// A file and the SHA-256 of the official one, where it is pinned.

@@ -3,10 +3,11 @@
 use tch::{Device, Tensor};
 
 use super::config::{DataConfig, FitRule, FolderConfig};
-use super::folder::Listing;
+use super::formats::folder::Listing;
+use super::formats::picture;
 use super::source::{Source, no_images};
 use super::split::{SourceRecord, Split, SplitRecord};
-use super::{Images, hash, picture, strokes};
+use super::{Images, hash, strokes};
 use crate::error::{Error, Result};
 
 /// A data set in its three parts.

@@ -6,9 +6,10 @@ use std::path::Path;
 use tch::Device;
 
 use super::config::{Dataset, FitRule, FolderConfig};
-use super::folder::Listing;
+use super::formats::folder::Listing;
+use super::formats::picture;
 use super::source::{Source, name, no_images};
-use super::{Images, picture, strokes};
+use super::{Images, strokes};
 use crate::error::{Error, Result};
 
 /// How the images of a set are wanted.

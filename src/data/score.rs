@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 use super::config::FitRule;
-use super::detect::detect;
-use super::folder::Listing;
-use super::picture;
-use super::stack::StackReader;
+use super::formats::detect::detect;
+use super::formats::folder::Listing;
+use super::formats::picture;
+use super::formats::stack::StackReader;
 use crate::error::Result;
 
 /// Images from paths in the order given, decoded as they are asked for; only one is held at a time.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use super::config::{Dataset, FolderConfig, StackConfig, StrokesConfig, ToyConfig};
+use super::formats::stack::{Stack, labelled};
+use super::formats::{idx, npy};
 use super::named::{self, Named};
 use super::reading::head;
 use super::split::SourceRecord;
-use super::stack::{Stack, labelled};
-use super::{Images, hash, idx, npy};
+use super::{Images, hash};
 use crate::error::{Error, Result};
 
 /// A data set by the way it is read.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
-use super::picture;
+use super::formats::picture;
 use super::reading::{missing, special};
 use crate::error::{Error, Result};
 

@@ -89,7 +89,7 @@ pub fn draw_classes(logits: &Tensor, gumbel: &Tensor) -> Tensor {
     (logits.detach().to_kind(Kind::Float) + gumbel).argmax(1, false)
 }
 
-/// A draw from p(y|x) by torch's generator, which whoever asks for a pass has armed.
+/// A draw from p(y|x) by torch's generator, which whoever asks for a pass has seeded.
 fn draw(logits: &Tensor) -> Tensor {
     let mut gumbel = Tensor::empty(logits.size(), (Kind::Float, logits.device()));
     draw_classes(logits, &gumbel.exponential_(1.0).log_().neg_())

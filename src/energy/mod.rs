@@ -37,7 +37,8 @@ pub trait Energy {
         None
     }
 
-    /// Whether a pass draws from torch's global generator, which is to be [armed](crate::rng::Stream::arm) before it.
+    /// Whether a pass draws from torch's global generator, which is to be
+    /// [seeded](crate::rng::Stream::seed_next) before it.
     fn draws(&self) -> bool {
         false
     }

@@ -1,10 +1,10 @@
 //! Checks of what is minimised, and of what it asks of the network, the chains and the data.
 
 use super::Experiment;
-use crate::buffer::Replacement;
 use crate::config::{Checker, yaml};
 use crate::error::Result;
 use crate::objective::Asks;
+use crate::sampling::replay::Replacement;
 use crate::sampling::{ChainClasses, SamplerConfig, Start};
 
 impl Experiment {

@@ -1,9 +1,9 @@
 //! Checks of how chains move, where they start and where they are kept, across the sections of a file.
 
 use super::Experiment;
-use crate::buffer::Storage;
 use crate::config::Checker;
 use crate::error::Result;
+use crate::sampling::replay::Storage;
 use crate::sampling::{
     ChainClasses, Facts, InitialDistribution, Kernel, KernelConfig, Needs, NetworkMode, SamplerConfig,
 };

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 use super::{GuardConfig, ReportConfig, TrainConfig, legacy};
-use crate::buffer::BufferConfig;
 use crate::config::yaml;
 use crate::data::DataConfig;
 use crate::error::{Error, Result};
@@ -15,6 +14,7 @@ use crate::eval::Evaluate;
 use crate::models::{ComputeConfig, Model, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimizerConfig;
+use crate::sampling::replay::BufferConfig;
 use crate::sampling::{ChainClasses, InitialDistribution, SamplerConfig, Synthesis};
 use crate::space::{Space, Values};
 

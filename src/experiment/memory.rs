@@ -8,13 +8,13 @@ use std::path::Path;
 use tch::{Cuda, Device};
 
 use super::Experiment;
-use crate::buffer::Storage;
 use crate::config::yaml;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::memory::{UNKNOWN, available, product, words};
 use crate::nn::Summary;
 use crate::optim::Algorithm;
+use crate::sampling::replay::Storage;
 
 /// Bytes of a number, f32.
 const NUMBER: u64 = 4;

@@ -99,6 +99,13 @@ pub struct ReportConfig {
     pub tensorboard: bool,
 }
 
+impl TrainConfig {
+    /// Labelled images a step, where the objective uses labels.
+    pub fn labelled_batch(&self) -> usize {
+        self.labelled_batch_size.unwrap_or(self.batch_size)
+    }
+}
+
 impl Default for GuardConfig {
     fn default() -> Self {
         Self {

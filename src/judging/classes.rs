@@ -4,8 +4,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Images, SplitRecord};
 use crate::error::{Error, Result};
-use crate::train::own_data::DATA;
-use crate::train::{RunDir, Trained};
+use crate::run::own_data::DATA;
+use crate::run::{RunDir, Trained};
 
 /// The classes that a run's network tells apart.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::eval::{self, Detection, Judge, Score};
 use crate::files;
 use crate::report;
 use crate::rng::Stream;
-use crate::train::Listener;
+use crate::run::Listener;
 
 /// What is compared, and how.
 #[derive(Debug, Clone, Copy)]

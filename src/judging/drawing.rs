@@ -10,9 +10,10 @@ use crate::data;
 use crate::error::Result;
 use crate::experiment::memory;
 use crate::rng::Stream;
+use crate::run::{Listener, RunDir, Trained, own_data};
 use crate::sampling::diagnostics::{Diagnostics, Traces};
 use crate::sampling::{ChainState, Length, StepInfo, WatchBatches};
-use crate::train::{ChainStart, Listener, Over, RunDir, Trained, density_map, own_data, starts};
+use crate::train::{ChainStart, Over, density_map, starts};
 use crate::{files, report};
 
 /// How images are drawn from a run.

@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::eval::{Judge, Score};
 use crate::models::{FrozenModel, score_form};
 use crate::rng::Stream;
-use crate::train::own_data::{self, DATA};
-use crate::train::{self, Listener, RunDir, Trained, Weights, Which};
+use crate::run::own_data::{self, DATA};
+use crate::run::{self, Listener, RunDir, Trained, Weights, Which};
+use crate::train;
 
 /// Images that are scored together.
 pub const BATCH: usize = 256;
@@ -59,9 +60,9 @@ impl Loaded {
     /// Loads these weights of this checkpoint.
     ///
     /// # Errors
-    /// Those of [`train::load`].
+    /// Those of [`run::load`].
     pub fn open(run: &RunDir, which: Which, weights: Weights, device: Device) -> Result<Self> {
-        Self::new(run, train::load(run, which, weights, device)?, weights)
+        Self::new(run, run::load(run, which, weights, device)?, weights)
     }
 
     /// Of weights that are loaded; scores are always computed in f32.

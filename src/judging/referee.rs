@@ -12,7 +12,7 @@ use crate::eval::{self, Agreement};
 use crate::files;
 use crate::models::{Form, FrozenModel};
 use crate::report;
-use crate::train::{self, RunDir, Trained, Weights, Which};
+use crate::run::{self, RunDir, Trained, Weights, Which};
 
 /// Who judges images where no other classifier does.
 const ITSELF: &str = "the network that drew the images, whose chains sought just this: no measure of them";
@@ -34,7 +34,7 @@ impl Referee {
     /// When the run is no classifier, or of other images or classes than those that it is to judge.
     pub fn open(path: &Path, trained: &Trained, classes: &Classes, device: Device) -> Result<Self> {
         let run = RunDir::open(path)?;
-        let judge = train::load(&run, Which::Last, Weights::Ema, device)?;
+        let judge = run::load(&run, Which::Last, Weights::Ema, device)?;
         let own = Classes::of(&run, &judge, "--judge")?;
         let (input, wanted) = (judge.experiment.model.input(), trained.experiment.model.input());
         if input != wanted {

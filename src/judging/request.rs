@@ -7,8 +7,8 @@ use tch::{Device, Tensor};
 use super::classes::{Classes, repeated};
 use super::referee::{Referee, Views};
 use crate::error::Result;
+use crate::run::{RunDir, Trained};
 use crate::sampling::{Target, captions};
-use crate::train::{RunDir, Trained};
 
 /// Images, where nothing says how many.
 const IMAGES: i64 = 64;

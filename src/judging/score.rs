@@ -11,7 +11,7 @@ use crate::data::{FitRule, ScoreBatch, ScoreInput};
 use crate::error::Result;
 use crate::eval::{Judge, Score};
 use crate::rng::Stream;
-use crate::train::Listener;
+use crate::run::Listener;
 
 /// Images in files that are to be scored.
 #[derive(Debug, Clone, Copy)]

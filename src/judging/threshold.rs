@@ -12,7 +12,7 @@ use crate::error::{Error, Result, shown};
 use crate::eval::{self, Score};
 use crate::files;
 use crate::rng::Stream;
-use crate::train::{Listener, RunDir};
+use crate::run::{Listener, RunDir};
 
 const FILE: &str = "threshold.json";
 

@@ -91,7 +91,7 @@ fn batch_norm(norm: Norm, tensors: &[Tensor], x: &Tensor, mode: Mode) -> Tensor 
         let _ = seen.shallow_clone().g_add_scalar_(1);
     }
     let (weight, bias) = (Some(weight), Some(bias));
-    let running = mode != Mode::TrainUnrecorded;
+    let running = mode != Mode::TrainFrozenStats;
     x.batch_norm(
         weight,
         bias,

@@ -6,7 +6,7 @@ pub enum Mode {
     /// Dropout zeroes, batch norm uses and records the batch's statistics, spectral norm iterates.
     Train,
     /// As in training, but nothing is recorded: running statistics and spectral norm's vectors stay as they are.
-    TrainUnrecorded,
+    TrainFrozenStats,
     /// A fixed function of the image; no buffer changes.
     Eval,
 }

@@ -74,8 +74,8 @@ impl Network {
     /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
     /// the sign of [`Output`] is not applied. Differentiable in the image and in the parameters.
     ///
-    /// In training, dropout draws from torch's global generator: call [`Stream::arm`] before a pass that is to be
-    /// repeatable.
+    /// In training, dropout draws from torch's global generator: call [`Stream::seed_next`] before
+    /// a pass that is to be repeatable.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         self.forward_as(x, mode, Kind::Float)
     }

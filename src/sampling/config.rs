@@ -99,7 +99,7 @@ impl NetworkMode {
     pub fn mode(self) -> Mode {
         match self {
             Self::Evaluation => Mode::Eval,
-            Self::Training => Mode::TrainUnrecorded,
+            Self::Training => Mode::TrainFrozenStats,
         }
     }
 }

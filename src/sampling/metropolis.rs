@@ -9,10 +9,10 @@ use crate::space::{each, norms};
 
 /// Energies and gradients at `x`.
 ///
-/// An energy that draws in a pass has `rng` armed before it, so that a chain can be repeated.
+/// For an energy that draws in a pass, `rng` seeds before it, so that a chain can be repeated.
 pub(super) fn look(energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> EnergyGrad {
     if energy.draws() {
-        rng.arm();
+        rng.seed_next();
     }
     energy_and_grad(energy, x)
 }
@@ -21,7 +21,7 @@ pub(super) fn look(energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> EnergyG
 pub(super) fn level(energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> Tensor {
     let _guard = tch::no_grad_guard();
     if energy.draws() {
-        rng.arm();
+        rng.seed_next();
     }
     energy.energy(x)
 }

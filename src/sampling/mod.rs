@@ -9,6 +9,7 @@ mod kernel;
 pub mod kernels;
 mod metropolis;
 mod recorded_chain;
+pub mod replay;
 mod start;
 mod synthesis;
 mod warm_up;

@@ -209,7 +209,7 @@ impl Recorded {
         self.sums.zero();
         for k in 1..=n_steps {
             energy.prepare(k, n_steps);
-            rng.arm_replay(self.draws);
+            rng.seed_replay(self.draws);
             let replayed = self.graph.replay_kept();
             replayed.unwrap_or_else(|e| panic!("a recorded step of the chain cannot be replayed: {e}"));
             self.state.step = k;

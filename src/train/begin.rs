@@ -5,21 +5,18 @@ use std::path::Path;
 use tch::Device;
 
 use super::budget::{self, Budget};
-use super::checkpoint::{self, Which};
-use super::listener::Listener;
-use super::load::{Weights, load};
-use super::own_data::{self, DATA};
+use super::chain_form;
 use super::ready::resolve;
 use super::results::Results;
-use super::run::RunDir;
 use super::state::State;
 use super::tables;
 use super::trainer::Trainer;
-use super::{chain_form, environment};
 use crate::config::yaml;
 use crate::data::{self, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::run::own_data::{self, DATA};
+use crate::run::{Listener, RunDir, Weights, Which, checkpoint, environment, load};
 use crate::sampling::Starter;
 
 /// What the guard saw, in the folder of a run that gave up.
@@ -108,7 +105,12 @@ impl Start<'_> {
         if self.resume {
             go_on(&mut trainer, listener)?;
         }
-        environment::note(&trainer, self.init_from)?;
+        environment::note(
+            trainer.run_dir(),
+            trainer.experiment(),
+            trainer.state().step,
+            self.init_from,
+        )?;
         Ok(trainer)
     }
 

@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use super::chain_form;
-use super::listener::Listener;
 use super::pace::{Pace, rehearse};
 use super::results::FINAL_IMAGES;
-use super::run::RunDir;
 use super::tables;
 use crate::config::yaml;
 use crate::data::DataSet;
@@ -17,6 +15,7 @@ use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::nn::thousands;
 use crate::rng::Stream;
+use crate::run::{Listener, RunDir};
 use crate::sampling::Starter;
 
 /// The record in the folder of a run whose steps were found from minutes.

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::listener::Listener;
 use crate::config::yaml;
 use crate::experiment::Experiment;
 use crate::models::{Candidate, Model, resolve_auto};
 use crate::nn::Mode;
+use crate::run::Listener;
 
 /// Writes the choice into the experiment; the listener hears what was measured.
 pub(super) fn choose(experiment: &mut Experiment, model: &dyn Model, listener: &dyn Listener) {

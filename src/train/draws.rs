@@ -3,11 +3,11 @@
 use tch::Tensor;
 
 use super::view::View;
-use crate::buffer::ReplayBuffer;
 use crate::data;
 use crate::error::Result;
 use crate::models::Model;
 use crate::rng::Stream;
+use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Length, Target, captions};
 
 /// States that chains of a run were drawn to.

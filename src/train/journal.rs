@@ -8,10 +8,10 @@ use super::draws::from_noise;
 use super::looks::Looks;
 use super::monitor::{Decider, Monitor};
 use super::observer::{Event, LogLine, Observer};
-use super::run::RunDir;
 use super::view::View;
 use crate::error::Result;
 use crate::report::{self, Events, MetricsLog};
+use crate::run::RunDir;
 
 /// The records of a run; whoever watches it is told what was written.
 pub(super) struct Journal<'a> {

@@ -1,12 +1,12 @@
 //! Labelled batches, drawn apart from the others: their order and their randomness are their own.
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::data::{self, Batches, BatchesState, ClassShares, DataSet};
+use crate::data::{self, Batches, ClassShares, DataSet};
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::rng::Stream;
+use crate::run::LabelledState;
 
 /// Endless batches of the training images that count as labelled.
 pub struct Labelled {
@@ -18,27 +18,6 @@ pub struct Labelled {
     interval: Option<[f64; 2]>,
 }
 
-/// Where [`Labelled`] stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LabelledState {
-    batches: BatchesState,
-    stream: Stream,
-}
-
-impl LabelledState {
-    /// Whether labelled batches can have come to it.
-    ///
-    /// # Errors
-    /// Says what they never hold.
-    pub(super) fn check(&self, e: &Experiment, steps: u64) -> std::result::Result<(), String> {
-        let size = batch_size(e);
-        self.batches
-            .check(steps, size)
-            .map_err(|what| format!("labelled {what}"))
-    }
-}
-
 impl Labelled {
     /// Those of an experiment, for a network of so many classes.
     ///
@@ -46,7 +25,7 @@ impl Labelled {
     /// When the data have no labels, or not those that are asked for.
     pub fn new(e: &Experiment, data: &DataSet, classes: i64, device: Device) -> Result<Self> {
         let indices = data::labelled(&data.train, classes, e.data.labels_per_class, e.data.split_seed)?;
-        let size = batch_size(e) as i64;
+        let size = e.train.labelled_batch() as i64;
         let order = Stream::new(e.seed, "labelled-batches");
         Ok(Self {
             batches: Batches::new(indices.size()[0], size, order, device)?,
@@ -96,9 +75,4 @@ impl Labelled {
         self.rng = state.stream.clone();
         Ok(())
     }
-}
-
-/// Labelled images a step.
-fn batch_size(e: &Experiment) -> usize {
-    e.train.labelled_batch_size.unwrap_or(e.train.batch_size)
 }

@@ -26,9 +26,9 @@ impl Trainer {
             "lr",
             self.schedule.lr(self.state.step.saturating_sub(1)) * self.state.lr_scale,
         ));
-        let (name, work) = self.work();
-        let work = (self.state.step - self.log_step) * work as u64;
-        values.push((name, work as f64 / (self.state.seconds - self.log_seconds)));
+        let (name, of_a_step) = self.throughput();
+        let made = (self.state.step - self.log_step) * of_a_step as u64;
+        values.push((name, made as f64 / (self.state.seconds - self.log_seconds)));
         values.push(("seconds", self.state.seconds));
         self.restart_clock();
         LogLine {
@@ -38,14 +38,13 @@ impl Trainer {
     }
 
     /// What a step does, in the unit by which its speed is told.
-    fn work(&self) -> (&'static str, usize) {
+    fn throughput(&self) -> (&'static str, usize) {
         let (e, train) = (&self.experiment, &self.experiment.train);
         let n_steps = e.sampler.as_ref().map_or(0, |sampler| sampler.n_steps);
         if self.runs_chains && self.state.step > e.objective.chains_from() {
             ("images_x_steps_per_second", train.batch_size * n_steps)
         } else if e.uses_labels() {
-            let labelled = train.labelled_batch_size.unwrap_or(train.batch_size);
-            ("images_per_second", labelled)
+            ("images_per_second", train.labelled_batch())
         } else {
             ("images_per_second", train.batch_size)
         }

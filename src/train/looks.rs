@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::checkpoint::{self, Best};
 use super::monitor::{self, Decider};
-use super::run::RunDir;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::report;
+use crate::run::RunDir;
+use crate::run::checkpoint::{self, Best};
 
 /// The looks in metrics.jsonl.
 pub struct Looks {

@@ -5,7 +5,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::view::View;
 use super::{draws, tables};
-use crate::buffer::ReplayBuffer;
 use crate::error::Result;
 use crate::eval::{self, Features, RealImages};
 use crate::eval::{Measure, OodSet};
@@ -13,6 +12,7 @@ use crate::experiment::Experiment;
 use crate::models::{Form, Model};
 use crate::rng::Stream;
 use crate::sampling::ChainClasses;
+use crate::sampling::replay::ReplayBuffer;
 
 /// Validation images that distances are measured from, at most; drawn by the run's seed.
 const MOST_REAL: usize = 2000;

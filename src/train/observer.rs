@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::guard::Divergence;
 use super::monitor::Quality;
 use crate::error::Error;
+use crate::run::Divergence;
 
 /// One line of metrics: means over the steps since the last one.
 #[derive(Debug, Clone, Serialize)]

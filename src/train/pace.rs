@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tch::Device;
 
-use super::run::RunDir;
 use super::state::State;
 use super::trainer::Trainer;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;
+use crate::run::RunDir;
 use crate::sampling::Starter;
 
 /// Steps of a kind are timed for so long, unless two take longer.

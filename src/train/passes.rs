@@ -35,7 +35,7 @@ impl Trainer {
         StepPasses {
             raws: raws(&wanted, inputs, &*live, &*synthetic),
             live,
-            unrecorded: self.live(Mode::TrainUnrecorded),
+            unrecorded: self.live(Mode::TrainFrozenStats),
             frozen: self.frozen.outputs(),
             kernel: self.kernel.as_deref(),
             n_steps: self.experiment.sampler.as_ref().map_or(1, |s| s.n_steps),
@@ -48,7 +48,7 @@ impl Trainer {
     /// The mode of the pass over states that are no data.
     fn mode_of_chains(&self, mode: Mode) -> Mode {
         match self.experiment.train.statistics {
-            Statistics::Data if mode == Mode::Train => Mode::TrainUnrecorded,
+            Statistics::Data if mode == Mode::Train => Mode::TrainFrozenStats,
             _ => mode,
         }
     }

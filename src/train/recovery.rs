@@ -1,11 +1,10 @@
 //! What a trainer does with what the guard finds: it goes back, or gives up.
 
-use super::checkpoint;
-use super::guard::Divergence;
 use super::journal::Journal;
 use super::observer::Event;
 use super::trainer::Trainer;
 use crate::error::Result;
+use crate::run::{Divergence, checkpoint};
 
 impl Trainer {
     /// Reads the guard's flags when they are due; before something is kept or shown they are

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::density;
 use super::draws::from_noise;
 use super::observer::{Making, Observer};
-use super::run::RunDir;
 use super::tables;
 use super::view::View;
 use crate::error::Result;
 use crate::eval::{Classification, OodTable};
 use crate::report;
+use crate::run::RunDir;
 
 /// The record of a finished run.
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,16 +2,14 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::load::Trained;
-use super::own_data;
-use super::run::RunDir;
-use crate::buffer::ReplayBuffer;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::experiment::{Experiment, memory};
 use crate::models::Form;
 use crate::rng::Stream;
+use crate::run::{RunDir, Trained, own_data};
+use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, InitialDistribution, Starter};
 
 /// Chains whose classes are looked at together.

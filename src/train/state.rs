@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};
 
-use super::archive::Contents;
-use super::guard::{Divergence, Guard};
+use super::guard::Guard;
 use super::labelled::Labelled;
 use super::meters::{Counts, Meters};
-use super::record::{Record, Streams};
-use crate::buffer::ReplayBuffer;
 use crate::data::{Batches, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -18,6 +15,9 @@ use crate::models::Model;
 use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
+use crate::run::checkpoint::Contents;
+use crate::run::{Divergence, Record, Streams};
+use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 
 /// The state of a run.

@@ -3,12 +3,12 @@
 use tch::{Kind, Tensor};
 
 use super::trainer::Trainer;
-use crate::buffer::Origin;
 use crate::data;
 use crate::energy::Condition;
 use crate::error::Result;
 use crate::objective::{Asks, Inputs, name};
 use crate::rng::Stream;
+use crate::sampling::replay::Origin;
 use crate::sampling::{Both, ChainClasses, SamplerConfig, Start, Watch};
 
 /// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).

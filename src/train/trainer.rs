@@ -5,14 +5,11 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::checkpoint::{self, Best, Sealed};
 use super::journal::Journal;
 use super::modes::set_modes;
 use super::observer::{Event, Observer, Outcome};
-use super::record::Record;
-use super::recorded::StepRecorder;
+use super::recorded_step::StepRecorder;
 use super::results::Results;
-use super::run::RunDir;
 use super::state::State;
 use super::view::View;
 use crate::config::yaml;
@@ -22,6 +19,8 @@ use crate::experiment::Experiment;
 use crate::models::{FrozenModel, chain_form};
 use crate::nn::Mode;
 use crate::optim::Schedule;
+use crate::run::checkpoint::{self, Best, Sealed};
+use crate::run::{Record, RunDir};
 use crate::sampling::{ChainRunner, Kernel, Starter};
 
 /// A run in progress.
@@ -210,7 +209,7 @@ impl Trainer {
                 journal.happened(&Event::Notice(notice))?;
             }
             match divergence {
-                None => self.routine(journal)?,
+                None => self.after_step(journal)?,
                 Some(divergence) => {
                     if !self.roll_back(divergence, journal)? {
                         return Ok(Outcome::Diverged);
@@ -228,7 +227,7 @@ impl Trainer {
     }
 
     /// What follows a good step: a line of metrics, validation and pictures, a checkpoint, each when due.
-    fn routine(&mut self, journal: &mut Journal) -> Result<()> {
+    fn after_step(&mut self, journal: &mut Journal) -> Result<()> {
         let (step, train) = (self.state.step, &self.experiment.train);
         let last = step == train.steps;
         let (log, save) = (

@@ -3,10 +3,10 @@
 use tch::{Kind, Tensor};
 
 use super::trainer::Trainer;
-use crate::buffer::ReplayBuffer;
 use crate::energy::marginal;
 use crate::nn::Mode;
 use crate::objective::{Inputs, Loss, name};
+use crate::sampling::replay::ReplayBuffer;
 
 impl Trainer {
     /// Energies, the loss, its gradient, the update; numbers stay on the device.
@@ -27,7 +27,7 @@ impl Trainer {
         }
         s.meters.count(has_chains(inputs));
         // Once a step: the passes of a step draw one after another.
-        s.streams.network.arm();
+        s.streams.network.seed_next();
     }
 
     /// The device's part, the same operations on the same memory at every step with such inputs; it takes nothing from
@@ -58,7 +58,7 @@ impl Trainer {
             sam.climb();
         }
         self.state.optimizer.zero_grad();
-        self.loss(inputs, Mode::TrainUnrecorded).value.backward();
+        self.loss(inputs, Mode::TrainFrozenStats).value.backward();
         if let Some(sam) = &mut self.state.sam {
             sam.descend();
         }

@@ -1,6 +1,6 @@
 //! The passes of a step as a test gives them: tables of numbers, or a network.
 
-use ebm::energy::{Condition, Energy, LiveEnergy};
+use ebm::energy::{Condition, Energy, LiveEnergy, Outputs};
 use ebm::objective::{Inputs, Passes};
 use tch::Tensor;
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::judging::evaluate::{Measured, Subject};
 use crate::judging::sets;
-use crate::train::{Listener, RunDir};
+use crate::run::{Listener, RunDir};
 
 #[derive(clap::Args)]
 pub struct Options {

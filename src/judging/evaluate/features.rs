@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::subject::Subject;
 use crate::error::{Error, Result};
 use crate::eval::{Features, INCEPTION_FEATURES, ScriptInput};
-use crate::train::{self, RunDir, Weights, Which};
+use crate::run::{self, RunDir, Weights, Which};
 
 /// Which networks are looked with.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ fn random(subject: &Subject) -> Result<Features> {
 
 fn of_run(path: &Path, subject: &Subject) -> Result<Features> {
     let run = RunDir::open(path)?;
-    let other = train::load(&run, Which::Last, Weights::Ema, subject.loaded.device)?;
+    let other = run::load(&run, Which::Last, Weights::Ema, subject.loaded.device)?;
     let (input, wanted) = (
         other.experiment.model.input(),
         subject.loaded.trained.experiment.model.input(),

@@ -14,11 +14,10 @@ use crate::experiment::memory;
 use crate::judging::classes::Classes;
 use crate::judging::loaded::Loaded;
 use crate::rng::Stream;
+use crate::run::{Listener, RunDir, own_data};
 use crate::sampling::Length;
 use crate::sampling::Target;
-use crate::train::RunDir;
-use crate::train::own_data;
-use crate::train::{ChainStart, Listener, starts};
+use crate::train::{ChainStart, starts};
 
 /// Figures by name.
 pub type Figures = Map<String, Value>;

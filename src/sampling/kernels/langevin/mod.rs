@@ -124,10 +124,10 @@ impl Langevin {
 
     /// Moves `x` against the clipped gradient, then by the inner steps, if any; returns the norms before clipping.
     ///
-    /// An energy that draws in a pass has `rng` armed before each one, so that a chain can be repeated.
+    /// For an energy that draws in a pass, `rng` seeds before each one, so that a chain can be repeated.
     fn descend(&self, energy: &dyn Energy, s: &mut ChainState, rng: &mut Stream) -> Tensor {
-        let mut arm = || energy.draws().then(|| rng.arm());
-        arm();
+        let mut seed = || energy.draws().then(|| rng.seed_next());
+        seed();
         let Some(inner) = self.inner else {
             let grad = energy_and_grad(energy, &s.x).grad;
             let norm = norms(&grad);
@@ -143,7 +143,7 @@ impl Langevin {
         }
         let step = inner.step_size * self.step_schedule.factor(s.step, self.n_steps);
         for _ in 0..inner.steps {
-            arm();
+            seed();
             let grad = pull_back(stages, &s.x, &found.upstream);
             self.move_against(&grad, &norms(&grad), step, s);
             self.clamp(s);
@@ -182,7 +182,7 @@ impl Langevin {
     fn diffuse(&self, s: &mut ChainState, rng: &mut Stream) {
         let scale = self.noise_scale_at(s.step);
         if scale > 0.0 {
-            rng.arm();
+            rng.seed_next();
             let _ = s.scratch.normal_(0.0, scale);
             let _ = s.x.g_add_(&s.scratch);
         }

@@ -24,7 +24,7 @@ pub struct RunDir {
 
 impl RunDir {
     /// Of a trial that leaves nothing behind: nothing may be read from it or written to it.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::at(PathBuf::new())
     }
 

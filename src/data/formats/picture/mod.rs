@@ -15,13 +15,13 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::reading::head;
 use crate::data::config::FitRule;
+use crate::data::reading::head;
 use crate::error::{Error, Result};
 
 pub use cost::bound_pictures;
-pub(super) use cost::ensure_entry;
-pub(super) use fit::{fit_stack, fit_tensor};
+pub(in crate::data) use cost::ensure_entry;
+pub(in crate::data) use fit::{fit_stack, fit_tensor};
 
 /// Names that are taken for pictures when a folder is read.
 const EXTENSIONS: [&str; 13] = [
@@ -29,14 +29,14 @@ const EXTENSIONS: [&str; 13] = [
 ];
 
 /// Whether a file's name is that of a picture.
-pub(super) fn is_picture(path: &Path) -> bool {
+pub(in crate::data) fn is_picture(path: &Path) -> bool {
     path.extension()
         .and_then(|e| e.to_str())
         .is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 /// Channels beyond grey and colour do not come from pictures.
-pub(super) fn check_channels(place: &Path, input: [i64; 3]) -> Result<()> {
+pub(in crate::data) fn check_channels(place: &Path, input: [i64; 3]) -> Result<()> {
     if matches!(input[0], 1 | 3) {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(super) fn check_channels(place: &Path, input: [i64; 3]) -> Result<()> {
 /// # Errors
 /// The file is missing, damaged, cut off, or takes more memory than is allowed; no rule brings it
 /// to the shape.
-pub(super) fn read(path: &Path, input: [i64; 3], rule: FitRule) -> Result<Vec<u8>> {
+pub(in crate::data) fn read(path: &Path, input: [i64; 3], rule: FitRule) -> Result<Vec<u8>> {
     let picture = decode(path, &bytes(path)?, input)?;
     fit::fit(picture, input, rule).map_err(|what| unfit(path, what))
 }
@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path, input: [i64; 3], rule: FitRule) -> Result<Vec<u8
 ///
 /// # Errors
 /// The file is missing, or does not begin as a picture does.
-pub(super) fn size(path: &Path) -> Result<(i64, i64)> {
+pub(in crate::data) fn size(path: &Path) -> Result<(i64, i64)> {
     let bytes = bytes(path)?;
     let mut decoder = decoder(path, &bytes)?;
     let (w, h) = decoder.dimensions();
@@ -140,7 +140,7 @@ fn damaged(path: &Path, what: &str) -> Error {
 const REMEDY: &str = "repair, replace or remove the file";
 
 /// The error of a picture or stack entry whose size or channels no rule brings to the model's.
-pub(super) fn unfit(path: &Path, what: String) -> Error {
+pub(in crate::data) fn unfit(path: &Path, what: String) -> Error {
     Error::file(
         path,
         what,

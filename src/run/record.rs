@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::guard::{Divergence, GuardState};
-use super::labelled::LabelledState;
+use super::divergence::Divergence;
+use super::guard_state::GuardState;
+use super::labelled_state::LabelledState;
 use crate::data::BatchesState;
 use crate::experiment::Experiment;
 use crate::rng::Stream;
@@ -35,18 +36,18 @@ fn unused() -> Stream {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    pub(super) streams: Streams,
-    pub(super) batches: BatchesState,
+    pub(crate) streams: Streams,
+    pub(crate) batches: BatchesState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) labelled: Option<LabelledState>,
-    pub(super) meters: u64,
+    pub(crate) labelled: Option<LabelledState>,
+    pub(crate) meters: u64,
     /// Of these the steps with chains; all unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) chain_meters: Option<u64>,
-    pub(super) guard: GuardState,
-    pub(super) lr_scale: f64,
-    pub(super) divergences: Vec<Divergence>,
-    pub(super) seconds: f64,
+    pub(crate) chain_meters: Option<u64>,
+    pub(crate) guard: GuardState,
+    pub(crate) lr_scale: f64,
+    pub(crate) divergences: Vec<Divergence>,
+    pub(crate) seconds: f64,
 }
 
 impl Record {

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
-use super::trainer::Trainer;
+use super::folder::RunDir;
 use crate::error::Result;
+use crate::experiment::Experiment;
 
 const FILE: &str = "environment.json";
 
@@ -26,10 +27,9 @@ struct Sitting {
 }
 
 /// Adds this sitting to the run's record, and says so where another build began it.
-pub(super) fn note(trainer: &Trainer, init_from: Option<&Path>) -> Result<()> {
-    let run = trainer.run_dir();
+pub fn note(run: &RunDir, experiment: &Experiment, from_step: u64, init_from: Option<&Path>) -> Result<()> {
     let mut sittings: Vec<Sitting> = run.read_json(FILE).unwrap_or_default();
-    let now = Sitting::of(trainer, init_from);
+    let now = Sitting::of(experiment, from_step, init_from);
     if let Some(last) = sittings.last()
         && last.versions != now.versions
     {
@@ -42,10 +42,9 @@ pub(super) fn note(trainer: &Trainer, init_from: Option<&Path>) -> Result<()> {
 }
 
 impl Sitting {
-    fn of(trainer: &Trainer, init_from: Option<&Path>) -> Self {
-        let experiment = trainer.experiment();
+    fn of(experiment: &Experiment, from_step: u64, init_from: Option<&Path>) -> Self {
         Self {
-            from_step: trainer.state().step,
+            from_step,
             versions: checkpoint::versions(),
             seed: experiment.seed,
             device: experiment.device.clone(),

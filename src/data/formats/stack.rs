@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::reading::{check_length, read_rows};
-use super::{Images, memory};
+use crate::data::reading::{check_length, read_rows};
+use crate::data::{Images, memory};
 use crate::error::{Error, Result};
 
 /// Where the images lie in a file whose header was read and whose length was checked.
 #[derive(Debug, Clone)]
-pub(super) struct Stack {
+pub(in crate::data) struct Stack {
     pub path: PathBuf,
     /// Bytes before the first image.
     pub header: u64,
@@ -113,7 +113,7 @@ impl Stack {
 }
 
 /// Reads the images of a [`Stack`] one by one.
-pub(super) struct StackReader {
+pub(in crate::data) struct StackReader {
     pub stack: Stack,
     file: BufReader<File>,
     next: i64,
@@ -145,7 +145,7 @@ impl Iterator for StackReader {
 /// Images with labels from another file, once their counts agree and every label names a class.
 ///
 /// Without `classes`, they are numbered up to the largest label.
-pub(super) fn labelled(
+pub(in crate::data) fn labelled(
     pixels: Tensor,
     images: &Path,
     (path, labels): (&Path, Vec<i64>),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::read::ZlibDecoder;
 
-use super::reading::{head, missing};
+use crate::data::reading::{head, missing};
 use crate::error::{Error, Result};
 
 /// Bytes before the first element.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::reading::head;
 use super::stack::Stack;
 use super::{idx, npy};
+use crate::data::reading::head;
 use crate::error::Result;
 
 /// A stack by what its first bytes say; `None` where it is neither NumPy's nor idx.
-pub(super) fn detect(path: &Path, input: [i64; 3]) -> Result<Option<Stack>> {
+pub(in crate::data) fn detect(path: &Path, input: [i64; 3]) -> Result<Option<Stack>> {
     let head = head(path, 6)?;
     if head.starts_with(npy::MAGIC) {
         return npy::stack(path, input).map(Some);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tch::Device;
 
 use super::checkpoint::{self, Contents, Sealed, Which};
-use super::run::RunDir;
+use super::folder::RunDir;
 use crate::config::yaml;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;

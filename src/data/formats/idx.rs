@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::reading::{check_length, head};
 use super::stack::Stack;
+use crate::data::reading::{check_length, head};
 use crate::error::{Error, Result};
 
 /// Reads the header of a stack of u8 images, `[N,H,W]`.
-pub(super) fn stack(path: &Path) -> Result<Stack> {
+pub(in crate::data) fn stack(path: &Path) -> Result<Stack> {
     let sizes = header::<3>(path, "images, u8 [N,H,W]")?;
     Stack {
         path: path.into(),
@@ -20,7 +20,7 @@ pub(super) fn stack(path: &Path) -> Result<Stack> {
 }
 
 /// Reads a file of u8 labels, `[N]`.
-pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
+pub(in crate::data) fn labels(path: &Path) -> Result<Vec<i64>> {
     let [count] = header::<1>(path, "labels, u8 [N]")?;
     check_length(path, 8 + count as u128)?;
     let bytes = std::fs::read(path).map_err(Error::io(path))?;

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::ColourJitter;
-use super::pixels::LUMA;
+use crate::data::config::ColourJitter;
+use crate::data::pixels::LUMA;
 use crate::rng::Stream;
 
 /// A change of colours for each image, `[B]` each, f32; what is not there is left as it is.

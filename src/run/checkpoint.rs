@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::archive::{Contents, Sealed, versions};
 use super::archive::{fill, json, read};
-use super::run::RunDir;
+use super::folder::RunDir;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::files;

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::Augment;
-use super::to_unit;
+use crate::data::config::Augment;
+use crate::data::to_unit;
 use crate::rng::Stream;
 
 /// u8 `[B,C,H,W]` to f32 in [-1, 1], randomly changed as `changes` says.

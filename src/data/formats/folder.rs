@@ -8,9 +8,10 @@ use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::{Dataset, FitRule};
-use super::walk::{Kinds, Walk};
-use super::{Images, draw, memory, picture};
+use super::picture;
+use crate::data::config::{Dataset, FitRule};
+use crate::data::walk::{Kinds, Walk};
+use crate::data::{Images, draw, memory};
 use crate::error::{Error, Result};
 
 /// How much is held on the host at once while pictures are decoded.
@@ -33,7 +34,7 @@ pub fn look_through(dataset: &Dataset) -> Result<()> {
 
 /// The picture files below a folder, sorted by path, with what their sub-folders say.
 #[derive(Clone)]
-pub(super) struct Listing {
+pub(in crate::data) struct Listing {
     pub root: PathBuf,
     pub files: Vec<PathBuf>,
     /// The sub-folders' names, sorted; empty unless every picture lies in one.

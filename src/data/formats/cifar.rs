@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::Images;
-use super::reading::{missing, read_rows};
 use super::stack::labelled;
+use crate::data::Images;
+use crate::data::reading::{missing, read_rows};
 use crate::error::{Error, Result};
 
 /// Which of the two formats.

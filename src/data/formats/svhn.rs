@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::mat::{self, Array, Number};
 use super::stack::labelled;
-use super::{Images, memory};
+use crate::data::{Images, memory};
 use crate::error::{Error, Result};
 
 /// Height, width and channels of an image.
@@ -23,7 +23,7 @@ const REMEDY: &str = "give train_32x32.mat or test_32x32.mat of SVHN's cropped d
 ///
 /// # Errors
 /// The file is missing, no version 5 .mat file, truncated, damaged, or without `X` and `y` of SVHN's form.
-pub(super) fn read(path: &Path, classes: &[&str], device: Device) -> Result<Images> {
+pub(in crate::data) fn read(path: &Path, classes: &[&str], device: Device) -> Result<Images> {
     let (mut pixels, mut digits) = (None, None);
     mat::arrays(path, &mut |array, numbers| {
         match array.name.as_str() {

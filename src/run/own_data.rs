@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tch::Device;
 
-use super::run::RunDir;
+use super::folder::RunDir;
 use crate::data::{self, DataSet, Kept, SplitRecord};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folder::RunDir;
 use super::foreign;
 use super::listener::Listener;
 use super::load;
-use super::run::RunDir;
 use crate::config::yaml;
 use crate::error::{Error, Result, shown, shown_path};
 use crate::experiment::{Experiment, legacy};

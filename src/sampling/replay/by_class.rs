@@ -4,7 +4,7 @@
 use rand::seq::{SliceRandom, index};
 use tch::{Device, Kind, Tensor};
 
-use super::replay::{Drawn, ReplayBuffer};
+use super::buffer::{Drawn, ReplayBuffer};
 use super::slots::SlotClasses;
 use super::storage::from_storage;
 use crate::data::ClassShares;

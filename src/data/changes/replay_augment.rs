@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::colour::{ColourChange, to_grey};
-use super::config::ReplayAugment;
 use super::crop::ResizedCrop;
+use crate::data::config::ReplayAugment;
 use crate::rng::Stream;
 
 /// The share of images whose colours are changed (Du et al. 2021).

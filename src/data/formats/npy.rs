@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::reading::{check_length, head};
 use super::stack::Stack;
+use crate::data::reading::{check_length, head};
 use crate::error::{Error, Result};
 
 /// What every .npy file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+pub(in crate::data) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// No header of plain numbers is as long as this.
 const LONGEST: usize = 1 << 16;
@@ -23,7 +23,7 @@ struct Header {
 /// Reads the header of a stack of u8 images: `[N,H,W]`, `[N,C,H,W]` or `[N,H,W,C]`.
 ///
 /// Of the two readings of four sizes the one that gives `input` is taken, else the one with 1 or 3 channels.
-pub(super) fn stack(path: &Path, input: [i64; 3]) -> Result<Stack> {
+pub(in crate::data) fn stack(path: &Path, input: [i64; 3]) -> Result<Stack> {
     let header = header(path)?;
     if !["|u1", "<u1", "=u1", "u1"].contains(&header.descr.as_str()) {
         return Err(Error::file(
@@ -75,7 +75,7 @@ fn layout(sizes: [i64; 3], input: [i64; 3]) -> ([i64; 3], bool) {
 }
 
 /// Reads integer labels, `[N]`.
-pub(super) fn labels(path: &Path) -> Result<Vec<i64>> {
+pub(in crate::data) fn labels(path: &Path) -> Result<Vec<i64>> {
     let header = header(path)?;
     let [count] = header.shape[..] else {
         return Err(Error::file(
