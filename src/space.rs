@@ -43,6 +43,14 @@ impl Space {
         self.shape[..].try_into().ok()
     }
 
+    /// What states are called, for people.
+    pub fn plural(&self) -> &'static str {
+        match self.image() {
+            Some(_) => "images",
+            None => "points",
+        }
+    }
+
     /// The dimension where a state is a point, a row of numbers.
     pub fn point(&self) -> Option<i64> {
         match self.shape[..] {

@@ -6,6 +6,10 @@ mod common;
 use std::fs;
 
 use common::Bench;
+use ebm::config::yaml;
+use ebm::models::ModelConfig;
+use ebm::objective::ObjectiveConfig;
+use ebm::sampling::KernelConfig;
 use tch::Tensor;
 
 const MODEL: &str = "
@@ -35,38 +39,67 @@ fn bench() -> Bench {
     bench
 }
 
-/// Objectives and kernels of which each goes on after a stop as if there had been none.
-const VARIANTS: [&str; 7] = [
-    "",
-    "--set sampler.warm_up={steps:30,accept:0.6}",
-    "--set sampler.kernel={hmc:{step_size:0.2,leapfrog_steps:3,jitter:0.1,mass:[1,2]}} --set sampler.start=noise",
-    "--set sampler.kernel={random-walk:{step_size:0.3}} --set sampler.start=data",
-    "--set objective={denoising:{sigma:0.3}}",
-    "--set objective={nce:{ratio:3}} --set optimizer.ema=0.9",
-    "--set objective={nce:{noise:{gaussian:{mean:0,std:2}}}} --set sampler=null --set optimizer.sam={rho:0.05}",
+/// What is set beside the examples of all kinds.
+const MORE: [&[&str]; 5] = [
+    &["seed=4"],
+    &["sampler.warm_up={steps: 30, accept: 0.6}"],
+    &[
+        "sampler.kernel={hmc: {step_size: 0.2, leapfrog_steps: 3, jitter: 0.1, mass: [1, 2]}}",
+        "sampler.start=noise",
+    ],
+    &[
+        "sampler.kernel={random-walk: {step_size: 0.3}}",
+        "sampler.start=data",
+        "optimizer.ema=0.9",
+    ],
+    &[
+        "objective={nce: {noise: {gaussian: {mean: 0, std: 2}}}}",
+        "sampler=null",
+        "optimizer.sam={rho: 0.05}",
+    ],
 ];
 
+/// Every kernel, every term that needs no labels, every kind of model.
+fn variants() -> Vec<Vec<String>> {
+    let inline = |tree: serde_yaml::Value| serde_json::to_string(&tree).unwrap();
+    let mut all: Vec<Vec<String>> = MORE
+        .iter()
+        .map(|sets| sets.iter().map(|set| set.to_string()).collect())
+        .collect();
+    for kernel in KernelConfig::examples() {
+        all.push(vec![format!("sampler.kernel={}", inline(yaml::to_value(&kernel)))]);
+    }
+    for model in ModelConfig::examples() {
+        all.push(vec![format!("model={}", inline(yaml::to_value(&model)))]);
+    }
+    for (_, objective) in ObjectiveConfig::examples() {
+        let (asks, mut tree) = (objective.asks(), yaml::to_value(&objective));
+        if asks.labels {
+            continue;
+        }
+        if asks.chain_end {
+            // It stands beside a term of the data.
+            tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
+        }
+        let mut sets = vec![format!("objective={}", inline(tree))];
+        let langevin = "sampler.kernel={langevin: {step_size: 0.05, noise_scale: 0.1}}";
+        sets.extend(asks.chain_end.then(|| langevin.to_owned()));
+        all.push(sets);
+    }
+    all
+}
+
 #[test]
-fn every_kernel_and_objective_resumes_bit_for_bit() {
+fn every_kind_resumes_bit_for_bit() {
     let bench = bench();
-    for (i, variant) in VARIANTS.iter().enumerate() {
-        let variant = variant.replace(':', ": ");
-        let sets: Vec<String> = variant
-            .split("--set ")
-            .filter(|s| !s.trim().is_empty())
-            .map(|s| s.trim().to_owned())
-            .collect();
+    for (i, sets) in variants().iter().enumerate() {
         let train = |more: &[&str]| {
             let mut command = bench.command("train points.yaml");
             sets.iter().for_each(|set| {
                 command.arg("--set").arg(set);
             });
             let out = command.args(more).output().unwrap();
-            assert!(
-                out.status.success(),
-                "{variant}: {}",
-                String::from_utf8_lossy(&out.stderr)
-            );
+            assert!(out.status.success(), "{sets:?}: {}", common::text(&out.stderr));
         };
         let [whole, parts] = ["whole", "parts"].map(|name| format!("{name}{i}"));
         // One picture along the way is enough of them.
@@ -76,11 +109,11 @@ fn every_kernel_and_objective_resumes_bit_for_bit() {
         train(&["--out", &parts, "--set", "report.every=0", "--resume"]);
         let [a, b] = [&whole, &parts].map(|run| bench.checkpoint(run, 12));
         for (name, bytes) in a.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
-            assert!(bytes == &b[name], "{variant}: {name} differs");
+            assert!(bytes == &b[name], "{sets:?}: {name} differs");
         }
-        assert!(bench.path(&whole).join("samples/final.png").is_file(), "{variant}");
+        assert!(bench.path(&whole).join("samples/final.png").is_file(), "{sets:?}");
         let drawn = bench.path(&whole).join("samples/step-000006.png").is_file();
-        assert_eq!(drawn, i == 0, "{variant}");
+        assert_eq!(drawn, i == 0, "{sets:?}");
     }
 }
 
@@ -198,6 +231,32 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "above 0",
         ),
         ("objective={}", "objective", "nothing is left"),
+        (
+            "model={gaussian-mixture:{input:[2],components:2}} --set compute.precision=bf16",
+            "compute.precision",
+            "networks",
+        ),
+        (
+            "model={gaussian-mixture:{input:[2],components:0}}",
+            "model.gaussian-mixture.components",
+            "out of range",
+        ),
+        (
+            "model={gaussian-mixture:{input:[2],component:2}}",
+            "model.gaussian-mixture",
+            "did you mean `components`",
+        ),
+        (
+            "model={gausian-mixture:{input:[2],components:2}}",
+            "model",
+            "did you mean `gaussian-mixture`",
+        ),
+        ("model=5", "model", "gaussian-mixture"),
+        (
+            "model={gaussian-mixture:{input:[2],components:2}} --set sampler.classes=drawn",
+            "sampler.classes",
+            "needs classes",
+        ),
     ];
     for (set, key, what) in refused {
         let set = set.replace(':', ": ").replace(',', ", ");

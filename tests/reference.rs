@@ -24,7 +24,7 @@ fn pages_and_schemas_are_current() {
         .lines()
         .map(|line| line.strip_prefix("made/").unwrap())
         .collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
     for name in &names {
         let (made, kept) = (
             read(&bench.path("made").join(name)),

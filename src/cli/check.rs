@@ -102,10 +102,11 @@ fn print_experiment(e: &Experiment) -> Result<()> {
             e.train.batch_size
         ),
         None => format!(
-            "{} steps of batch {} ({} images)",
+            "{} steps of batch {} ({} {})",
             thousands(e.train.steps),
             e.train.batch_size,
-            thousands(e.train.steps.saturating_mul(e.train.batch_size as u64))
+            thousands(e.train.steps.saturating_mul(e.train.batch_size as u64)),
+            e.space().plural()
         ),
     };
     outln!("\n{}: {length}", shown(&e.name))?;
@@ -120,10 +121,11 @@ fn print_run(mut e: Experiment, file: &Path) -> Result<()> {
     let device = resolve(&mut e, file)?;
     let data = data::open(&e.data, e.model.input(), device)?;
     outln!(
-        "data: {} training, {} validation, {} test images",
+        "data: {} training, {} validation, {} test {}",
         data.train.len(),
         data.validation.len(),
-        data.test.len()
+        data.test.len(),
+        e.space().plural()
     )?;
     let Forecast { steps, pace, cost } = budget::forecast(&mut e, data, device, file, &Terminal::default())?;
     let early = match e.objective.chains_from() {

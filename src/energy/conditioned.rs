@@ -76,6 +76,21 @@ impl<'a> Conditioned<'a> {
     }
 }
 
+impl<'a> dyn Outputs + 'a {
+    /// The energy where that is given beside the states.
+    ///
+    /// # Panics
+    /// A class is given, and there are no logits.
+    pub fn given<'b>(&'b self, condition: Condition<'b>) -> Conditioned<'b> {
+        Conditioned::new(self, condition)
+    }
+
+    /// E(x).
+    pub fn any(&self) -> Conditioned<'_> {
+        Conditioned::new(self, Condition::Any)
+    }
+}
+
 /// What a part of a batch adds to the energy, its reference apart.
 struct Part<'a> {
     whole: &'a Conditioned<'a>,

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Condition, Conditioned, EnergyGrad, Head, Identity, Stages};
+use super::{EnergyGrad, Head, Identity, Stages};
 
 /// From the raw output of a part of a batch that begins at some state: what is summed, `[B]`, and
 /// its gradient in the raw output.
@@ -60,20 +60,5 @@ pub trait Outputs: std::fmt::Debug {
         }
         let sizes: Vec<i64> = batches.iter().map(|x| x.size()[0]).collect();
         self.raw(&Tensor::cat(batches, 0)).split_with_sizes(sizes, 0)
-    }
-}
-
-impl<'a> dyn Outputs + 'a {
-    /// The energy where that is given beside the states.
-    ///
-    /// # Panics
-    /// A class is given, and there are no logits.
-    pub fn given<'b>(&'b self, condition: Condition<'b>) -> Conditioned<'b> {
-        Conditioned::new(self, condition)
-    }
-
-    /// E(x).
-    pub fn any(&self) -> Conditioned<'_> {
-        Conditioned::new(self, Condition::Any)
     }
 }

@@ -54,8 +54,8 @@ impl Experiment {
         }
         c.conflict(
             key,
-            "needs classes, and the network gives one energy for each state",
-            "use an architecture file with `output: logits`, or leave this term out",
+            "needs classes, and the model gives one energy for each state",
+            "use a model of classes, such as a network with `output: logits`, or leave this term out",
         )
     }
 
@@ -140,8 +140,8 @@ impl Experiment {
         if (kept || drawn) && !self.model.has_classes() {
             return c.conflict(
                 "sampler.classes",
-                "needs classes, and the network gives one energy for each state",
-                "use an architecture file with `output: logits`, or leave this key out",
+                "needs classes, and the model gives one energy for each state",
+                "use a model of classes, such as a network with `output: logits`, or leave this key out",
             );
         }
         if kept && sampler.start == Start::Data {

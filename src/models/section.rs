@@ -5,13 +5,14 @@ use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_yaml::Value;
 use tch::Device;
 
 use super::OtherModel;
 use super::contract::{Model, ModelSpec};
+use crate::config::yaml;
 use crate::error::{Error, Result};
 use crate::nn::{Layer, NetworkConfig, Summary};
 use crate::rng::Stream;
@@ -148,11 +149,18 @@ impl<'de> Visitor<'de> for OfModel {
     type Value = ModelConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a model: a network with its layers, or a kind such as gaussian-mixture with its keys")
+        write!(
+            f,
+            "a model: a network with its layers, or one of {} with its keys",
+            kinds().join(", ")
+        )
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<ModelConfig, A::Error> {
         let first: Option<String> = map.next_key()?;
+        if let Some(first) = &first {
+            ensure_known(first)?;
+        }
         let other = first.as_deref().is_some_and(is_kind);
         let whole = MapAccessDeserializer::new(Peeked { first, map });
         match other {
@@ -162,9 +170,31 @@ impl<'de> Visitor<'de> for OfModel {
     }
 }
 
+/// The words of all kinds.
+fn kinds() -> Vec<String> {
+    OtherModel::examples().iter().map(OtherModel::word).collect()
+}
+
 /// Whether a word names a kind of model.
 fn is_kind(word: &str) -> bool {
-    OtherModel::examples().iter().any(|kind| kind.word() == word)
+    kinds().iter().any(|kind| kind == word)
+}
+
+/// Refuses a first key that neither a network nor the word of a kind begins with; serde's words, so
+/// that the nearest known one is named.
+fn ensure_known<E: de::Error>(first: &str) -> std::result::Result<(), E> {
+    let network = yaml::to_value(&NetworkConfig::example());
+    let keys = network.as_mapping().into_iter().flat_map(|map| map.keys());
+    let mut known: Vec<String> = keys.filter_map(Value::as_str).map(str::to_owned).collect();
+    known.extend(kinds());
+    match known.iter().any(|key| key == first) {
+        true => Ok(()),
+        false => {
+            let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+            let known = known.join(", ");
+            Err(E::custom(format!("unknown field `{first}`, expected one of {known}")))
+        }
+    }
 }
 
 /// A mapping whose first key was read, and is read again.

@@ -173,10 +173,11 @@ fn open_data(e: &Experiment, run: Option<&RunDir>, device: Device, listener: &dy
         None => data::open(&e.data, e.model.input(), device)?,
     };
     listener.says(&format!(
-        "data: {} training, {} validation, {} test images on {}",
+        "data: {} training, {} validation, {} test {} on {}",
         data.train.len(),
         data.validation.len(),
         data.test.len(),
+        e.space().plural(),
         e.device,
     ));
     tables::ensure_outside(e, device)?;

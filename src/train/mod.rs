@@ -25,6 +25,7 @@ mod results;
 mod starts;
 mod state;
 mod step;
+mod stored;
 mod tables;
 mod trainer;
 mod update;
