@@ -253,7 +253,12 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
         ),
         ("model=5", "model", "gaussian-mixture"),
         (
-            "model={gaussian-mixture:{input:[2],components:2}} --set sampler.classes=drawn",
+            "model={gaussian-mixture:{input:[2],components:2},name:x}",
+            "model",
+            "unknown key `name`",
+        ),
+        (
+            "model={gaussian-mixture:{input:[2],components:2}} --set sampler.classes=kept",
             "sampler.classes",
             "needs classes",
         ),

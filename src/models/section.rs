@@ -161,11 +161,17 @@ impl<'de> Visitor<'de> for OfModel {
         if let Some(first) = &first {
             ensure_known(first)?;
         }
-        let other = first.as_deref().is_some_and(is_kind);
-        let whole = MapAccessDeserializer::new(Peeked { first, map });
-        match other {
-            true => OtherModel::deserialize(whole).map(ModelConfig::Other),
-            false => NetworkConfig::deserialize(whole).map(ModelConfig::Network),
+        let kind = first.clone().filter(|word| is_kind(word));
+        let mut whole = Peeked { first, map };
+        let Some(kind) = kind else {
+            return NetworkConfig::deserialize(MapAccessDeserializer::new(&mut whole)).map(ModelConfig::Network);
+        };
+        let other = OtherModel::deserialize(MapAccessDeserializer::new(&mut whole))?;
+        match whole.map.next_key::<String>()? {
+            Some(more) => Err(de::Error::custom(format!(
+                "unknown field `{more}`, expected one of `{kind}`"
+            ))),
+            None => Ok(ModelConfig::Other(other)),
         }
     }
 }
@@ -203,7 +209,7 @@ struct Peeked<A> {
     map: A,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Peeked<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut Peeked<A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, A::Error> {
