@@ -25,7 +25,8 @@
 //! - [`config`]: how a file that a person writes becomes a typed value.
 //! - [`data`]: data sets as batches on the device. [`nn`]: an architecture file as a network. [`report`]: metrics, event
 //!   files and pictures.
-//! - [`energy`]: networks and closed forms as energies, and their gradients with respect to images.
+//! - [`energy`]: networks and closed forms as energies, and their gradients with respect to states.
+//! - [`models`]: what a run trains, a network or a model of another kind: parameters, and the energies they make.
 //! - [`sampling`]: Markov kernels, chains, synthesis by long ones, and chains that persist between steps.
 //! - [`objective`], [`optim`]: what is minimised, and how parameters follow its gradient.
 //! - [`eval`]: out-of-distribution scores, classification and calibration, robustness, quality of samples.

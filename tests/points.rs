@@ -141,6 +141,58 @@ fn points_are_sampled_as_a_heat_map_or_as_numbers() {
 }
 
 #[test]
+fn the_monitor_keeps_the_best_of_points() {
+    let bench = bench();
+    let looks = "train points.yaml --set evaluate.every=4 --set evaluate.images=40";
+    let whole = format!("{looks} --set data.dataset.toy.density=rings");
+    bench.succeeds(&format!("{whole} --out run"));
+    let lines = |run: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(bench.path(run).join("metrics.jsonl")).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines
+            .filter(|line| line.get("energy_distance_fresh").is_some())
+            .collect()
+    };
+    let found = lines("run");
+    assert_eq!(found.len(), 3, "{found:?}");
+    for key in ["start", "train", "buffer"] {
+        assert!(
+            found[0][format!("energy_distance_{key}")].is_number(),
+            "{key} in {}",
+            found[0]
+        );
+    }
+    assert!(found[0]["total_variation"].is_number(), "{}", found[0]);
+    let train = found[0]["energy_distance_train"].as_f64().unwrap();
+    let start = found[0]["energy_distance_start"].as_f64().unwrap();
+    assert!(
+        train.abs() < 0.1 && start > train,
+        "training points {train}, uniform ones {start}"
+    );
+    let best: serde_json::Value =
+        serde_json::from_slice(&fs::read(bench.path("run/checkpoints/best.json")).unwrap()).unwrap();
+    let least = |a: &f64, b: &f64| a.total_cmp(b);
+    let fresh = found.iter().map(|line| line["energy_distance_fresh"].as_f64().unwrap());
+    assert_eq!(best["value"].as_f64().unwrap(), -fresh.min_by(least).unwrap(), "{best}");
+    // A run in two sittings looks at the same numbers.
+    bench.succeeds(&format!("{whole} --out parts --set train.steps=6"));
+    bench.succeeds(&format!("{whole} --out parts --resume"));
+    let numbers = |line: &serde_json::Value| line["energy_distance_fresh"].as_f64();
+    assert_eq!(
+        lines("parts").iter().map(numbers).collect::<Vec<_>>(),
+        found.iter().map(numbers).collect::<Vec<_>>()
+    );
+    let told = bench.succeeds("train points.yaml --out other --set evaluate.every=12 --set evaluate.images=40");
+    assert!(told.contains("energy_distance_fresh"), "{told}");
+    assert!(
+        !lines("other")[0]["total_variation"].is_number(),
+        "two moons have no closed form"
+    );
+}
+
+#[test]
 fn a_run_without_a_sampler_takes_one_by_a_file() {
     let bench = bench();
     let nce = bench
@@ -180,7 +232,7 @@ fn what_is_of_pictures_is_refused_of_points() {
     bench.fails("sample run --out folder", 2, &["folder", "points"]);
     let train = "train points.yaml --out other --set";
     for (set, key) in [
-        ("evaluate.every=5", "evaluate.every"),
+        ("evaluate.best=frechet", "evaluate.best"),
         ("evaluate.ood=[uniform]", "evaluate.ood"),
         ("data.augment.flip=true", "data.augment"),
         (r#"sampler.init={"class-gaussians":{}}"#, "sampler.init.class-gaussians"),
@@ -252,6 +304,11 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "did you mean `gaussian-mixture`",
         ),
         ("model=5", "model", "gaussian-mixture"),
+        (
+            "objective={nce:{}} --set sampler=null --set evaluate.every=4",
+            "evaluate.every",
+            "how chains move",
+        ),
         (
             "model={gaussian-mixture:{input:[2],components:2},name:x}",
             "model",

@@ -4,6 +4,7 @@
 use std::f64::consts::PI;
 
 use ebm::data::Toy;
+use ebm::eval::energy_distance;
 use ebm::rng::Stream;
 use tch::{Device, Kind, Tensor};
 
@@ -183,4 +184,45 @@ fn no_point_of_the_board_is_rounded_off_it() {
     let x = points(Toy::Checkerboard, 500_000, "board");
     let density = Toy::Checkerboard.log_density(&x).unwrap();
     assert_eq!(density.isfinite().all().int64_value(&[]), 1);
+}
+
+/// Two normal distributions with unequal means and deviations, whose mean distances are known: of
+/// N(m, s^2), E|x| = s sqrt(2/pi) exp(-m^2/(2 s^2)) + m erf(m / (s sqrt 2)).
+#[test]
+fn the_energy_distance_is_that_of_the_formula() {
+    let erf = |x: f64| Tensor::from(x).to_kind(Kind::Double).erf().double_value(&[]);
+    let mean = |m: f64, s: f64| s * (2.0 / PI).sqrt() * (-m * m / (2.0 * s * s)).exp() + m * erf(m / (s * 2f64.sqrt()));
+    let (m, s) = (0.8f64, 1.7f64);
+    let (xy, xx, yy) = (
+        mean(m, (1.0 + s * s).sqrt()),
+        mean(0.0, s * 2f64.sqrt()),
+        mean(0.0, 2f64.sqrt()),
+    );
+    let want = (2.0 * xy - xx - yy) / yy;
+    let mut rng = Stream::new(5, "samples");
+    let mut draw = || rng.normal(&[400, 1], Device::Cpu);
+    let x = draw() * s + m;
+    let mut close = |m: f64, s: f64, want: f64| {
+        let found: Vec<f64> = (0..40)
+            .map(|_| energy_distance(&(draw() * s + m), &draw()).unwrap())
+            .collect();
+        let mean = found.iter().sum::<f64>() / 40.0;
+        let error = (found.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 39.0 / 40.0).sqrt();
+        assert!(
+            (mean - want).abs() < SIGMAS * error && error < 0.02,
+            "{mean} {error} {want}"
+        );
+    };
+    close(m, s, want);
+    close(0.0, 1.0, 0.0);
+    // Of any shape, and of no scale.
+    let image = |t: &Tensor| (t * 3.0).view([-1, 1, 2, 2]);
+    let [a, b] = ["a", "b"].map(|name| Stream::new(6, name).normal(&[200, 4], Device::Cpu));
+    let [flat, shaped] = [
+        energy_distance(&(&a + 0.5), &b),
+        energy_distance(&image(&(&a + 0.5)), &image(&b)),
+    ];
+    assert!((flat.unwrap() - shaped.unwrap()).abs() < 1e-6);
+    assert!(energy_distance(&x.narrow(0, 0, 1), &x).is_err());
+    assert!(energy_distance(&x, &x.zeros_like()).is_err());
 }

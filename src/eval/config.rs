@@ -11,11 +11,12 @@ use crate::data::Dataset;
 pub struct Evaluate {
     /// The sets that test images are told apart from, by energy.
     pub ood: Vec<OodSet>,
-    /// Steps between two looks of the quality monitor, on validation images; the best checkpoint is kept. 0: never.
+    /// Steps between two looks of the quality monitor, on validation states; the best checkpoint is kept. 0: never.
     pub every: u64,
     /// Fresh chains, and chains of the buffer, that the monitor looks at.
     pub images: usize,
-    /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised, else accuracy.
+    /// The measure that decides which checkpoint is the best; null means frechet where images are synthesised,
+    /// energy-distance where points are, else accuracy.
     pub best: Option<Measure>,
     /// At most so many images of each set, drawn by `seed`, each class by its share; null means
     /// all.
@@ -67,6 +68,8 @@ impl OodSet {
 pub enum Measure {
     /// The Frechet distance between fresh chains and validation images; low is good.
     Frechet,
+    /// The energy distance between fresh chains and validation points; low is good.
+    EnergyDistance,
     /// The share of validation images that are classified right.
     Accuracy,
     /// The mean AUROC between validation images and each of `ood`, or uniform noise where that is empty, by energy.

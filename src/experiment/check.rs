@@ -173,7 +173,23 @@ impl Experiment {
 
     /// The measure by which the best checkpoint is kept must be one that is taken.
     fn check_best(&self, c: &Checker) -> Result<()> {
+        let points = self.space().image().is_none();
+        if points && self.evaluate.every > 0 && !self.synthesises() {
+            return c.conflict(
+                "evaluate.every",
+                "the monitor looks at chains on points, and nothing says how chains move",
+                "give a sampler, or leave this key out",
+            );
+        }
         let (missing, remedy) = match self.evaluate.best {
+            Some(measure) if points && measure != Measure::EnergyDistance => (
+                "is of images, and the states of this model are points",
+                "choose energy-distance, or leave this key out",
+            ),
+            Some(Measure::EnergyDistance) if !points => (
+                "is of points, and the states of this model are images",
+                "choose frechet, accuracy or auroc",
+            ),
             Some(Measure::Accuracy) if !self.model.has_classes() => (
                 "is of classifiers, and the model gives one energy an image",
                 "choose frechet or auroc",

@@ -25,7 +25,6 @@ impl Experiment {
             ("data.labelled_augment", labelled),
             ("buffer.augment", self.buffer.augment.is_some()),
             ("evaluate.ood", !self.evaluate.ood.is_empty()),
-            ("evaluate.every", self.evaluate.every > 0),
         ];
         for (key, _) in of_images.iter().filter(|asked| asked.1) {
             c.conflict(

@@ -73,6 +73,23 @@ pub(super) const OF_LOOKS: &[(&str, &str)] = &[
         "frechet_train",
         "the same of as many training images, which shows what real images get; drawn once",
     ),
+    (
+        "energy_distance_fresh",
+        "energy distance of fresh chains to validation points, as a share of the mean distance between two of these; around 0 for samples of their density",
+    ),
+    ("energy_distance_buffer", "the same of chains of the buffer"),
+    (
+        "energy_distance_start",
+        "the same of as many points that fresh chains start from; drawn once",
+    ),
+    (
+        "energy_distance_train",
+        "the same of as many training points, which shows what real points get; drawn once",
+    ),
+    (
+        "total_variation",
+        "total variation between the model's density and that of the data, where that is known, on a grid",
+    ),
     ("validation_accuracy", "the share that is classified right"),
     ("auroc_uniform", "AUROC by energy against uniform noise"),
     (

@@ -32,7 +32,7 @@ impl Looks {
             if line["event"] == "rollback" {
                 let to = line["to"].as_u64().unwrap_or(0);
                 valid.retain(|step, _| *step <= to);
-            } else if line.get(monitor::ALWAYS).is_some() {
+            } else if monitor::is_look(&line) {
                 all.push((step, line.clone()));
                 valid.insert(step, line);
             }

@@ -15,6 +15,7 @@ mod looks;
 mod meters;
 mod modes;
 mod monitor;
+mod monitor_points;
 mod observer;
 mod pace;
 mod passes;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use super::view::View;
-use super::{draws, tables};
+use super::{draws, monitor_points, tables};
 use crate::error::Result;
 use crate::eval::{self, Features, RealImages};
 use crate::eval::{Measure, OodSet};
@@ -22,7 +22,14 @@ const BATCH: usize = 500;
 
 /// The AUROC of validation images against uniform noise: every look takes it, and its line is known
 /// by it.
-pub const ALWAYS: &str = "auroc_uniform";
+const ALWAYS: &str = "auroc_uniform";
+
+/// Whether a line of metrics is one of a look.
+pub fn is_look(line: &Value) -> bool {
+    [ALWAYS, monitor_points::ALWAYS]
+        .iter()
+        .any(|key| line.get(key).is_some())
+}
 
 /// What was measured, by name.
 pub type Quality = Vec<(&'static str, f64)>;
@@ -42,6 +49,9 @@ impl Monitor {
     pub fn look(&mut self, view: &View) -> Result<Quality> {
         let e = view.experiment;
         let model = view.averaged()?;
+        if e.space().image().is_none() {
+            return monitor_points::look(view, &*model);
+        }
         let mut found = Quality::new();
         if e.synthesises() {
             self.distances(view, &*model, &mut found)?;
@@ -156,12 +166,14 @@ pub struct Decider {
 impl Decider {
     /// That of an experiment.
     pub fn of(e: &Experiment) -> Self {
-        let measure = e.evaluate.best.unwrap_or(match e.synthesises() {
-            true => Measure::Frechet,
-            false => Measure::Accuracy,
+        let measure = e.evaluate.best.unwrap_or(match (e.space().image(), e.synthesises()) {
+            (None, _) => Measure::EnergyDistance,
+            (_, true) => Measure::Frechet,
+            (_, false) => Measure::Accuracy,
         });
         let (key, sign) = match measure {
             Measure::Frechet => ("frechet_fresh", -1.0),
+            Measure::EnergyDistance => (monitor_points::ALWAYS, -1.0),
             Measure::Accuracy => ("validation_accuracy", 1.0),
             Measure::Auroc if only_uniform(e) => (ALWAYS, 1.0),
             Measure::Auroc => ("validation_auroc", 1.0),
