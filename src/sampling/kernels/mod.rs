@@ -2,11 +2,13 @@
 //!
 //! A kernel is a type with its configuration, one `mod` line and one line in [`KernelConfig`].
 
+mod barker;
 mod hmc;
 mod langevin;
 mod mala;
 mod random_walk;
 
+pub use barker::Barker;
 pub use hmc::Hmc;
 pub use langevin::{ChainSchedule, GradClip, InnerConfig, Langevin, LangevinConfig, StepPart};
 pub use mala::Mala;
@@ -41,6 +43,8 @@ kinds! {
         Langevin(LangevinConfig),
         /// Langevin proposals that are accepted or rejected.
         Mala(Mala),
+        /// Moves whose signs follow the gradient, accepted or rejected.
+        Barker(Barker),
         /// Hamiltonian Monte Carlo.
         Hmc(Hmc),
         /// Random-walk Metropolis.
