@@ -8,6 +8,7 @@ use ebm::config::yaml;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
 use ebm::sampling::diagnostics::mcse_mean;
+use ebm::sampling::kernels::Underdamped;
 use ebm::sampling::{
     ChainState, Kernel, KernelConfig, Needs, StepInfo, WarmUp, WarmUpConfig, Watch, run_chain, run_chain_watched,
 };
@@ -216,6 +217,27 @@ fn exact_draws_stay_exact() {
         for target in [bimodal(), walled()] {
             let start = (target.draw)(&[400, 1], 1.0, &mut rng);
             keeps(&*config.build(1), &word, &target, start, (150, 0));
+        }
+    }
+}
+
+/// The splitting BAOAB is right in the positions of a Gaussian at any step that is stable.
+#[test]
+fn underdamped_steps_leave_a_gaussian_as_it_is() {
+    tch::set_num_threads(1);
+    for temperature in [1.0, 2.5] {
+        for (step_size, friction) in [(0.9, 0.7), (0.2, 5.0)] {
+            let target = correlated(temperature);
+            let config = KernelConfig::Underdamped(Underdamped {
+                step_size,
+                friction,
+                temperature,
+            });
+            let mut rng = Stream::new(8, "underdamped");
+            let start = (target.draw)(&[400, 2], temperature, &mut rng);
+            keeps(&*config.build(1), "underdamped", &target, start, (150, 0));
+            let start = Tensor::full([400, 2], -2.0, (Kind::Float, Device::Cpu));
+            keeps(&*config.build(1), "underdamped", &target, start, (900, 600));
         }
     }
 }

@@ -7,12 +7,14 @@ mod hmc;
 mod langevin;
 mod mala;
 mod random_walk;
+mod underdamped;
 
 pub use barker::Barker;
 pub use hmc::Hmc;
 pub use langevin::{ChainSchedule, GradClip, InnerConfig, Langevin, LangevinConfig, StepPart};
 pub use mala::Mala;
 pub use random_walk::RandomWalk;
+pub use underdamped::Underdamped;
 
 use super::kernel::Kernel;
 use crate::config::{Checker, kinds};
@@ -49,6 +51,8 @@ kinds! {
         Hmc(Hmc),
         /// Random-walk Metropolis.
         RandomWalk(RandomWalk),
+        /// Langevin dynamics with momenta.
+        Underdamped(Underdamped),
     }
 }
 
