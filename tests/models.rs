@@ -20,14 +20,23 @@ fn parsed(text: &str) -> ModelConfig {
 /// Every kind, and more of what a kind can be.
 fn all() -> Vec<ModelConfig> {
     let more = [
-        "{gaussian-mixture: {input: [2], components: 3, classes: true, std: 0.7}}",
         "{gaussian-mixture: {input: [1, 2, 3], components: 2}}",
         "{name: classes, input: [2], output: logits, layers: [linear: {out: 8}, silu, linear: {out: 3}]}",
         "{name: reference, input: [2], output: negative-energy, reference_std: 1.5, layers: [linear: {out: 4}, silu, linear: {out: 1}]}",
     ];
     let mut all = ModelConfig::examples();
+    let of_classes: Vec<ModelConfig> = all.iter().filter_map(with_classes).collect();
+    all.extend(of_classes);
     all.extend(more.map(parsed));
     all
+}
+
+/// The same with classes, of a kind that has such a key.
+fn with_classes(config: &ModelConfig) -> Option<ModelConfig> {
+    let mut tree = yaml::to_value(config);
+    let kind = tree.as_mapping()?.keys().next()?.as_str()?.to_owned();
+    *tree[kind.as_str()].get_mut("classes")? = true.into();
+    Some(yaml::typed(tree, Path::new("with classes")).unwrap())
 }
 
 /// A model with parameters that are all unequal, and states for it.
@@ -102,12 +111,11 @@ fn an_energy_depends_on_each_tensor_that_it_says_it_reads() {
     }
 }
 
-/// What a state is given, for models with and without classes; 7 states.
-fn conditions(model: &dyn Model, classes: &[Tensor; 2]) -> Vec<(&'static str, bool)> {
-    let _ = classes;
+/// What a state may be given, for models with and without classes.
+fn conditions(model: &dyn Model) -> &'static [&'static str] {
     match model.classes() {
-        Some(_) => vec![("any", false), ("class", true), ("between", true)],
-        None => vec![("any", false)],
+        Some(_) => &["any", "class", "between"],
+        None => &["any"],
     }
 }
 
@@ -124,6 +132,7 @@ fn condition<'a>(word: &str, classes: &'a [Tensor; 2]) -> Condition<'a> {
 
 #[test]
 fn gradients_in_states_are_those_of_finite_differences() {
+    // Any model of classes here has three at least.
     let classes = [[0i64, 1, 2, 2, 1, 0, 1], [2, 0, 0, 2, 1, 1, 0]].map(|c| Tensor::from_slice(&c));
     for config in all() {
         let (model, x) = built(&config);
@@ -132,7 +141,7 @@ fn gradients_in_states_are_those_of_finite_differences() {
             most: Some(3),
             ..FORM()
         });
-        for (word, _) in conditions(&*model, &classes) {
+        for word in conditions(&*model) {
             let [whole, parts] = [&frozen, &parts].map(|f| {
                 let energy = f.outputs().given(condition(word, &classes));
                 energy.set_weight(0.3);

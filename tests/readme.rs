@@ -126,7 +126,7 @@ fn prose(text: &str) -> String {
 fn whole(block: &str) -> String {
     let parse = |text: &str| serde_yaml::from_str::<Value>(text).unwrap_or_else(|e| panic!("{e}\n{block}"));
     let part = parse(block);
-    if part.get("layers").is_some() || part.get("train").is_some() {
+    if ebm::models::ModelConfig::is_in(&part) || part.get("train").is_some() {
         return block.to_owned();
     }
     let mut base = parse(include_str!("../experiments/strokes.yaml"));

@@ -269,7 +269,7 @@ impl Outputs for Densities {
 
     fn identify(&self) -> Option<Identity> {
         Some(Identity {
-            words: format!("mixture {:?}", self.head),
+            words: format!("gaussian-mixture {:?}", self.head),
             reads: self.of.iter().map(Tensor::shallow_clone).collect(),
         })
     }

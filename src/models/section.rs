@@ -44,7 +44,7 @@ impl ModelConfig {
 
     /// Whether a file that was read is of a model, and no experiment.
     pub fn is_in(tree: &Value) -> bool {
-        let kind = |key: &Value| key.as_str().is_some_and(|word| is_kind(word));
+        let kind = |key: &Value| key.as_str().is_some_and(is_kind);
         let keys = tree.as_mapping().into_iter().flat_map(|map| map.keys());
         tree.get("layers").is_some() || keys.take(1).any(kind)
     }

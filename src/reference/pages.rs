@@ -194,7 +194,7 @@ pub(super) fn models(schema: &Schema, order: &Order) -> String {
         let of_kind = |model: &ModelConfig| yaml::to_value(model).get(kind.word.as_str()).cloned();
         let example = examples.iter().find_map(of_kind).unwrap_or_default();
         page.add(&format!(
-            "```yaml\nmodel:\n  {}: {{{}}}\n```",
+            "```yaml\n{}: {{{}}}\n```",
             kind.word,
             spoken(properties, &example)
         ));
