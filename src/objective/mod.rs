@@ -14,6 +14,7 @@ mod inputs;
 mod joint;
 mod nce;
 mod section;
+mod sliced;
 mod terms;
 
 pub use asks::Asks;
@@ -27,6 +28,7 @@ pub use denoising::Denoising;
 pub use inputs::{Inputs, name};
 pub use joint::Joint;
 pub use nce::{Nce, NceNoise};
+pub use sliced::Sliced;
 pub use terms::{Term, Terms};
 
 use contract::ObjectiveSpec;
@@ -51,5 +53,7 @@ terms! {
         denoising: Denoising,
         /// Noise-contrastive estimation.
         nce: Nce,
+        /// Sliced score matching.
+        sliced: Sliced,
     }
 }
