@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ebm::config::yaml;
+use ebm::models::ModelConfig;
 use ebm::nn::NetworkConfig;
 use ebm::nn::{Mode, Network, describe};
 use ebm::rng::Stream;
@@ -337,13 +338,14 @@ layers:
     );
 }
 
-/// A file in models/ without golden values would go untested.
+/// A network in models/ without golden values would go untested.
 #[test]
 fn every_model_file_has_golden_values() {
     let golden: BTreeMap<String, serde_json::Value> = serde_json::from_str(include_str!("golden/nn.json")).unwrap();
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        // Models of other kinds are held to closed forms of their own.
+        if path.is_dir() || yaml::load::<ModelConfig>(&path).unwrap().as_network().is_none() {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
