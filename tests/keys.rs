@@ -292,6 +292,19 @@ const SETTINGS: &[Setting] = &[
         ],
     ),
     ("evaluate.best", "auroc", LOOKS),
+    (
+        "evaluate.best",
+        "energy-distance",
+        &[
+            "model=plane.yaml",
+            "data.dataset={toy: {density: rings, count: 1200}}",
+            "data.augment={}",
+            "evaluate.ood=[]",
+            "evaluate.every=1",
+            "evaluate.images=4",
+            "sampler.kernel={mala: {step_size: 0.05}}",
+        ],
+    ),
     ("evaluate.limit", "3", &[]),
 ];
 
