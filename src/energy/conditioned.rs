@@ -43,11 +43,6 @@ impl<'a> Conditioned<'a> {
         of_class.unwrap_or_else(|| self.of.head().bare(raw))
     }
 
-    /// The energies of states from number `first` on.
-    fn energy_from(&self, x: &Tensor, first: i64) -> Tensor {
-        self.of.head().with_reference(self.bare(self.of.raw(x), first), x)
-    }
-
     /// Energies and gradients of states from number `first` on, by the model's own way.
     fn direct_from(&self, x: &Tensor, first: i64) -> Option<EnergyGrad> {
         let (head, w) = (self.of.head(), self.weight.get());
@@ -109,7 +104,7 @@ impl Energy for Part<'_> {
 
 impl Energy for Conditioned<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.energy_from(x, 0)
+        self.of.head().with_reference(self.bare(self.of.raw(x), 0), x)
     }
 
     fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::energy::Outputs;
 use crate::error::Result;
-use crate::nn::{self, Layout, Mode, Network, Summary};
+use crate::nn::{Layout, Mode, Network, Summary};
 use crate::rng::Stream;
 use crate::space::Space;
 
@@ -109,11 +109,6 @@ pub trait FrozenModel: Outputs {
     /// # Panics
     /// If `model` is of another architecture than the one this was made from.
     fn refresh(&mut self, model: &dyn Model);
-
-    /// The frozen network, where the model is one.
-    fn as_network(&self) -> Option<&nn::Frozen> {
-        None
-    }
 }
 
 impl dyn FrozenModel + '_ {

@@ -9,7 +9,7 @@ use super::contract::{Form, FrozenModel, Model, ModelSpec};
 use crate::config::yaml;
 use crate::energy::{FrozenEnergy, LiveEnergy, Outputs};
 use crate::error::Result;
-use crate::nn::{self, Network, NetworkConfig, Output, Summary, describe};
+use crate::nn::{Network, NetworkConfig, Output, Summary, describe};
 use crate::rng::Stream;
 use crate::space::Space;
 
@@ -75,10 +75,6 @@ impl FrozenModel for FrozenEnergy {
     fn refresh(&mut self, model: &dyn Model) {
         let network = model.as_network().expect("a frozen network follows a network");
         FrozenEnergy::refresh(self, network);
-    }
-
-    fn as_network(&self) -> Option<&nn::Frozen> {
-        Some(self.network())
     }
 }
 
