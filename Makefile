@@ -10,7 +10,7 @@ PEERS_PYTHON := benches/peers/.venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build data libtorch doc reference book clean peers bench-peers bench-quality bench-precision
+.PHONY: help demo test check bench build data libtorch doc reference book clean peers bench-peers bench-mixing bench-quality bench-precision
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 23
@@ -55,6 +55,12 @@ peers: ## the Python environment of the comparisons, benches/peers/.venv (3 GB a
 
 bench-peers: libtorch peers ## the same work by the peers, in alternation (options in ARGS="..."; ARGS=--help)
 	CARGO="$(CARGO)" $(PEERS_PYTHON) benches/peers/compare.py $(ARGS)
+
+bench-mixing: libtorch ## effective samples per gradient of nuts and hmc, and the same of blackjax
+	@[ -x benches/mixing/.venv/bin/python ] || python3 -m venv benches/mixing/.venv
+	@benches/mixing/.venv/bin/pip install --quiet --disable-pip-version-check -r benches/mixing/requirements.txt
+	$(CARGO) bench --bench mixing
+	benches/mixing/.venv/bin/python benches/mixing/peer.py
 
 bench-quality: build peers ## seconds of training until samples are how good, ours and ebmkit (ARGS="--minutes 5")
 	@./download_data.sh mnist

@@ -22,7 +22,7 @@ struct Recorder(Traces);
 
 impl Watch for Recorder {
     fn seen(&mut self, _: usize, state: &mut ChainState, info: &StepInfo) {
-        self.0.record(&state.x, info.energy.as_ref(), info.accept_prob.as_ref());
+        self.0.record(&state.x, info);
     }
 }
 

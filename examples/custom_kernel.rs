@@ -15,14 +15,7 @@ struct TwoScales {
 
 impl Kernel for TwoScales {
     fn facts(&self) -> Facts {
-        Facts {
-            temperature: 1.0,
-            exact: true,
-            needs: Needs::Energies,
-            random: true,
-            interval: None,
-            ends_inside: false,
-        }
+        Facts::exact(1.0, Needs::Energies)
     }
 
     fn words(&self) -> String {

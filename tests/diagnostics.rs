@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ebm::rng::Stream;
+use ebm::sampling::StepInfo;
 use ebm::sampling::diagnostics::{
     Diagnostics, Traces, autocorrelation, ess_bulk, ess_mean, ess_tail, mcse_mean, split_rhat,
 };
@@ -139,11 +140,18 @@ fn recorded(steps: i64, warm_up: usize, shape: &[i64], with_energy: bool) -> (Di
         Device::Cpu,
         &mut Stream::new(1, "traces"),
     );
+    let nothing = StepInfo::default();
     for k in 0..steps {
         let state = x.get(k);
         let energy = state.flatten(1, -1).sum_dim_intlist(1, false, Kind::Float);
         let accept = Tensor::full([shape[0]], k as f64 / 100.0, (Kind::Float, Device::Cpu));
-        traces.record(&state, with_energy.then_some(&energy), with_energy.then_some(&accept));
+        let told = StepInfo {
+            gradients: Some(&accept * 20.0),
+            accept_prob: Some(accept),
+            energy: Some(energy),
+            ..StepInfo::default()
+        };
+        traces.record(&state, if with_energy { &told } else { &nothing });
     }
     (traces.finish(), x)
 }
@@ -159,6 +167,7 @@ fn small_states_have_a_trace_a_coordinate() {
     assert_eq!((found.chains, found.draws, found.warm_up), (6, 30, 20));
     // The mean of 0.20 to 0.49: warm-up has no part in it.
     assert!((found.acceptance.unwrap() - 0.345).abs() < 1e-6);
+    assert!((found.gradients.unwrap() - 6.9).abs() < 1e-5);
     let coordinate = x.select(2, 1);
     assert_eq!(found.traces[2].values, coordinate);
     let after = coordinate.narrow(0, 20, 30);
@@ -183,7 +192,7 @@ fn large_states_have_projections_of_unit_length() {
     let (found, x) = recorded(30, 0, &[4, 1, 5, 5], false);
     let expected = ["projection 1", "projection 2", "projection 3", "projection 4", "norm"];
     assert_eq!(names(&found), expected);
-    assert_eq!(found.acceptance, None);
+    assert_eq!((found.acceptance, found.gradients), (None, None));
     let norms = x.flatten(2, -1).square().sum_dim_intlist(2, false, Kind::Float).sqrt();
     assert!(found.traces[4].values.allclose(&norms, 1e-6, 1e-6, false));
     // A projection is linear, so least squares find its direction: of length 1, and the same in
@@ -202,7 +211,13 @@ fn large_states_have_projections_of_unit_length() {
 fn a_recording_that_ends_early_has_the_steps_made() {
     let mut traces = Traces::new(100, 2, &[3, 2], Device::Cpu, &mut Stream::new(1, "traces"));
     let x = normal(&[10, 3, 2], "early").to_kind(Kind::Float);
-    (0..10).for_each(|k| traces.record(&x.get(k), (k == 4).then_some(&x.get(k).select(1, 0)), None));
+    for k in 0..10 {
+        let told = StepInfo {
+            energy: (k == 4).then(|| x.get(k).select(1, 0)),
+            ..StepInfo::default()
+        };
+        traces.record(&x.get(k), &told);
+    }
     let found = traces.finish();
     assert_eq!((found.draws, found.warm_up), (8, 2));
     // The energy of one step only has no figures; the rest has.
@@ -223,7 +238,7 @@ fn figures_are_a_table_and_json() {
     );
     assert_eq!(lines.len(), 7, "{text}");
     assert_eq!(
-        lines[6], "8 chains of 50 draws after 10 of warm-up; accepted 34.5 %",
+        lines[6], "8 chains of 50 draws after 10 of warm-up; accepted 34.5 %; 6.9 gradients a step",
         "{text}"
     );
     let json = serde_json::to_value(&found).unwrap();
@@ -247,7 +262,10 @@ fn traces_are_drawn_and_odd_ones_refused() {
         assert!(picture.pixels().filter(|p| near(p, colour)).count() > 100);
     }
     let mut broken = Traces::new(5, 0, &[3, 2], Device::Cpu, &mut Stream::new(1, "traces"));
-    broken.record(&Tensor::full([3, 2], f64::NAN, (Kind::Float, Device::Cpu)), None, None);
+    broken.record(
+        &Tensor::full([3, 2], f64::NAN, (Kind::Float, Device::Cpu)),
+        &StepInfo::default(),
+    );
     let error = broken
         .finish()
         .draw("Chains", &folder.path().join("bad.png"))

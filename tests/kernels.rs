@@ -8,7 +8,7 @@ use ebm::config::yaml;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
 use ebm::sampling::diagnostics::mcse_mean;
-use ebm::sampling::kernels::Underdamped;
+use ebm::sampling::kernels::{Nuts, Preconditioned, Stein, Underdamped};
 use ebm::sampling::{
     ChainState, Kernel, KernelConfig, Needs, StepInfo, WarmUp, WarmUpConfig, Watch, run_chain, run_chain_watched,
 };
@@ -242,6 +242,145 @@ fn underdamped_steps_leave_a_gaussian_as_it_is() {
     }
 }
 
+/// Where V follows the state at once, the chain draws from exp(-E) / G.
+#[test]
+fn preconditioned_steps_have_the_bias_that_is_known() {
+    tch::set_num_threads(1);
+    let damping = 1.0;
+    // Of N(0, 1) times (damping + |x|): E|x| and E|x|^3 of a standard normal number are sqrt(2/pi)
+    // and 2 sqrt(2/pi).
+    let one = (2.0 / std::f64::consts::PI).sqrt();
+    let biased = (damping + 2.0 * one) / (damping + one);
+    let target = Target {
+        name: "exp(-E) / G",
+        energy: Box::new(Normal),
+        temperature: 1.0,
+        draw: |_, _, _| unreachable!(),
+        means: vec![(first, 0.0), (|x| first(x).square(), biased)],
+    };
+    let config = KernelConfig::Preconditioned(Preconditioned {
+        step_size: 0.01,
+        decay: 0.0,
+        damping,
+        temperature: 1.0,
+    });
+    let start = Stream::new(2, "start").normal(&[400, 1], Device::Cpu);
+    keeps(&*config.build(1), "preconditioned", &target, start, (3000, 1000));
+}
+
+/// Where V is the mean square of the gradient, G is the standard deviation of each number, and a step
+/// is one of plain Langevin: a variance is too large by 1 / (1 - step_size / (2 sd)).
+#[test]
+fn preconditioned_steps_with_a_long_memory_lose_that_bias() {
+    tch::set_num_threads(1);
+    let (step_size, scales) = (0.05, [0.2, 1.0]);
+    let config = KernelConfig::Preconditioned(Preconditioned {
+        step_size,
+        decay: 0.9995,
+        damping: 1e-4,
+        temperature: 1.0,
+    });
+    let due = scales.map(|sd| sd * sd / (1.0 - step_size / (2.0 * sd)));
+    let target = Target {
+        name: "unequal",
+        energy: Box::new(Unequal(scales)),
+        temperature: 1.0,
+        draw: |_, _, _| unreachable!(),
+        means: vec![
+            (first, 0.0),
+            (|x| first(x).square(), due[0]),
+            (|x| second(x).square(), due[1]),
+        ],
+    };
+    let start = Stream::new(2, "start").normal(&[200, 2], Device::Cpu) * tensor(scales);
+    keeps(&*config.build(1), "preconditioned", &target, start, (6000, 4000));
+}
+
+fn tensor(numbers: [f64; 2]) -> Tensor {
+    Tensor::from_slice(&numbers).to_kind(Kind::Float)
+}
+
+/// Independent normal numbers of these standard deviations.
+struct Unequal([f64; 2]);
+
+impl Energy for Unequal {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        sum_each(&(x / tensor(self.0)).square()) * 0.5
+    }
+}
+
+/// Standard deviations that differ by a factor of 40.
+const SCALES: [f64; 2] = [0.05, 2.0];
+
+/// Standard normal numbers.
+struct Normal;
+
+impl Energy for Normal {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        sum_each(&x.square()) * 0.5
+    }
+}
+
+#[test]
+fn particles_of_stein_spread_as_the_target_does() {
+    tch::set_num_threads(1);
+    for temperature in [1.0, 2.5] {
+        let target = correlated(temperature);
+        let config = KernelConfig::Stein(Stein {
+            step_size: 0.5,
+            bandwidth: None,
+            temperature,
+        });
+        let start = Stream::new(2, "start").normal(&[200, 2], Device::Cpu) * 0.3 - 2.0;
+        let x = run_chain(&*config.build(1), &Correlated, start, 2000, &mut Stream::new(0, "")).x;
+        for (i, (f, expected)) in target.means.iter().enumerate() {
+            let mean = f(&x).mean(Kind::Double).double_value(&[]);
+            let tolerance = 0.02 + 0.05 * expected.abs();
+            assert!((mean - expected).abs() < tolerance, "mean {i}: {mean} for {expected}");
+        }
+    }
+    // One particle falls into a minimum.
+    let config = KernelConfig::Stein(Stein {
+        step_size: 0.5,
+        bandwidth: Some(1.0),
+        temperature: 1.0,
+    });
+    let start = Tensor::full([1, 2], -2.0, (Kind::Float, Device::Cpu));
+    let x = run_chain(&*config.build(1), &Correlated, start, 200, &mut Stream::new(0, "")).x;
+    let apart = (x - Tensor::from_slice(&MEAN)).abs().max().double_value(&[]);
+    assert!(apart < 1e-3, "{apart}");
+}
+
+/// On a standard Gaussian half a turn takes the time pi, which trajectories are to fill.
+#[test]
+fn trajectories_of_nuts_go_until_they_turn() {
+    tch::set_num_threads(1);
+    let counted = |step_size: f64, max_depth: usize| {
+        let config = KernelConfig::Nuts(Nuts {
+            step_size,
+            max_depth,
+            temperature: 1.0,
+            mass: None,
+        });
+        let (kernel, rng) = (config.build(1), &mut Stream::new(4, "nuts"));
+        let start = rng.normal(&[300, 20], Device::Cpu);
+        let state = kernel.start(&Normal, &start, rng);
+        kernel
+            .step(&Normal, state, rng)
+            .1
+            .gradients
+            .expect("it counts gradients")
+    };
+    for step_size in [0.2, 0.02] {
+        let time = counted(step_size, 12) * step_size;
+        let (least, mean) = (time.min().double_value(&[]), time.mean(Kind::Double).double_value(&[]));
+        let most = time.max().double_value(&[]);
+        assert!(least > 0.9 && most < 7.0, "times from {least} to {most}");
+        assert!((2.0..5.0).contains(&mean), "a mean time of {mean}");
+    }
+    assert_eq!(counted(1e-4, 4).max().double_value(&[]), 15.0);
+}
+
 #[test]
 fn chains_from_a_point_find_the_target() {
     tch::set_num_threads(1);
@@ -307,7 +446,12 @@ fn a_warm_up_finds_the_wanted_acceptance_from_either_side() {
             tree[word.as_str()]["step_size"] = (own * wrong).into();
             let begun: KernelConfig = yaml::typed(tree, std::path::Path::new("kernel")).unwrap();
             let (kernel, steps, accept) = (begun.build(1), 400, 0.7);
-            let mut warm_up = WarmUp::new(WarmUpConfig { steps, accept }, &*kernel, Device::Cpu);
+            let config = WarmUpConfig {
+                steps,
+                accept,
+                mass: false,
+            };
+            let mut warm_up = WarmUp::new(config, &*kernel, &[2], Device::Cpu);
             let rng = &mut Stream::new(9, &word);
             let start = (correlated(1.0).draw)(&[500, 2], 1.0, rng);
             let x = run_chain_watched(&*kernel, &Correlated, start, steps, rng, &mut warm_up).x;
@@ -324,6 +468,83 @@ fn a_warm_up_finds_the_wanted_acceptance_from_either_side() {
     }
 }
 
+/// A warm-up finds each number's scale, within what its last window tells; with it a kernel goes
+/// across all of them at one acceptance.
+#[test]
+fn a_warm_up_finds_the_scales_of_a_state() {
+    tch::set_num_threads(1);
+    for config in exact() {
+        let (word, kernel) = (config.word(), config.build(1));
+        if kernel.step_size().is_none() {
+            continue;
+        }
+        let warm_up = WarmUpConfig {
+            steps: 1200,
+            accept: 0.7,
+            mass: true,
+        };
+        let mut warm_up = WarmUp::new(warm_up, &*kernel, &[2], Device::Cpu);
+        let rng = &mut Stream::new(9, &word);
+        let start = rng.normal(&[200, 2], Device::Cpu);
+        let x = run_chain_watched(&*kernel, &Unequal(SCALES), start, 1200, rng, &mut warm_up).x;
+        let found = warm_up.scale().expect("a scale").copy();
+        let ratio = &found / tensor(SCALES);
+        let (low, high) = (ratio.min().double_value(&[]), ratio.max().double_value(&[]));
+        assert!(low > 0.85 && high < 1.15, "{word}: {low} and {high} of the scales");
+        let after = run_chain_watched(&*kernel, &Unequal(SCALES), x, 100, rng, &mut warm_up);
+        let accepted = after.accept.unwrap().double_value(&[]);
+        assert!((accepted - 0.7).abs() < 0.06, "{word}: {accepted}");
+        assert_eq!(warm_up.scale().unwrap(), &found, "{word}: it is found once");
+    }
+}
+
+#[test]
+fn a_warm_up_goes_on_from_its_state_bit_for_bit() {
+    tch::set_num_threads(1);
+    let config = KernelConfig::Nuts(Nuts {
+        step_size: 0.5,
+        max_depth: 4,
+        temperature: 1.0,
+        mass: None,
+    });
+    let kernel = config.build(1);
+    let make = || {
+        WarmUp::new(
+            WarmUpConfig {
+                steps: 60,
+                accept: 0.8,
+                mass: true,
+            },
+            &*kernel,
+            &[2],
+            Device::Cpu,
+        )
+    };
+    let run = |x: &Tensor, steps: usize, seed: u64, w: &mut WarmUp| {
+        run_chain_watched(
+            &*kernel,
+            &Unequal(SCALES),
+            x.copy(),
+            steps,
+            &mut Stream::new(seed, "chain"),
+            w,
+        )
+        .x
+    };
+    let start = Stream::new(3, "start").normal(&[50, 2], Device::Cpu);
+    for cut in [5, 20, 50] {
+        let mut whole = make();
+        let middle = run(&start, cut, 1, &mut whole);
+        let state = whole.state().into_iter().map(|(name, t)| (name, t.copy())).collect();
+        let end = run(&middle, 60 - cut, 2, &mut whole);
+        let mut resumed = make();
+        resumed.load_state(&state, "the state").unwrap();
+        assert_eq!(run(&middle, 60 - cut, 2, &mut resumed), end, "cut after {cut}");
+        assert_eq!(resumed.state(), whole.state());
+        assert!(resumed.is_done());
+    }
+}
+
 #[test]
 fn a_kernel_starts_with_all_that_its_steps_leave_and_repeats_itself() {
     tch::set_num_threads(1);
@@ -331,7 +552,7 @@ fn a_kernel_starts_with_all_that_its_steps_leave_and_repeats_itself() {
         let (word, kernel) = (config.word(), config.build(20));
         let start = Stream::new(5, "x").normal(&[30, 3, 2], Device::Cpu);
         let kept = start.copy();
-        let there = |s: &ChainState| [&s.energy, &s.grad, &s.momentum].map(|t| t.is_some());
+        let there = |s: &ChainState| [&s.energy, &s.grad, &s.momentum, &s.square].map(|t| t.is_some());
         let state = kernel.start(&Bimodal, &start, &mut Stream::new(6, &word));
         let begun = there(&state);
         let (next, info) = kernel.step(&Bimodal, state, &mut Stream::new(6, &word));
@@ -339,7 +560,7 @@ fn a_kernel_starts_with_all_that_its_steps_leave_and_repeats_itself() {
         assert_eq!(info.accept_prob.is_some(), kernel.facts().exact, "{word}");
         let run = |seed| run_chain(&*kernel, &Bimodal, start.copy(), 20, &mut Stream::new(seed, &word)).x;
         assert_eq!(run(8), run(8), "{word}");
-        assert_ne!(run(8), run(9), "{word}");
+        assert_eq!(run(8) != run(9), kernel.facts().random, "{word}");
         assert_eq!(start, kept, "{word} leaves its start as it is");
         // A chain in two halves is the whole chain, unless its steps differ with their number.
         let rng = &mut Stream::new(8, &word);

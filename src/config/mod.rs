@@ -7,3 +7,8 @@ pub mod yaml;
 
 pub(crate) use checker::Checker;
 pub(crate) use kinds::kinds;
+
+/// The default of a factor.
+pub(crate) fn one() -> f64 {
+    1.0
+}

@@ -105,6 +105,16 @@ impl Experiment {
                 "remove one of the two",
             );
         }
+        if facts.coupled {
+            return c.conflict(
+                "compute.chain_batch",
+                &format!(
+                    "all chains of a batch move together by the kernel {}",
+                    sampler.kernel.word()
+                ),
+                "remove it, or choose a kernel whose chains are independent",
+            );
+        }
         if facts.needs == Needs::Stages {
             return c.conflict(
                 "compute.chain_batch",

@@ -116,7 +116,7 @@ impl WatchBatches for Spectator<'_> {
     fn seen(&mut self, first: i64, k: usize, state: &ChainState, info: &StepInfo) {
         self.picture(first, k, &state.x);
         if let (0, Some(traces)) = (first, &mut self.traces) {
-            traces.record(&state.x, info.energy.as_ref(), info.accept_prob.as_ref());
+            traces.record(&state.x, info);
         }
     }
 }

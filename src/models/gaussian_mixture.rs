@@ -32,15 +32,11 @@ pub struct GaussianMixture {
     #[serde(default)]
     pub classes: bool,
     /// The standard deviation of the means at the start; they are normal around 0.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub spread: f64,
     /// The standard deviation of each component at the start.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub std: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 /// The names of its tensors.

@@ -20,14 +20,10 @@ use crate::space::sum_each;
 #[serde(deny_unknown_fields)]
 pub struct Denoising {
     /// What multiplies the term.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub weight: f64,
     /// Standard deviation of the noise, in the units of states.
     pub sigma: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 /// Data with noise added, `[B,..]`.

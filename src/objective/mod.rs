@@ -10,6 +10,7 @@ mod contract;
 mod contrastive;
 mod cross_entropy;
 mod denoising;
+mod energy_discrepancy;
 mod inputs;
 mod joint;
 mod nce;
@@ -25,6 +26,7 @@ pub use contract::{Loss, Objective, Passes, Quantity};
 pub use contrastive::{Contrastive, contrast};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use denoising::Denoising;
+pub use energy_discrepancy::EnergyDiscrepancy;
 pub use inputs::{Inputs, name};
 pub use joint::Joint;
 pub use nce::{Nce, NceNoise};
@@ -55,5 +57,7 @@ terms! {
         nce: Nce,
         /// Sliced score matching.
         sliced: Sliced,
+        /// Energy discrepancy.
+        energy_discrepancy: EnergyDiscrepancy,
     }
 }

@@ -21,7 +21,7 @@ use crate::space::sum_each;
 #[serde(deny_unknown_fields)]
 pub struct Nce {
     /// What multiplies the term.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub weight: f64,
     /// The density of the noise.
     #[serde(default)]
@@ -53,10 +53,6 @@ impl Default for NceNoise {
     fn default() -> Self {
         Self::Data { jitter: 1e-3 }
     }
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 fn one_each() -> usize {

@@ -1,4 +1,4 @@
-//! Sliced score matching.
+//! Score matching, sliced or exact.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,34 +16,35 @@ use crate::space::sum_each;
 
 /// mean |grad E(x) / T|^2 / 2 - v' H(x) v / T over data x and directions v of random signs, H the
 /// second derivatives of E: the model learns the score of the data themselves, without noise and
-/// without chains (Hyvarinen 2005; Song et al. 2020, the form with less variance).
+/// without chains (Hyvarinen 2005; Song et al. 2020, the form with less variance). A mean over random
+/// signs is Hutchinson's estimate of the trace of H.
 ///
 /// E has to have second derivatives: a network of `relu` has none to learn by, one of `silu` has.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sliced {
     /// What multiplies the term.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub weight: f64,
-    /// Directions for each state; each costs a backward pass.
+    /// Directions for each state; each costs a backward pass. Null takes the exact trace of H, at a
+    /// backward pass for every number of a state.
     #[serde(default = "one_each")]
-    pub directions: usize,
+    pub directions: Option<usize>,
 }
 
-fn one() -> f64 {
-    1.0
+fn one_each() -> Option<usize> {
+    Some(1)
 }
 
-fn one_each() -> usize {
-    1
-}
-
-/// Signs, `[directions,B,..]`.
+/// Signs, `[directions,B,..]`, or unit vectors, `[directions,1,..]`.
 const SIGNS: &str = "directions of slices";
 
 impl ObjectiveSpec for Sliced {
     fn check(&self, c: &Checker) -> Result<()> {
-        c.at_least_one("directions", self.directions as u64)
+        match self.directions {
+            Some(directions) => c.at_least_one("directions", directions as u64),
+            None => Ok(()),
+        }
     }
 
     fn weight(&self) -> f64 {
@@ -64,7 +65,7 @@ impl ObjectiveSpec for Sliced {
     fn example() -> Self {
         Self {
             weight: 1.0,
-            directions: 2,
+            directions: Some(2),
         }
     }
 }
@@ -80,6 +81,14 @@ fn curvature(grad: &Tensor, x: &Tensor, v: &Tensor) -> Tensor {
     }
 }
 
+/// The unit vectors of the space of `x`, `[D,1,..]`.
+fn units(x: &Tensor) -> Tensor {
+    let shape = &x.size()[1..];
+    let numbers = shape.iter().product();
+    let size: Vec<i64> = [numbers, 1].iter().chain(shape).copied().collect();
+    Tensor::eye(numbers, (Kind::Float, x.device())).view(&size[..])
+}
+
 impl Objective for Sliced {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
@@ -90,8 +99,14 @@ impl Objective for Sliced {
 
     fn gather(&self, inputs: &mut Inputs, rng: &mut Stream) {
         let x = inputs.of(name::DATA);
-        let size: Vec<i64> = std::iter::once(self.directions as i64).chain(x.size()).collect();
-        inputs.put(SIGNS, rng.uniform(&size, -1.0, 1.0, x.device()).sign());
+        let directions = match self.directions {
+            Some(count) => {
+                let size: Vec<i64> = std::iter::once(count as i64).chain(x.size()).collect();
+                rng.uniform(&size, -1.0, 1.0, x.device()).sign()
+            }
+            None => units(x),
+        };
+        inputs.put(SIGNS, directions);
     }
 
     fn loss(&self, passes: &dyn Passes, inputs: &Inputs) -> Loss {
@@ -101,7 +116,13 @@ impl Objective for Sliced {
             let t = passes.temperature();
             let slices = inputs.of(SIGNS).unbind(0);
             let curvatures: Vec<Tensor> = slices.iter().map(|v| curvature(&found.grad, &x, v)).collect();
-            let curvature = Tensor::stack(&curvatures, 0).mean(Kind::Float) / t;
+            // A mean over random signs is the trace; over unit vectors it is the sum.
+            let times = if self.directions.is_some() {
+                1.0
+            } else {
+                curvatures.len() as f64
+            };
+            let curvature = Tensor::stack(&curvatures, 0).mean(Kind::Float) * (times / t);
             let value = sum_each(&found.grad.square()).mean(Kind::Float) * (0.5 / (t * t)) - curvature;
             let energy = found.energy.detach();
             Loss {

@@ -17,8 +17,12 @@ pub struct ChainState {
     pub grad: Option<Tensor>,
     /// The momenta of kernels that keep them, of the shape of `x`.
     pub momentum: Option<Tensor>,
+    /// The running mean of dE/dx squared of kernels that scale their steps by it, of the shape of `x`.
+    pub square: Option<Tensor>,
     /// The step size, `[]`, f32, where a warm-up sets it; else the kernel's own number holds.
     pub step_size: Option<Tensor>,
+    /// The scale of each number of a state, `[1,..]`, f32, where a warm-up finds it; else it is 1.
+    pub scale: Option<Tensor>,
     /// How many steps were made.
     pub step: usize,
     /// Memory of the shape of `x` that a step may use as it likes.
@@ -37,23 +41,27 @@ impl ChainState {
             energy: None,
             grad: None,
             momentum: None,
+            square: None,
             step_size: None,
+            scale: None,
             step: 0,
         }
     }
 
     /// What goes from one step to the next, in a fixed order.
-    pub(super) fn tensors(&self) -> [Option<&Tensor>; 5] {
+    pub(super) fn tensors(&self) -> [Option<&Tensor>; 7] {
         [
             Some(&self.x),
             self.energy.as_ref(),
             self.grad.as_ref(),
             self.momentum.as_ref(),
+            self.square.as_ref(),
             self.step_size.as_ref(),
+            self.scale.as_ref(),
         ]
     }
 
-    /// The same in memory of its own, but for the step size, which a warm-up owns.
+    /// The same in memory of its own, but for what a warm-up owns.
     pub(super) fn copied(&self) -> Self {
         let copy = |t: &Option<Tensor>| t.as_ref().map(Tensor::copy);
         Self {
@@ -61,6 +69,7 @@ impl ChainState {
             energy: copy(&self.energy),
             grad: copy(&self.grad),
             momentum: copy(&self.momentum),
+            square: copy(&self.square),
             scratch: self.scratch.copy(),
             ..self.shared()
         }
@@ -89,7 +98,9 @@ impl ChainState {
             energy: share(&self.energy),
             grad: share(&self.grad),
             momentum: share(&self.momentum),
+            square: share(&self.square),
             step_size: share(&self.step_size),
+            scale: share(&self.scale),
             step: self.step,
             scratch: self.scratch.shallow_clone(),
         }
@@ -106,6 +117,8 @@ pub struct StepInfo {
     pub grad_norm: Option<Tensor>,
     /// The energy at the state after the step, `[B]`, of kernels that know it.
     pub energy: Option<Tensor>,
+    /// How many gradients each chain's step took, `[B]`, of kernels whose steps differ in that.
+    pub gradients: Option<Tensor>,
 }
 
 /// What a kernel asks of an energy.
@@ -124,16 +137,41 @@ pub enum Needs {
 pub struct Facts {
     /// T of the target exp(-E/T).
     pub temperature: f64,
-    /// Whether it leaves exactly that target as it is, by accepting or rejecting.
-    pub exact: bool,
     /// What it asks of the energy.
     pub needs: Needs,
+    /// Whether it leaves exactly that target as it is, by accepting or rejecting.
+    pub exact: bool,
     /// Whether a step draws random numbers.
     pub random: bool,
+    /// Whether a chain's step depends on where the others of its batch are.
+    pub coupled: bool,
     /// The interval that it clamps states to, if any.
     pub interval: Option<[f64; 2]>,
     /// Whether every step ends inside that interval.
     pub ends_inside: bool,
+}
+
+impl Facts {
+    /// Of a kernel that draws, is not exact, clamps nothing, and whose chains are independent.
+    pub fn of(temperature: f64, needs: Needs) -> Self {
+        Self {
+            temperature,
+            needs,
+            exact: false,
+            random: true,
+            coupled: false,
+            interval: None,
+            ends_inside: false,
+        }
+    }
+
+    /// The same of an exact kernel.
+    pub fn exact(temperature: f64, needs: Needs) -> Self {
+        Self {
+            exact: true,
+            ..Self::of(temperature, needs)
+        }
+    }
 }
 
 /// A Markov kernel. It holds parameters only: state and randomness go in and come out.
@@ -164,7 +202,7 @@ pub trait Kernel: std::fmt::Debug + Send {
     fn words(&self) -> String;
 
     /// The step size that a warm-up begins with, of a kernel that reads
-    /// [`step_size`](ChainState::step_size) and tells its acceptance.
+    /// [`step_size`](ChainState::step_size) and [`scale`](ChainState::scale), and tells its acceptance.
     fn step_size(&self) -> Option<f64> {
         None
     }

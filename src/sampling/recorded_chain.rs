@@ -30,8 +30,8 @@ pub struct ChainRunner {
 struct Subject {
     kernel: String,
     energy: Identity,
-    /// The step size that a warm-up writes, if any.
-    step_size: Option<Tensor>,
+    /// What a warm-up writes, if there is one.
+    tuned: Vec<Tensor>,
     sizes: Vec<Option<Vec<i64>>>,
     device: usize,
 }
@@ -122,7 +122,11 @@ impl ChainRunner {
         let subject = Subject {
             kernel: kernel.identity()?,
             energy: energy.identity()?,
-            step_size: state.step_size.as_ref().map(Tensor::shallow_clone),
+            tuned: [&state.step_size, &state.scale]
+                .into_iter()
+                .flatten()
+                .map(Tensor::shallow_clone)
+                .collect(),
             sizes: state.tensors().map(|t| t.map(Tensor::size)).into(),
             device,
         };
@@ -151,7 +155,7 @@ impl ChainRunner {
 impl Subject {
     fn same(&self, other: &Self) -> bool {
         let place = |t: &Tensor| (t.data_ptr(), t.size(), t.stride(), t.kind());
-        let places = |s: &Self| -> Vec<_> { s.energy.reads.iter().chain(&s.step_size).map(place).collect() };
+        let places = |s: &Self| -> Vec<_> { s.energy.reads.iter().chain(&s.tuned).map(place).collect() };
         (&self.kernel, &self.energy.words, &self.sizes, self.device)
             == (&other.kernel, &other.energy.words, &other.sizes, other.device)
             && places(self) == places(other)

@@ -178,7 +178,10 @@ impl Synthesis<'_> {
         let mut runner = ChainRunner::new(self.cuda_graph);
         let frozen = self.frozen(&*kernel, starts.size()[0].min(BATCH));
         let outputs = frozen.outputs();
-        let mut warm_up = self.sampler.warm_up.map(|w| WarmUp::new(w, &*kernel, starts.device()));
+        let mut warm_up = self
+            .sampler
+            .warm_up
+            .map(|w| WarmUp::new(w, &*kernel, &starts.size()[1..], starts.device()));
         let (mut first, mut ends) = (0, Vec::new());
         for start in starts.split(BATCH, 0) {
             let count = start.size()[0];

@@ -104,7 +104,7 @@ impl State {
         let kernel = kernel.map(|sampler| (sampler.warm_up, sampler.kernel.build(sampler.n_steps)));
         let warm_up = kernel
             .as_ref()
-            .and_then(|(w, kernel)| Some(WarmUp::new((*w)?, &**kernel, device)));
+            .and_then(|(w, kernel)| Some(WarmUp::new((*w)?, &**kernel, &model.space().shape, device)));
         let exact = kernel.as_ref().map(|(_, kernel)| kernel.facts().exact);
         let (meters, guard) = (
             Meters::new(&terms, of_chains(exact), device),

@@ -62,6 +62,10 @@ pub struct Diagnostics {
     pub warm_up: usize,
     /// The mean probability of acceptance after warm-up, for kernels that reject.
     pub acceptance: Option<f64>,
+    /// The mean number of gradients that a step takes after warm-up, for kernels whose steps differ
+    /// in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradients: Option<f64>,
     /// The figures, a row a quantity.
     pub rows: Vec<Row>,
     /// The traces, one a row, warm-up included.
@@ -71,14 +75,15 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// Of traces of the same size, without their first `warm_up` steps.
-    pub(super) fn new(traces: Vec<Trace>, warm_up: usize, acceptance: Option<f64>) -> Self {
+    pub(super) fn new(traces: Vec<Trace>, warm_up: usize) -> Self {
         let size = traces.first().map_or(vec![0, 0], |t| t.values.size());
         let warm_up = warm_up.min(size[0] as usize);
         Self {
             chains: size[1] as usize,
             draws: size[0] as usize - warm_up,
             warm_up,
-            acceptance,
+            acceptance: None,
+            gradients: None,
             rows: traces.iter().map(|t| row(&t.name, &after(t, warm_up))).collect(),
             traces,
         }
@@ -135,10 +140,13 @@ impl fmt::Display for Diagnostics {
         f.write_str(&table(&header, &lines))?;
         let (chains, draws, warm_up) = (self.chains, self.draws, self.warm_up);
         write!(f, "{chains} chains of {draws} draws after {warm_up} of warm-up")?;
-        match self.acceptance {
-            Some(acceptance) => writeln!(f, "; accepted {:.1} %", 100.0 * acceptance),
-            None => writeln!(f),
+        if let Some(acceptance) = self.acceptance {
+            write!(f, "; accepted {:.1} %", 100.0 * acceptance)?;
         }
+        if let Some(gradients) = self.gradients {
+            write!(f, "; {gradients:.1} gradients a step")?;
+        }
+        writeln!(f)
     }
 }
 

@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use super::summary::{Diagnostics, Trace};
 use crate::rng::Stream;
+use crate::sampling::kernel::StepInfo;
 
 /// States of at most so many numbers have a trace of each.
 const MOST_COORDINATES: i64 = 8;
@@ -27,10 +28,33 @@ pub struct Traces {
     positions: Tensor,
     /// `[n_steps, B]`, f32, from the first step that gives one; NaN at steps without.
     energies: Option<Tensor>,
-    /// The sum of the probabilities of acceptance after warm-up, `[B]`, f32.
-    accepted: Tensor,
-    /// How many steps it is of.
-    acceptances: i64,
+    /// The probabilities of acceptance after warm-up.
+    accepted: Mean,
+    /// The gradients of a step after warm-up.
+    gradients: Mean,
+}
+
+/// A mean over the steps that tell a number for each chain.
+#[derive(Debug)]
+struct Mean {
+    /// `[B]`, f32.
+    sum: Tensor,
+    steps: i64,
+}
+
+impl Mean {
+    fn add(&mut self, each: Option<&Tensor>) {
+        if let Some(each) = each {
+            let _ = self.sum.g_add_(&each.detach());
+            self.steps += 1;
+        }
+    }
+
+    /// Over steps and chains; none where no step told it.
+    fn value(&self) -> Option<f64> {
+        let mean = self.sum.mean(Kind::Double).double_value(&[]) / self.steps as f64;
+        mean.is_finite().then_some(mean)
+    }
 }
 
 impl Traces {
@@ -50,6 +74,10 @@ impl Traces {
         };
         let mut names: Vec<String> = (1..=count).map(|i| format!("{word} {i}")).collect();
         names.push("norm".into());
+        let mean = || Mean {
+            sum: Tensor::zeros(chains, (Kind::Float, device)),
+            steps: 0,
+        };
         let n_steps = n_steps as i64;
         Self {
             n_steps,
@@ -59,17 +87,17 @@ impl Traces {
             positions: Tensor::zeros([n_steps, names.len() as i64, chains], (Kind::Float, device)),
             names,
             energies: None,
-            accepted: Tensor::zeros(chains, (Kind::Float, device)),
-            acceptances: 0,
+            accepted: mean(),
+            gradients: mean(),
         }
     }
 
-    /// Records the states `[B, ...]` after a step, their energies `[B]`, and the probabilities
-    /// `[B]` of acceptance.
+    /// Records the states `[B, ...]` after a step, and of what the step tells the energies, the
+    /// probabilities of acceptance and the counts of gradients.
     ///
     /// # Panics
     /// Where more steps are recorded than there is room for, or a tensor is of another shape.
-    pub fn record(&mut self, x: &Tensor, energy: Option<&Tensor>, accept: Option<&Tensor>) {
+    pub fn record(&mut self, x: &Tensor, info: &StepInfo) {
         assert!(self.recorded < self.n_steps, "there is room for {} steps", self.n_steps);
         let _guard = no_grad_guard();
         let x = x.detach().flatten(1, -1).to_kind(Kind::Float);
@@ -80,20 +108,20 @@ impl Traces {
         let norm = x.square().sum_dim_intlist([1i64].as_slice(), true, Kind::Float).sqrt();
         let quantities = Tensor::cat(&[positions, norm], 1);
         self.positions.get(self.recorded).copy_(&quantities.tr());
-        if let Some(energy) = energy {
+        if let Some(energy) = &info.energy {
             let step = self.recorded;
             self.energies().get(step).copy_(&energy.detach());
         }
-        if let (Some(accept), true) = (accept, self.recorded >= self.warm_up) {
-            let _ = self.accepted.g_add_(&accept.detach());
-            self.acceptances += 1;
+        if self.recorded >= self.warm_up {
+            self.accepted.add(info.accept_prob.as_ref());
+            self.gradients.add(info.gradients.as_ref());
         }
         self.recorded += 1;
     }
 
     fn energies(&mut self) -> &Tensor {
-        let size = [self.n_steps, self.accepted.size()[0]];
-        let options = (Kind::Float, self.accepted.device());
+        let size = [self.n_steps, self.positions.size()[2]];
+        let options = (Kind::Float, self.positions.device());
         self.energies
             .get_or_insert_with(|| Tensor::full(size, f64::NAN, options))
     }
@@ -109,10 +137,11 @@ impl Traces {
         for (i, name) in self.names.iter().enumerate() {
             traces.push(Trace::new(name, positions.select(1, i as i64).contiguous()));
         }
-        let accepted = self.accepted.mean(Kind::Double).double_value(&[]);
-        let acceptance = accepted / self.acceptances as f64;
-        let acceptance = acceptance.is_finite().then_some(acceptance);
-        Diagnostics::new(traces, self.warm_up as usize, acceptance)
+        Diagnostics {
+            acceptance: self.accepted.value(),
+            gradients: self.gradients.value(),
+            ..Diagnostics::new(traces, self.warm_up as usize)
+        }
     }
 }
 

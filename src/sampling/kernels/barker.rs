@@ -26,12 +26,8 @@ pub struct Barker {
     /// The standard deviation of a move in each number of a state.
     pub step_size: f64,
     /// T of the target exp(-E/T).
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub temperature: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl KernelSpec for Barker {
@@ -54,14 +50,7 @@ impl KernelSpec for Barker {
 
 impl Kernel for Barker {
     fn facts(&self) -> Facts {
-        Facts {
-            temperature: self.temperature,
-            exact: true,
-            needs: Needs::Gradients,
-            random: true,
-            interval: None,
-            ends_inside: false,
-        }
+        Facts::exact(self.temperature, Needs::Gradients)
     }
 
     fn start(&self, energy: &dyn Energy, x: &tch::Tensor, rng: &mut Stream) -> ChainState {
@@ -72,7 +61,7 @@ impl Kernel for Barker {
         let at_x = carried(energy, &mut s, rng);
         let t = self.temperature;
         let (size, device) = (s.x.size(), s.x.device());
-        let move_up = Dial::step_size(self.step_size, &s).times(&rng.normal(&size, device));
+        let move_up = Dial::length(self.step_size, &s).times(&rng.normal(&size, device));
         let up = (&move_up * &at_x.grad / -t).sigmoid();
         let taken = rng.uniform(&size, 0.0, 1.0, device).less_tensor(&up);
         let d = move_up.where_self(&taken, &move_up.neg());

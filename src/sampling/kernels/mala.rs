@@ -24,12 +24,8 @@ pub struct Mala {
     /// What multiplies the gradient of the energy.
     pub step_size: f64,
     /// T of the target exp(-E/T).
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub temperature: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl KernelSpec for Mala {
@@ -52,14 +48,7 @@ impl KernelSpec for Mala {
 
 impl Kernel for Mala {
     fn facts(&self) -> Facts {
-        Facts {
-            temperature: self.temperature,
-            exact: true,
-            needs: Needs::Gradients,
-            random: true,
-            interval: None,
-            ends_inside: false,
-        }
+        Facts::exact(self.temperature, Needs::Gradients)
     }
 
     fn start(&self, energy: &dyn Energy, x: &tch::Tensor, rng: &mut Stream) -> ChainState {
@@ -69,7 +58,7 @@ impl Kernel for Mala {
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
         let at_x = carried(energy, &mut s, rng);
         let t = self.temperature;
-        let step = Dial::step_size(self.step_size, &s);
+        let step = Dial::time(self.step_size, &s);
         let scale = step.scaled(2.0 * t).root();
         let z = rng.normal(&s.x.size(), s.x.device());
         let y = &s.x - step.times(&at_x.grad) + scale.times(&z);

@@ -3,17 +3,25 @@
 //! A kernel is a type with its configuration, one `mod` line and one line in [`KernelConfig`].
 
 mod barker;
+mod generalised_hmc;
 mod hmc;
 mod langevin;
 mod mala;
+mod nuts;
+mod preconditioned;
 mod random_walk;
+mod stein;
 mod underdamped;
 
 pub use barker::Barker;
+pub use generalised_hmc::GeneralisedHmc;
 pub use hmc::Hmc;
 pub use langevin::{ChainSchedule, GradClip, InnerConfig, Langevin, LangevinConfig, StepPart};
 pub use mala::Mala;
+pub use nuts::Nuts;
+pub use preconditioned::Preconditioned;
 pub use random_walk::RandomWalk;
+pub use stein::Stein;
 pub use underdamped::Underdamped;
 
 use super::kernel::Kernel;
@@ -49,10 +57,18 @@ kinds! {
         Barker(Barker),
         /// Hamiltonian Monte Carlo.
         Hmc(Hmc),
+        /// Hamiltonian Monte Carlo whose momenta live on.
+        GeneralisedHmc(GeneralisedHmc),
+        /// Hamiltonian Monte Carlo that finds the length of its trajectories.
+        Nuts(Nuts),
         /// Random-walk Metropolis.
         RandomWalk(RandomWalk),
         /// Langevin dynamics with momenta.
         Underdamped(Underdamped),
+        /// Langevin dynamics scaled by running squares of the gradient.
+        Preconditioned(Preconditioned),
+        /// Particles that move together without noise.
+        Stein(Stein),
     }
 }
 

@@ -23,12 +23,8 @@ pub struct RandomWalk {
     /// The standard deviation of a proposal in each number of a state.
     pub step_size: f64,
     /// T of the target exp(-E/T).
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub temperature: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl KernelSpec for RandomWalk {
@@ -51,14 +47,7 @@ impl KernelSpec for RandomWalk {
 
 impl Kernel for RandomWalk {
     fn facts(&self) -> Facts {
-        Facts {
-            temperature: self.temperature,
-            exact: true,
-            needs: Needs::Energies,
-            random: true,
-            interval: None,
-            ends_inside: false,
-        }
+        Facts::exact(self.temperature, Needs::Energies)
     }
 
     fn start(&self, energy: &dyn Energy, x: &tch::Tensor, rng: &mut Stream) -> ChainState {
@@ -69,7 +58,7 @@ impl Kernel for RandomWalk {
 
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
         let energy_x = s.energy.take().unwrap_or_else(|| level(energy, &s.x, rng));
-        let step = Dial::step_size(self.step_size, &s);
+        let step = Dial::length(self.step_size, &s);
         let y = &s.x + step.times(&rng.normal(&s.x.size(), s.x.device()));
         let energy_y = level(energy, &y, rng);
         let (taken, probability) = test(&((&energy_x - &energy_y) / self.temperature), rng);
@@ -78,8 +67,8 @@ impl Kernel for RandomWalk {
         s.step += 1;
         let info = StepInfo {
             accept_prob: Some(probability),
-            grad_norm: None,
             energy: Some(energy.shallow_clone()),
+            ..StepInfo::default()
         };
         s.energy = Some(energy);
         (s, info)

@@ -26,15 +26,11 @@ pub struct Underdamped {
     /// h, the time of a step.
     pub step_size: f64,
     /// How fast momenta are forgotten, in units of 1 / time.
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub friction: f64,
     /// T of the target exp(-E/T).
-    #[serde(default = "one")]
+    #[serde(default = "crate::config::one")]
     pub temperature: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl KernelSpec for Underdamped {
@@ -59,14 +55,7 @@ impl KernelSpec for Underdamped {
 
 impl Kernel for Underdamped {
     fn facts(&self) -> Facts {
-        Facts {
-            temperature: self.temperature,
-            exact: false,
-            needs: Needs::Gradients,
-            random: true,
-            interval: None,
-            ends_inside: false,
-        }
+        Facts::of(self.temperature, Needs::Gradients)
     }
 
     fn start(&self, energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> ChainState {

@@ -197,12 +197,10 @@ impl Kernel for Langevin {
             Needs::Gradients
         };
         Facts {
-            temperature: self.temperature(),
-            exact: false,
-            needs,
             random: (0..self.n_steps.max(1)).any(|k| self.noise_scale_at(k) > 0.0),
             interval: self.clamp,
             ends_inside: self.order.last() == Some(&StepPart::Clamp),
+            ..Facts::of(self.temperature(), needs)
         }
     }
 
