@@ -10,7 +10,7 @@ use ebm::rng::Stream;
 use ebm::sampling::diagnostics::mcse_mean;
 use ebm::sampling::kernels::{Nuts, Preconditioned, Stein, Underdamped};
 use ebm::sampling::{
-    ChainState, Kernel, KernelConfig, Needs, StepInfo, WarmUp, WarmUpConfig, Watch, run_chain, run_chain_watched,
+    Both, ChainState, Kernel, KernelConfig, Needs, StepInfo, WarmUp, WarmUpConfig, Watch, run_chain, run_chain_watched,
 };
 use ebm::space::{Space, Values, sum_each};
 use tch::{Device, Kind, Tensor};
@@ -155,14 +155,24 @@ fn walled() -> Target {
     }
 }
 
+/// A kernel's section with another value at a key of its own, or of the kernel inside it.
+fn with(config: &KernelConfig, key: &str, value: f64) -> KernelConfig {
+    fn put(kind: &mut serde_yaml::Value, key: &str, value: f64) {
+        let (_, section) = kind.as_mapping_mut().unwrap().iter_mut().next().unwrap();
+        match section.get("kernel").is_some() {
+            true => put(&mut section["kernel"], key, value),
+            false => section[key] = value.into(),
+        }
+    }
+    let mut tree = yaml::to_value(config);
+    put(&mut tree, key, value);
+    yaml::typed(tree, std::path::Path::new("kernel")).unwrap()
+}
+
 /// The kernel of an example at a temperature.
 fn at_temperature(config: &KernelConfig, temperature: f64) -> Box<dyn Kernel> {
-    let mut tree = yaml::to_value(config);
-    let word = config.word();
-    tree[word.as_str()]["temperature"] = temperature.into();
-    let config: KernelConfig = yaml::typed(tree, std::path::Path::new("kernel")).unwrap();
-    let kernel = config.build(1);
-    assert_eq!(kernel.facts().temperature, temperature, "{word}");
+    let kernel = with(config, "temperature", temperature).build(1);
+    assert_eq!(kernel.facts().temperature, temperature, "{}", config.word());
     kernel
 }
 
@@ -442,14 +452,13 @@ fn a_warm_up_finds_the_wanted_acceptance_from_either_side() {
             continue;
         };
         for wrong in [0.02, 20.0] {
-            let mut tree = yaml::to_value(&config);
-            tree[word.as_str()]["step_size"] = (own * wrong).into();
-            let begun: KernelConfig = yaml::typed(tree, std::path::Path::new("kernel")).unwrap();
+            let begun = with(&config, "step_size", own * wrong);
             let (kernel, steps, accept) = (begun.build(1), 400, 0.7);
             let config = WarmUpConfig {
                 steps,
                 accept,
                 mass: false,
+                swaps: None,
             };
             let mut warm_up = WarmUp::new(config, &*kernel, &[2], Device::Cpu);
             let rng = &mut Stream::new(9, &word);
@@ -482,6 +491,7 @@ fn a_warm_up_finds_the_scales_of_a_state() {
             steps: 1200,
             accept: 0.7,
             mass: true,
+            swaps: None,
         };
         let mut warm_up = WarmUp::new(warm_up, &*kernel, &[2], Device::Cpu);
         let rng = &mut Stream::new(9, &word);
@@ -514,6 +524,7 @@ fn a_warm_up_goes_on_from_its_state_bit_for_bit() {
                 steps: 60,
                 accept: 0.8,
                 mass: true,
+                swaps: None,
             },
             &*kernel,
             &[2],
@@ -543,6 +554,111 @@ fn a_warm_up_goes_on_from_its_state_bit_for_bit() {
         assert_eq!(resumed.state(), whole.state());
         assert!(resumed.is_done());
     }
+}
+
+/// Two modes of deviation 0.3 at -4 and 3, of weights 0.3 and 0.7, on one number.
+struct Distant;
+
+const APART: [(f64, f64); 2] = [(-4.0, 0.3), (3.0, 0.7)];
+
+impl Energy for Distant {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let log = APART.map(|(at, weight)| (x - at).square() * (-0.5 / 0.09) + weight.ln());
+        sum_each(&log[0].logaddexp(&log[1])).neg()
+    }
+}
+
+fn kernel(text: &str) -> KernelConfig {
+    let place = std::path::Path::new("kernel");
+    yaml::typed(yaml::parse(text, place).unwrap(), place).unwrap()
+}
+
+/// All chains start in the lesser mode, from which a kernel at one temperature does not come away.
+#[test]
+fn kernels_of_several_temperatures_cross_between_modes() {
+    tch::set_num_threads(1);
+    let target = || Target {
+        name: "distant",
+        energy: Box::new(Distant),
+        temperature: 1.0,
+        draw: |_, _, _| unreachable!(),
+        means: vec![
+            (|x| first(x).gt(0.0).to_kind(Kind::Float), APART[1].1),
+            (first, APART.iter().map(|(at, weight)| at * weight).sum()),
+        ],
+    };
+    let start = || Tensor::full([60, 1], -4.0, (Kind::Float, Device::Cpu));
+    let alone = kernel("{hmc: {step_size: 0.15, leapfrog_steps: 5}}").build(1);
+    let end = run_chain(&*alone, &Distant, start(), 600, &mut Stream::new(1, "alone")).x;
+    assert!(end.max().double_value(&[]) < 0.0, "it crosses by itself");
+    let inner = "kernel: {hmc: {step_size: 0.15, leapfrog_steps: 5}}";
+    for text in [
+        format!("{{tempering: {{{inner}, temperatures: [4, 16, 64]}}}}"),
+        format!("{{tempered-transitions: {{{inner}, temperatures: [1.6, 2.5, 4, 6.5, 10, 17, 28, 45, 70]}}}}"),
+    ] {
+        let config = kernel(&text);
+        keeps(&*config.build(1), &config.word(), &target(), start(), (700, 200));
+    }
+}
+
+/// From a ladder that swaps too seldom and from one that swaps too often.
+#[test]
+fn a_warm_up_spaces_a_ladder_until_neighbours_swap_as_wanted() {
+    tch::set_num_threads(1);
+    for (temperatures, dimension) in [("[50, 3000]", 10), ("[1.1, 1.2]", 10)] {
+        let text = format!("{{tempering: {{kernel: {{mala: {{step_size: 0.2}}}}, temperatures: {temperatures}}}}}");
+        let built = kernel(&text).build(1);
+        let config = WarmUpConfig {
+            steps: 1500,
+            accept: 0.6,
+            mass: false,
+            swaps: Some(0.4),
+        };
+        let mut warm_up = WarmUp::new(config, &*built, &[dimension], Device::Cpu);
+        let rng = &mut Stream::new(2, "ladder");
+        let start = rng.normal(&[100, dimension], Device::Cpu);
+        let x = run_chain_watched(&*built, &Normal, start, 1500, rng, &mut warm_up).x;
+        let ladder = warm_up.ladder().unwrap().copy();
+        // Replicas start where their chains are: the first steps are not those of the ladder.
+        let mut swaps = Swaps(Vec::new());
+        run_chain_watched(&*built, &Normal, x, 600, rng, &mut Both(&mut warm_up, &mut swaps));
+        let mean = Tensor::stack(&swaps.0[200..], 0).mean_dim([0i64].as_slice(), false, Kind::Float);
+        let apart = (mean.copy() - 0.4).abs().max().double_value(&[]);
+        assert!(apart < 0.05, "{temperatures}: {mean} with {ladder}");
+        assert_eq!(warm_up.ladder().unwrap(), &ladder, "it is found once");
+        // Of Gaussians in d dimensions, equal swaps want equal ratios of temperatures.
+        let ratio = |i: i64| ladder.double_value(&[i + 1]) / ladder.double_value(&[i]);
+        assert!((ratio(0) / ratio(1) - 1.0).abs() < 0.1, "{ladder}");
+    }
+}
+
+/// Keeps how often neighbours swap.
+struct Swaps(Vec<Tensor>);
+
+impl Watch for Swaps {
+    fn seen(&mut self, _: usize, _: &mut ChainState, info: &StepInfo) {
+        self.0.push(info.swap_prob.as_ref().expect("swaps").copy());
+    }
+}
+
+/// A chain that cools slowly finds the lower of two minima, one that starts cold does not.
+#[test]
+fn annealing_ends_in_the_least_energy() {
+    tch::set_num_threads(1);
+    let share = |from: f64| {
+        let text = format!("{{annealing: {{kernel: {{mala: {{step_size: 0.2}}}}, from: {from}, to: 0.005}}}}");
+        let start = Tensor::full([200, 1], MODES[0].0, (Kind::Float, Device::Cpu));
+        let built = kernel(&text).build(2000);
+        let x = run_chain(&*built, &Bimodal, start, 2000, &mut Stream::new(1, "cool")).x;
+        (&x - MODES[1].0)
+            .abs()
+            .lt(0.2)
+            .to_kind(Kind::Float)
+            .mean(Kind::Double)
+            .double_value(&[])
+    };
+    let (cold, hot) = (share(0.005), share(5.0));
+    assert!(cold == 0.0 && hot > 0.9, "{cold} from cold, {hot} from hot");
 }
 
 #[test]

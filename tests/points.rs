@@ -271,6 +271,52 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "3 masses",
         ),
         (
+            "sampler.warm_up={steps:9,accept:0.5,swaps:0.3}",
+            "sampler.warm_up.swaps",
+            "no ladder",
+        ),
+        (
+            "sampler.kernel={hmc:{step_size:0.1,leapfrog_steps:2,mass:[2]}} --set \
+             sampler.warm_up={steps:9,accept:0.5,mass:true}",
+            "sampler.warm_up.mass",
+            "masses",
+        ),
+        (
+            "sampler.kernel={tempering:{kernel:{mala:{step_size:0.1}},temperatures:[]}}",
+            "sampler.kernel.tempering.temperatures",
+            "at least one",
+        ),
+        (
+            "sampler.kernel={tempering:{kernel:{mala:{step_size:0.1}},temperatures:[4,2]}}",
+            "sampler.kernel.tempering.temperatures",
+            "above the one before",
+        ),
+        (
+            "sampler.kernel={tempering:{kernel:{annealing:{kernel:{mala:{step_size:0.1}},from:2,to:1}},temperatures:[4]}}",
+            "sampler.kernel.tempering.kernel.annealing",
+            "temperatures itself",
+        ),
+        (
+            "sampler.kernel={tempered-transitions:{kernel:{langevin:{step_size:0.1}},temperatures:[4]}}",
+            "sampler.kernel.tempered-transitions.kernel.langevin",
+            "accepts or rejects",
+        ),
+        (
+            "sampler.kernel={annealing:{kernel:{mala:{step_size:0.1}},from:1,to:2}}",
+            "sampler.kernel.annealing.to",
+            "at most `from`",
+        ),
+        (
+            "sampler.kernel={stein:{step_size:0.1}} --set compute.chain_batch=4",
+            "compute.chain_batch",
+            "move together",
+        ),
+        (
+            "sampler.kernel={nuts:{step_size:0.1,max_depth:30}}",
+            "sampler.kernel.nuts.max_depth",
+            "from 1 to 20",
+        ),
+        (
             "objective={contrastive:{},nce:{},chain-kl:{from:3}} --set sampler.kernel={langevin:{step_size:0.1}}",
             "objective.chain-kl.from",
             "begin together",

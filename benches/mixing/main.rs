@@ -62,6 +62,7 @@ fn measure(target: &dyn Target, (config, accept): &(KernelConfig, f64), seed: u6
         steps: WARM_UP,
         accept: *accept,
         mass: true,
+        swaps: None,
     };
     let mut warm_up = WarmUp::new(warm_up, &*kernel, &shape, Device::Cpu);
     let rng = &mut Stream::new(seed, "mixing");

@@ -217,6 +217,23 @@ fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> R
         return Ok(());
     };
     warm_up.check(&c.at("warm_up"))?;
+    if warm_up.swaps.is_some() && kernel.ladder().is_none() {
+        return c.conflict(
+            "warm_up.swaps",
+            &format!(
+                "is of temperatures, and `{}` has no ladder of them",
+                sampler.kernel.word()
+            ),
+            "leave it out, or choose the kernel tempering",
+        );
+    }
+    if warm_up.mass && kernel.has_masses() {
+        return c.conflict(
+            "warm_up.mass",
+            "finds the masses that the kernel's key mass gives",
+            "remove one of the two",
+        );
+    }
     if kernel.step_size().is_some() {
         return Ok(());
     }

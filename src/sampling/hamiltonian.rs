@@ -41,12 +41,11 @@ pub(super) fn from_host(masses: &Masses) -> bool {
     masses.as_ref().is_some_and(|mass| mass.len() > 1)
 }
 
-/// How far a leapfrog step moves each number: the step size over the root of its mass, or times the
-/// scale that a warm-up has found.
+/// How far a leapfrog step moves each number: the step size over the root of its mass, times the scale
+/// that is found or due to the temperature.
 pub(super) fn stride(step_size: f64, masses: &Masses, s: &ChainState) -> Dial {
     let step = Dial::length(step_size, s);
     match masses.as_deref() {
-        _ if s.scale.is_some() => step,
         None => step,
         Some([mass]) => step.scaled(mass.powf(-0.5)),
         Some(each) => {

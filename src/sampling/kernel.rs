@@ -23,6 +23,11 @@ pub struct ChainState {
     pub step_size: Option<Tensor>,
     /// The scale of each number of a state, `[1,..]`, f32, where a warm-up finds it; else it is 1.
     pub scale: Option<Tensor>,
+    /// The temperatures of a kernel that goes through several, as multiples of its own, `[R]`, f32,
+    /// from 1 on; a warm-up may own them.
+    pub ladder: Option<Tensor>,
+    /// The replicas at the hotter rungs, coldest first, of kernels that keep them.
+    pub replicas: Vec<ChainState>,
     /// How many steps were made.
     pub step: usize,
     /// Memory of the shape of `x` that a step may use as it likes.
@@ -44,6 +49,8 @@ impl ChainState {
             square: None,
             step_size: None,
             scale: None,
+            ladder: None,
+            replicas: Vec::new(),
             step: 0,
         }
     }
@@ -71,6 +78,7 @@ impl ChainState {
             momentum: copy(&self.momentum),
             square: copy(&self.square),
             scratch: self.scratch.copy(),
+            replicas: self.replicas.iter().map(Self::copied).collect(),
             ..self.shared()
         }
     }
@@ -101,6 +109,8 @@ impl ChainState {
             square: share(&self.square),
             step_size: share(&self.step_size),
             scale: share(&self.scale),
+            ladder: share(&self.ladder),
+            replicas: self.replicas.iter().map(Self::shared).collect(),
             step: self.step,
             scratch: self.scratch.shallow_clone(),
         }
@@ -117,6 +127,8 @@ pub struct StepInfo {
     pub grad_norm: Option<Tensor>,
     /// The energy at the state after the step, `[B]`, of kernels that know it.
     pub energy: Option<Tensor>,
+    /// The mean probability with which neighbours of a ladder swapped, `[R - 1]`, of kernels that swap.
+    pub swap_prob: Option<Tensor>,
     /// How many gradients each chain's step took, `[B]`, of kernels whose steps differ in that.
     pub gradients: Option<Tensor>,
 }
@@ -205,6 +217,22 @@ pub trait Kernel: std::fmt::Debug + Send {
     /// [`step_size`](ChainState::step_size) and [`scale`](ChainState::scale), and tells its acceptance.
     fn step_size(&self) -> Option<f64> {
         None
+    }
+
+    /// Whether it goes through temperatures itself, so that another such kernel cannot hold it.
+    fn has_temperatures(&self) -> bool {
+        false
+    }
+
+    /// The temperatures above 1 that a warm-up begins with, of a kernel that reads
+    /// [`ladder`](ChainState::ladder) and tells its swaps.
+    fn ladder(&self) -> Option<&[f64]> {
+        None
+    }
+
+    /// The masses that its file gives to each number of a state, which a warm-up cannot find as well.
+    fn has_masses(&self) -> bool {
+        false
     }
 
     /// The same movement after a chain's last step, without its noise, where it has such a thing.

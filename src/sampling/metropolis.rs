@@ -68,7 +68,7 @@ pub(super) fn moved(
         accept_prob: Some(probability),
         grad_norm: Some(norms(&grad)),
         energy: Some(energy.shallow_clone()),
-        gradients: None,
+        ..StepInfo::default()
     };
     (s.energy, s.grad) = (Some(energy), Some(grad));
     (s, info)

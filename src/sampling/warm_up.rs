@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 use super::chain::Watch;
 use super::kernel::{ChainState, Kernel, StepInfo};
 use super::scales::Scales;
+use super::spacing::Spacing;
 use crate::config::Checker;
 use crate::error::Result;
 use crate::files::{self, Named};
@@ -25,6 +26,10 @@ pub struct WarmUpConfig {
     /// is the diagonal mass matrix of `hmc` and `nuts`, and the diagonal preconditioner of the others.
     #[serde(default)]
     pub mass: bool,
+    /// How often neighbours of the ladder of `tempering` are to swap, between 0 and 1; its temperatures
+    /// are moved until they do. Null keeps them.
+    #[serde(default)]
+    pub swaps: Option<f64>,
 }
 
 impl WarmUpConfig {
@@ -36,7 +41,9 @@ impl WarmUpConfig {
             "accept",
             self.accept,
             "a number between 0 and 1",
-        )
+        )?;
+        let swaps = self.swaps.unwrap_or(0.5);
+        c.ensure(swaps > 0.0 && swaps < 1.0, "swaps", swaps, "a number between 0 and 1")
     }
 }
 
@@ -63,6 +70,7 @@ pub struct WarmUp {
     log_mean: Tensor,
     step_size: Tensor,
     scales: Option<Scales>,
+    spacing: Option<Spacing>,
 }
 
 impl WarmUp {
@@ -74,6 +82,7 @@ impl WarmUp {
         let own = kernel
             .step_size()
             .expect("checked to have a step size that can be found");
+        let spacing = |swaps| Some(Spacing::new(swaps, kernel.ladder()?, device));
         let number = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, device));
         Self {
             config,
@@ -84,6 +93,7 @@ impl WarmUp {
             log_mean: number(0.0),
             step_size: number(own),
             scales: config.mass.then(|| Scales::new(config.steps, shape, device)),
+            spacing: config.swaps.and_then(spacing),
         }
     }
 
@@ -102,6 +112,11 @@ impl WarmUp {
         self.scales.as_ref().map(Scales::scale)
     }
 
+    /// The temperatures of the ladder, `[R]`, on the device, where they are sought.
+    pub fn ladder(&self) -> Option<&Tensor> {
+        self.spacing.as_ref().map(Spacing::ladder)
+    }
+
     /// What a checkpoint needs, by name.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let count = |n: usize| Tensor::from_slice(&[n as i64]);
@@ -115,6 +130,9 @@ impl WarmUp {
             named.push(("centre", self.centre.shallow_clone()));
             named.push(("begun", count(self.begun)));
             named.extend(scales.state());
+        }
+        if let Some(spacing) = &self.spacing {
+            named.extend(spacing.state());
         }
         let named = named.into_iter();
         named.map(|(name, tensor)| (name.to_owned(), tensor)).collect()
@@ -137,13 +155,19 @@ impl WarmUp {
             self.begun = count("begun");
             scales.load_state(named);
         }
+        if let Some(spacing) = &mut self.spacing {
+            spacing.load_state(named);
+        }
         Ok(())
     }
 
-    fn update(&mut self, x: &Tensor, accept: &Tensor) {
+    fn update(&mut self, x: &Tensor, accept: &Tensor, swaps: Option<&Tensor>) {
         let _guard = no_grad_guard();
         self.made += 1;
         self.average(accept);
+        if let (Some(spacing), Some(swaps)) = (&mut self.spacing, swaps) {
+            spacing.update(self.made, swaps);
+        }
         if let Some(scales) = &mut self.scales
             && scales.seen(self.made, x)
         {
@@ -178,11 +202,14 @@ impl Watch for WarmUp {
         // The state shares the numbers, so every later step reads what is written here.
         state.step_size = Some(self.step_size.shallow_clone());
         state.scale = self.scale().map(Tensor::shallow_clone);
+        if let Some(ladder) = self.ladder() {
+            state.ladder = Some(ladder.shallow_clone());
+        }
     }
 
     fn seen(&mut self, _: usize, state: &mut ChainState, info: &StepInfo) {
         if let (Some(accept), false) = (&info.accept_prob, self.is_done()) {
-            self.update(&state.x, accept);
+            self.update(&state.x, accept, info.swap_prob.as_ref());
         }
     }
 }

@@ -66,6 +66,10 @@ pub struct Diagnostics {
     /// in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradients: Option<f64>,
+    /// The mean probability of a swap after warm-up of each pair of neighbours, coldest first, for
+    /// kernels that swap.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<f64>,
     /// The figures, a row a quantity.
     pub rows: Vec<Row>,
     /// The traces, one a row, warm-up included.
@@ -84,6 +88,7 @@ impl Diagnostics {
             warm_up,
             acceptance: None,
             gradients: None,
+            swaps: Vec::new(),
             rows: traces.iter().map(|t| row(&t.name, &after(t, warm_up))).collect(),
             traces,
         }
@@ -145,6 +150,10 @@ impl fmt::Display for Diagnostics {
         }
         if let Some(gradients) = self.gradients {
             write!(f, "; {gradients:.1} gradients a step")?;
+        }
+        if !self.swaps.is_empty() {
+            let each: Vec<String> = self.swaps.iter().map(|p| format!("{:.0} %", 100.0 * p)).collect();
+            write!(f, "; swapped {}", each.join(", "))?;
         }
         writeln!(f)
     }

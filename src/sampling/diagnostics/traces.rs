@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
+use super::moments::values;
 use super::summary::{Diagnostics, Trace};
 use crate::rng::Stream;
 use crate::sampling::kernel::StepInfo;
@@ -32,27 +33,35 @@ pub struct Traces {
     accepted: Mean,
     /// The gradients of a step after warm-up.
     gradients: Mean,
+    /// The probabilities of swaps after warm-up.
+    swaps: Mean,
 }
 
-/// A mean over the steps that tell a number for each chain.
-#[derive(Debug)]
+/// The mean of what steps tell, of those that tell it.
+#[derive(Debug, Default)]
 struct Mean {
-    /// `[B]`, f32.
-    sum: Tensor,
+    sum: Option<Tensor>,
     steps: i64,
 }
 
 impl Mean {
-    fn add(&mut self, each: Option<&Tensor>) {
-        if let Some(each) = each {
-            let _ = self.sum.g_add_(&each.detach());
+    fn add(&mut self, told: Option<&Tensor>) {
+        if let Some(told) = told {
+            let sum = self.sum.get_or_insert_with(|| told.zeros_like());
+            let _ = sum.g_add_(&told.detach());
             self.steps += 1;
         }
     }
 
-    /// Over steps and chains; none where no step told it.
-    fn value(&self) -> Option<f64> {
-        let mean = self.sum.mean(Kind::Double).double_value(&[]) / self.steps as f64;
+    /// Of each entry over the steps, on the host; none where no step told it.
+    fn of_each(&self) -> Option<Tensor> {
+        let sum = self.sum.as_ref()?;
+        Some(sum.to_kind(Kind::Double).to_device(Device::Cpu) / self.steps as f64)
+    }
+
+    /// Over steps and entries.
+    fn of_all(&self) -> Option<f64> {
+        let mean = self.of_each()?.mean(Kind::Double).double_value(&[]);
         mean.is_finite().then_some(mean)
     }
 }
@@ -74,10 +83,6 @@ impl Traces {
         };
         let mut names: Vec<String> = (1..=count).map(|i| format!("{word} {i}")).collect();
         names.push("norm".into());
-        let mean = || Mean {
-            sum: Tensor::zeros(chains, (Kind::Float, device)),
-            steps: 0,
-        };
         let n_steps = n_steps as i64;
         Self {
             n_steps,
@@ -87,8 +92,9 @@ impl Traces {
             positions: Tensor::zeros([n_steps, names.len() as i64, chains], (Kind::Float, device)),
             names,
             energies: None,
-            accepted: mean(),
-            gradients: mean(),
+            accepted: Mean::default(),
+            gradients: Mean::default(),
+            swaps: Mean::default(),
         }
     }
 
@@ -115,6 +121,7 @@ impl Traces {
         if self.recorded >= self.warm_up {
             self.accepted.add(info.accept_prob.as_ref());
             self.gradients.add(info.gradients.as_ref());
+            self.swaps.add(info.swap_prob.as_ref());
         }
         self.recorded += 1;
     }
@@ -138,8 +145,9 @@ impl Traces {
             traces.push(Trace::new(name, positions.select(1, i as i64).contiguous()));
         }
         Diagnostics {
-            acceptance: self.accepted.value(),
-            gradients: self.gradients.value(),
+            acceptance: self.accepted.of_all(),
+            gradients: self.gradients.of_all(),
+            swaps: self.swaps.of_each().map(|each| values(&each)).unwrap_or_default(),
             ..Diagnostics::new(traces, self.warm_up as usize)
         }
     }

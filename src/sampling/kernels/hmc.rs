@@ -31,7 +31,8 @@ pub struct Hmc {
     #[serde(default = "crate::config::one")]
     pub temperature: f64,
     /// The mass of each number of a state: one for all, or as many as a state has numbers, best near
-    /// 1 / variance. Null is 1. A warm-up with `mass` puts what it finds in its place.
+    /// 1 / variance. Null is 1, or what a warm-up
+    /// with `mass` finds.
     #[serde(default)]
     pub mass: Masses,
     /// Each chain's step size is multiplied by a number uniform in [1 - jitter, 1 + jitter], drawn
@@ -113,6 +114,10 @@ impl Kernel for Hmc {
 
     fn step_size(&self) -> Option<f64> {
         Some(self.step_size)
+    }
+
+    fn has_masses(&self) -> bool {
+        self.mass.is_some()
     }
 
     fn identity(&self) -> Option<String> {

@@ -2,6 +2,7 @@
 //!
 //! A kernel is a type with its configuration, one `mod` line and one line in [`KernelConfig`].
 
+mod annealing;
 mod barker;
 mod generalised_hmc;
 mod hmc;
@@ -11,8 +12,11 @@ mod nuts;
 mod preconditioned;
 mod random_walk;
 mod stein;
+mod tempered_transitions;
+mod tempering;
 mod underdamped;
 
+pub use annealing::Annealing;
 pub use barker::Barker;
 pub use generalised_hmc::GeneralisedHmc;
 pub use hmc::Hmc;
@@ -22,6 +26,8 @@ pub use nuts::Nuts;
 pub use preconditioned::Preconditioned;
 pub use random_walk::RandomWalk;
 pub use stein::Stein;
+pub use tempered_transitions::TemperedTransitions;
+pub use tempering::Tempering;
 pub use underdamped::Underdamped;
 
 use super::kernel::Kernel;
@@ -69,6 +75,12 @@ kinds! {
         Preconditioned(Preconditioned),
         /// Particles that move together without noise.
         Stein(Stein),
+        /// Replicas at higher temperatures that swap states with the chain.
+        Tempering(Tempering),
+        /// Steps up a ladder of temperatures and down again.
+        TemperedTransitions(TemperedTransitions),
+        /// A temperature that falls along the chain.
+        Annealing(Annealing),
     }
 }
 

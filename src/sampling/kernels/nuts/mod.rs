@@ -37,7 +37,8 @@ pub struct Nuts {
     #[serde(default = "crate::config::one")]
     pub temperature: f64,
     /// The mass of each number of a state: one for all, or as many as a state has numbers, best near
-    /// 1 / variance. Null is 1. A warm-up with `mass` puts what it finds in its place.
+    /// 1 / variance. Null is 1, or what a warm-up
+    /// with `mass` finds.
     #[serde(default)]
     pub mass: Masses,
 }
@@ -101,6 +102,7 @@ impl Kernel for Nuts {
             grad_norm: Some(norms(&at_x.grad)),
             energy: Some(at_x.energy.shallow_clone()),
             gradients: Some(tree.leaves),
+            ..StepInfo::default()
         };
         (s.x, s.energy, s.grad) = (x, Some(at_x.energy), Some(at_x.grad));
         s.step += 1;
@@ -116,5 +118,9 @@ impl Kernel for Nuts {
 
     fn step_size(&self) -> Option<f64> {
         Some(self.step_size)
+    }
+
+    fn has_masses(&self) -> bool {
+        self.mass.is_some()
     }
 }
