@@ -152,7 +152,7 @@ impl Marks {
     /// Whether a subtree that ends in state `leaf` (from 0) has turned, bool `[B]`; `momenta` is the
     /// sum of all up to it.
     fn turned(&mut self, leaf: usize, momentum: &Tensor, momenta: &Tensor) -> Tensor {
-        if leaf % 2 == 0 {
+        if leaf.is_multiple_of(2) {
             // The subtrees that begin earlier and are not complete: one for each bit of leaf / 2.
             self.0.truncate((leaf / 2).count_ones() as usize);
             self.0.push((momentum.shallow_clone(), momenta.shallow_clone()));
