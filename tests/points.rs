@@ -40,9 +40,14 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 5] = [
+const MORE: [&[&str]; 7] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
+    &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
+    &[
+        "sampler.kernel={tempering: {kernel: {mala: {step_size: 0.05}}, temperatures: [2, 5]}}",
+        "sampler.warm_up={steps: 30, accept: 0.6, swaps: 0.3}",
+    ],
     &[
         "sampler.kernel={hmc: {step_size: 0.2, leapfrog_steps: 3, jitter: 0.1, mass: [1, 2]}}",
         "sampler.start=noise",

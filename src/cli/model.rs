@@ -46,6 +46,15 @@ impl Choice {
         Loaded::new(run, trained, self.weights())
     }
 
+    /// Loads them whatever the run's states are.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn loaded_any(&self, run: &RunDir) -> Result<Loaded> {
+        let (trained, _) = self.load(run)?;
+        Ok(Loaded::of_any(run, trained, self.weights()))
+    }
+
     fn weights(&self) -> run::Weights {
         match self.weights {
             Weights::Ema => run::Weights::Ema,

@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     let scores = judging::comparable_scores(&args.scores, scoring.temperature, &loaded);
     let comparison = Comparison {
         scores: &scores,
-        sets: &judging::outlier_sets(named, &loaded),
+        sets: &judging::outlier_sets(named, &loaded)?,
         limit: args.limit.map(|n| n as usize),
         bootstrap: args.bootstrap as usize,
         scoring,

@@ -8,6 +8,7 @@ mod head;
 mod logits;
 mod network;
 mod outputs;
+mod path;
 mod stages;
 
 pub use compose::{GaussianReference, Sum, Tempered};
@@ -18,6 +19,7 @@ pub use head::Head;
 pub use logits::{joint, marginal};
 pub use network::{FrozenEnergy, LiveEnergy};
 pub use outputs::{Outputs, Slope};
+pub use path::{Boxed, Flat, Path};
 pub use stages::{StagedGrad, Stages, pull_back, staged_energy_and_grad};
 
 use tch::Tensor;

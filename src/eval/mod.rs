@@ -19,6 +19,7 @@ mod monitor;
 mod ood;
 pub mod outliers;
 mod passes;
+mod quadrature;
 mod quality;
 mod robustness;
 mod scores;
@@ -43,6 +44,7 @@ pub use manifold::{DENSITY_K, DensityCoverage, PRECISION_K, PrecisionRecall, den
 pub use monitor::RealImages;
 pub use ood::{OodRow, OodTable};
 pub use passes::outputs;
+pub use quadrature::log_z_by_quadrature;
 pub use quality::{INCEPTION_FEATURES, LEAST_IMAGES, Quality, enough, frechet_name};
 pub use robustness::{RobustCurve, RobustPoint};
 pub use scores::Score;

@@ -81,13 +81,16 @@ fn once(asked: &[Score], temperature: f64) -> Vec<Score> {
 }
 
 /// The sets asked for, else those of the run's `evaluate.ood`, else all that need no files.
-pub fn outlier_sets(named: Vec<OodSet>, loaded: &Loaded) -> Vec<OodSet> {
+///
+/// # Errors
+/// The run's states are no images.
+pub fn outlier_sets(named: Vec<OodSet>, loaded: &Loaded) -> Result<Vec<OodSet>> {
     let e = &loaded.trained.experiment;
-    match (named.is_empty(), e.evaluate.ood.is_empty()) {
+    Ok(match (named.is_empty(), e.evaluate.ood.is_empty()) {
         (false, _) => named,
         (true, false) => e.evaluate.ood.clone(),
-        (true, true) => outliers::generated_sets(loaded.shape),
-    }
+        (true, true) => outliers::generated_sets(loaded.image()?),
+    })
 }
 
 /// The run's data, where they are needed and it has any.

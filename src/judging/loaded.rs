@@ -52,8 +52,8 @@ pub struct Loaded {
     pub energy: Box<dyn FrozenModel>,
     /// The run's folder.
     pub run: RunDir,
-    /// Channels, height and width of an image.
-    pub shape: [i64; 3],
+    /// The shape of a state.
+    pub shape: Vec<i64>,
 }
 
 impl Loaded {
@@ -70,15 +70,29 @@ impl Loaded {
     /// # Errors
     /// The run's states are no images.
     pub fn new(run: &RunDir, trained: Trained, weights: Weights) -> Result<Self> {
+        trained.experiment.model.image()?;
+        Ok(Self::of_any(run, trained, weights))
+    }
+
+    /// The same of states of any shape, for what is not about images alone.
+    pub fn of_any(run: &RunDir, trained: Trained, weights: Weights) -> Self {
         let e = &trained.experiment;
-        Ok(Self {
-            shape: e.model.image()?,
+        Self {
+            shape: e.model.input().to_vec(),
             energy: trained.model.freeze(score_form(&e.compute, e.temperature())),
             device: trained.model.device(),
             trained,
             weights,
             run: run.clone(),
-        })
+        }
+    }
+
+    /// Channels, height and width of an image.
+    ///
+    /// # Errors
+    /// The run's states are no images.
+    pub fn image(&self) -> Result<[i64; 3]> {
+        self.trained.experiment.model.image()
     }
 
     /// Whether the network gives logits.

@@ -85,7 +85,7 @@ impl ScoredFiles<'_> {
         rows: Rows,
     ) -> Result<Counts> {
         let (rule, _) = rule_of_columns(loaded, columns);
-        let mut input = ScoreInput::new(self.paths, loaded.shape, rule);
+        let mut input = ScoreInput::new(self.paths, loaded.image()?, rule);
         let mut rng = Stream::new(columns.scoring.seed, "score");
         let mut sorter = Sorter {
             columns,

@@ -79,6 +79,12 @@ pub trait Model: std::fmt::Debug {
         self.load(&state, place)
     }
 
+    /// The standard deviation of a Gaussian around 0 about as wide as the density exp(-E/T), of models
+    /// whose density can be normalised; none where nothing says that it can.
+    fn reach(&self) -> Option<f64> {
+        None
+    }
+
     /// Whether it computes in bf16 and channels-last, beside f32 and contiguous.
     fn has_forms(&self) -> bool {
         false

@@ -187,6 +187,13 @@ impl Model for Mixture {
         &self.parameters
     }
 
+    /// The root of the largest mean square of a component's number.
+    fn reach(&self) -> Option<f64> {
+        let [_, means, log_stds] = self.view();
+        let squares = means.square() + (log_stds * 2.0).exp();
+        Some(squares.max().double_value(&[]).sqrt())
+    }
+
     fn state(&self) -> Vec<(String, Tensor)> {
         let detached = |(name, t): &(String, Tensor)| (name.clone(), t.detach());
         self.parameters.iter().map(detached).collect()

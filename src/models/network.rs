@@ -47,6 +47,10 @@ impl Model for Network {
         Network::load_averaged(self, state, averaged, place)
     }
 
+    fn reach(&self) -> Option<f64> {
+        self.config().reference_std
+    }
+
     fn has_forms(&self) -> bool {
         true
     }

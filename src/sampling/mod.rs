@@ -6,6 +6,7 @@ pub mod diagnostics;
 mod dial;
 mod gaussians;
 mod hamiltonian;
+pub mod importance;
 mod kernel;
 pub mod kernels;
 mod metropolis;

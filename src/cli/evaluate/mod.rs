@@ -1,6 +1,7 @@
 //! `ebm evaluate RUN`: what a trained run is worth, in figures that say how they were measured.
 
 mod features;
+mod likelihood;
 mod robustness;
 mod samples;
 mod subject;
@@ -14,7 +15,7 @@ use super::stdout;
 use super::terminal::Terminal;
 use crate::error::Result;
 use crate::files::ensure_writable;
-use crate::judging::evaluate::{Agreement, Classified, Evaluation, Measure, Quality, Subject};
+use crate::judging::evaluate::{Agreement, Classified, Evaluation, Likelihood, Measure, Quality, Subject};
 use clap::ValueEnum;
 
 #[derive(clap::Args)]
@@ -37,6 +38,8 @@ pub struct Args {
     quality: samples::Options,
     #[command(flatten)]
     robustness: robustness::Options,
+    #[command(flatten)]
+    likelihood: likelihood::Options,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +52,9 @@ enum Part {
     Robustness,
     /// Whether images synthesised for a class are taken for it
     Agreement,
+    /// log Z by annealed importance sampling, and log p(x) of test data; of points the one that is
+    /// measured unless given
+    Likelihood,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -84,6 +90,9 @@ fn parts(args: &Args, subject: &Subject) -> Vec<Part> {
         parts.dedup();
         return parts;
     }
+    if subject.loaded.image().is_err() {
+        return vec![Part::Likelihood];
+    }
     if subject.loaded.has_classes() {
         return vec![Part::Classification, Part::Quality];
     }
@@ -92,7 +101,11 @@ fn parts(args: &Args, subject: &Subject) -> Vec<Part> {
 }
 
 fn prepare(part: Part, args: &Args, subject: &Subject) -> Result<Box<dyn Measure>> {
+    if part != Part::Likelihood {
+        subject.loaded.image()?;
+    }
     Ok(match part {
+        Part::Likelihood => Box::new(Likelihood::new(args.likelihood.choice(), subject)?),
         Part::Classification => Box::new(Classified::new(args.noise, subject)?),
         Part::Quality => {
             let (samples, features) = (args.quality.choice(subject), args.quality.features.choice());

@@ -39,7 +39,7 @@ impl Options {
         change: impl FnOnce(&mut Experiment) -> Result<()>,
         listener: &'a dyn Listener,
     ) -> Result<Subject<'a>> {
-        let mut loaded = self.choice.loaded(&RunDir::open(&self.run)?)?;
+        let mut loaded = self.choice.loaded_any(&RunDir::open(&self.run)?)?;
         // Scores are of the run as it was trained: they were made ready before the sampler changes.
         change(&mut loaded.trained.experiment)?;
         let measured = Measured {

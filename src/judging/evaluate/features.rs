@@ -91,7 +91,7 @@ fn own(subject: &Subject) -> Result<Features> {
 }
 
 fn random(subject: &Subject) -> Result<Features> {
-    Features::random(subject.loaded.shape, subject.loaded.device)
+    Features::random(subject.loaded.image()?, subject.loaded.device)
 }
 
 fn of_run(path: &Path, subject: &Subject) -> Result<Features> {

@@ -3,6 +3,7 @@
 mod agreement;
 mod classification;
 mod features;
+mod likelihood;
 mod part;
 mod quality;
 mod robustness;
@@ -12,6 +13,7 @@ mod subject;
 pub use agreement::Agreement;
 pub use classification::Classified;
 pub use features::{FeatureChoice, Networks};
+pub use likelihood::{Likelihood, LikelihoodChoice};
 pub use part::{Evaluation, Found, Measure};
 pub use quality::{Quality, Reference};
 pub use robustness::{Guarded, Radius, Robustness, radii};

@@ -138,7 +138,7 @@ impl Samples {
 
 /// Images from a stack or a folder, u8 `[N,C,H,W]`; they must be of the model's size.
 fn read(path: &Path, subject: &Subject) -> Result<Tensor> {
-    let input = subject.loaded.shape;
+    let input = subject.loaded.image()?;
     let mut items = ScoreInput::new(&[path.to_path_buf()], input, FitRule::Exact);
     let mut parts = Vec::new();
     while let Some(batch) = items.next_batch(1000) {

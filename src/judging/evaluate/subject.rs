@@ -146,18 +146,30 @@ impl<'a> Subject<'a> {
         if let Some(images) = self.test.get() {
             return Ok(images.shallow_clone());
         }
+        let of_images = self.loaded.image().is_ok();
         let images = match &self.named {
+            Some(_) if !of_images => {
+                return Err(Error::input(
+                    "--data",
+                    "names images, and the run's states are points",
+                    "leave it out: points are measured on the run's own test points",
+                ));
+            }
             Some(set) => data::test_images(set, &self.wanted())?,
             None => self.own()?.test.sampled(self.limit, self.seed)?,
         };
         let images = self.ensure_any(images, "test")?;
-        let own = &self.loaded.trained.experiment.data.dataset;
-        self.listener.says(&format!(
-            "measured on {}: {}; {}",
+        let mut words = format!(
+            "measured on {}: {}",
             shown(&self.set),
-            self.measured_words(images.len()),
-            self.loaded.fit_words(self.named.as_ref().unwrap_or(own))
-        ));
+            self.measured_words(images.len())
+        );
+        if of_images {
+            let own = &self.loaded.trained.experiment.data.dataset;
+            let fit = self.loaded.fit_words(self.named.as_ref().unwrap_or(own));
+            words += &format!("; {fit}");
+        }
+        self.listener.says(&words);
         Ok(self.test.get_or_init(|| images).shallow_clone())
     }
 
@@ -185,7 +197,11 @@ impl<'a> Subject<'a> {
     /// What the images of [`test`](Self::test) are: a set without test images of its own is
     /// measured as a whole.
     pub fn part_word(&self) -> &'static str {
-        if self.has_test_apart() { "test images" } else { "images" }
+        match (self.loaded.image().is_ok(), self.has_test_apart()) {
+            (true, true) => "test images",
+            (true, false) => "images",
+            (false, _) => "test points",
+        }
     }
 
     /// How many images are measured on, and whether they are all.
