@@ -264,7 +264,8 @@ fn distance(config: &ObjectiveConfig, model: &Mixture) -> f64 {
     match (asks.labels, asks.chain_classes) {
         // p(x), as far as the term's noise leaves it.
         (false, _) => {
-            let sigma = config.denoising.as_ref().map_or(0.0, |d| d.sigma);
+            let sigma = config.denoising.as_ref().map(|d| d.sigma);
+            let sigma = sigma.or(config.multiscale.as_ref().map(|m| m.reference)).unwrap_or(0.0);
             total_variation(&masses(&Of(model, None).energy(&x)), &smoothed_truth(sigma))
         }
         // p(y|x), in the mean over the data.
@@ -424,4 +425,33 @@ fn exact_score_matching_takes_the_whole_trace() {
     // that the mean of 2,000 for 5 states has an error of 0.008.
     let mean = value("2000", rng);
     assert!((mean - right).abs() < 0.05, "{mean} for {right}");
+}
+
+/// For data N(0, v) and E = a x^2 / 2 the expectation of the term is a parabola in a, whose minimum is
+/// 1 over reference^2 times the mean of (v + sigma^2) / sigma^2 over the levels.
+#[test]
+fn many_levels_of_noise_have_the_minimum_that_is_due() {
+    tch::set_num_threads(1);
+    const N: i64 = 200_000;
+    let (v, low, high, reference, t): (f64, f64, f64, f64, f64) = (0.6, 0.2, 2.0, 0.5, 2.5);
+    let place = Path::new("objective");
+    let text = format!("{{multiscale: {{low: {low}, high: {high}, reference: {reference}}}}}");
+    let terms = yaml::typed::<ObjectiveConfig>(yaml::parse(&text, place).unwrap(), place).unwrap();
+    let terms = terms.build(Device::Cpu);
+    let rng = &mut Stream::new(4, "levels");
+    let mut inputs = Inputs::default();
+    inputs.put(name::DATA, rng.normal(&[N, 1], Device::Cpu) * f64::sqrt(v));
+    terms.gather(0, &mut inputs, rng);
+    let value = |a: f64| {
+        let bowl = Bowl(Quadratic(Tensor::from_slice2(&[[a as f32]])), t);
+        terms.loss(0, &bowl, &inputs).value.double_value(&[])
+    };
+    let level = |i: i64| low * (high / low).powf(i as f64 / (N - 1) as f64);
+    let mean: f64 = (0..N).map(|i| v / level(i).powi(2) + 1.0).sum::<f64>() / N as f64;
+    let due = t / (reference * reference * mean);
+    // The minimum of the parabola through three values.
+    let h = 0.5 * due;
+    let [left, middle, right] = [due - h, due, due + h].map(value);
+    let found = due + h * (left - right) / (2.0 * (left - 2.0 * middle + right));
+    assert!((found / due - 1.0).abs() < 0.01, "{found} for {due}");
 }

@@ -13,6 +13,7 @@ mod denoising;
 mod energy_discrepancy;
 mod inputs;
 mod joint;
+mod multiscale;
 mod nce;
 mod section;
 mod sliced;
@@ -29,6 +30,7 @@ pub use denoising::Denoising;
 pub use energy_discrepancy::EnergyDiscrepancy;
 pub use inputs::{Inputs, name};
 pub use joint::Joint;
+pub use multiscale::Multiscale;
 pub use nce::{Nce, NceNoise};
 pub use sliced::Sliced;
 pub use terms::{Term, Terms};
@@ -53,6 +55,8 @@ terms! {
         chain_entropy: ChainEntropy,
         /// Denoising score matching.
         denoising: Denoising,
+        /// Denoising score matching over many noise levels with one energy.
+        multiscale: Multiscale,
         /// Noise-contrastive estimation.
         nce: Nce,
         /// Sliced score matching.
