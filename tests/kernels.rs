@@ -349,6 +349,12 @@ fn particles_of_stein_spread_as_the_target_does() {
             assert!((mean - expected).abs() < tolerance, "mean {i}: {mean} for {expected}");
         }
     }
+    // Two particles keep their distance, where their median is that of one pair.
+    let pair = Tensor::from_slice2(&[[0.0f32, 0.0], [0.1, 0.0]]);
+    let config = kernel("{stein: {step_size: 0.5}}");
+    let x = run_chain(&*config.build(1), &Normal, pair, 500, &mut Stream::new(0, "")).x;
+    let distance = (x.get(0) - x.get(1)).norm().double_value(&[]);
+    assert!((0.5..5.0).contains(&distance), "{distance}");
     // One particle falls into a minimum.
     let config = KernelConfig::Stein(Stein {
         step_size: 0.5,

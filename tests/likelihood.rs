@@ -218,6 +218,7 @@ fn what_cannot_be_measured_is_refused() {
         ("--parts quality", &["images"][..]),
         ("--data mnist", &["--data", "points"]),
         ("--interval 1,-1", &["lower first"]),
+        ("--interval=-1,1", &["--interval", "lie outside of [-1, 1]"]),
     ] {
         bench.fails(&format!("evaluate run {options}"), 2, mentions);
     }

@@ -312,9 +312,15 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "at most `from`",
         ),
         (
-            "sampler.kernel={stein:{step_size:0.1}} --set compute.chain_batch=4",
-            "compute.chain_batch",
-            "move together",
+            "sampler.kernel={annealing:{kernel:{mala:{step_size:0.1}},from:2,to:1}} --set sampler.network_mode=training",
+            "sampler.network_mode",
+            "compares energies",
+        ),
+        (
+            "sampler.kernel={tempering:{kernel:{langevin:{step_size:0.1}},temperatures:[4]}} --set \
+             sampler.network_mode=training",
+            "sampler.network_mode",
+            "compares energies",
         ),
         (
             "sampler.kernel={nuts:{step_size:0.1,max_depth:30}}",

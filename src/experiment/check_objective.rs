@@ -158,6 +158,13 @@ impl Experiment {
                 "set buffer.replacement: in-place, or sampler.classes: none or drawn",
             );
         }
+        if drawn && sampler.kernel.build(1).has_temperatures() {
+            return c.conflict(
+                &format!("sampler.kernel.{}", sampler.kernel.word()),
+                "goes through temperatures, and classes are drawn from softmax(-E(x,y)), at temperature 1",
+                "choose a kernel of one temperature, or set sampler.classes: none or kept",
+            );
+        }
         if drawn && given_temperature(sampler).is_some_and(|t| t != 1.0) {
             return c.conflict(
                 &format!("sampler.kernel.{}.temperature", sampler.kernel.word()),

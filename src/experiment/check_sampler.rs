@@ -69,9 +69,9 @@ impl Experiment {
         Ok(())
     }
 
-    /// What rejects compares energies, which must be a function of the state alone.
+    /// Energies that are compared must be a function of the state alone.
     fn check_exact(&self, c: &Checker, key: &str, sampler: &SamplerConfig, facts: &Facts) -> Result<()> {
-        if !facts.exact {
+        if !facts.compares {
             return Ok(());
         }
         if sampler.network_mode == NetworkMode::Training {
@@ -103,16 +103,6 @@ impl Experiment {
                 "compute.chain_batch",
                 "with network_mode: training a chain depends on the others that go through the network with it",
                 "remove one of the two",
-            );
-        }
-        if facts.coupled {
-            return c.conflict(
-                "compute.chain_batch",
-                &format!(
-                    "all chains of a batch move together by the kernel {}",
-                    sampler.kernel.word()
-                ),
-                "remove it, or choose a kernel whose chains are independent",
             );
         }
         if facts.needs == Needs::Stages {
@@ -240,7 +230,7 @@ fn check_warm_up(c: &Checker, sampler: &SamplerConfig, kernel: &dyn Kernel) -> R
     c.conflict(
         "warm_up",
         &format!(
-            "finds a step size by how often proposals are accepted, and `{}` accepts all",
+            "finds a step size by how often proposals are accepted, and `{}` has none that can be found so",
             sampler.kernel.word()
         ),
         &format!(

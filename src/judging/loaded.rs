@@ -50,6 +50,8 @@ pub struct Loaded {
     pub device: Device,
     /// The energy that scores, in f32.
     pub energy: Box<dyn FrozenModel>,
+    /// T of the density exp(-E/T) that the run was trained to be.
+    pub temperature: f64,
     /// The run's folder.
     pub run: RunDir,
     /// The shape of a state.
@@ -79,6 +81,7 @@ impl Loaded {
         let e = &trained.experiment;
         Self {
             shape: e.model.input().to_vec(),
+            temperature: e.temperature(),
             energy: trained.model.freeze(score_form(&e.compute, e.temperature())),
             device: trained.model.device(),
             trained,

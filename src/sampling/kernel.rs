@@ -21,7 +21,8 @@ pub struct ChainState {
     pub square: Option<Tensor>,
     /// The step size, `[]`, f32, where a warm-up sets it; else the kernel's own number holds.
     pub step_size: Option<Tensor>,
-    /// The scale of each number of a state, `[1,..]`, f32, where a warm-up finds it; else it is 1.
+    /// The scale of each number of a state, `[1,..]`, f32, where a warm-up finds it or a temperature
+    /// asks for it; else it is 1.
     pub scale: Option<Tensor>,
     /// The temperatures of a kernel that goes through several, as multiples of its own, `[R]`, f32,
     /// from 1 on; a warm-up may own them.
@@ -153,6 +154,9 @@ pub struct Facts {
     pub needs: Needs,
     /// Whether it leaves exactly that target as it is, by accepting or rejecting.
     pub exact: bool,
+    /// Whether a step compares energies, to accept, reject or swap: they are to depend on the state
+    /// alone.
+    pub compares: bool,
     /// Whether a step draws random numbers.
     pub random: bool,
     /// Whether a chain's step depends on where the others of its batch are.
@@ -170,6 +174,7 @@ impl Facts {
             temperature,
             needs,
             exact: false,
+            compares: false,
             random: true,
             coupled: false,
             interval: None,
@@ -181,6 +186,7 @@ impl Facts {
     pub fn exact(temperature: f64, needs: Needs) -> Self {
         Self {
             exact: true,
+            compares: true,
             ..Self::of(temperature, needs)
         }
     }

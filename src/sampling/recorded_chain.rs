@@ -98,7 +98,7 @@ impl ChainRunner {
             return Some(cuda::NOT_LINKED.into());
         }
         if kernel.identity().is_none() {
-            return Some("the kernel's steps differ with their number".into());
+            return Some("the kernel's steps differ with their number, or wait for the host".into());
         }
         let unknown = energy.identity().is_none() || energy.changes();
         unknown.then(|| "the energy depends on more than tensors that stay where they are".into())

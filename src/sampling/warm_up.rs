@@ -27,7 +27,8 @@ pub struct WarmUpConfig {
     #[serde(default)]
     pub mass: bool,
     /// How often neighbours of the ladder of `tempering` are to swap, between 0 and 1; its temperatures
-    /// are moved until they do. Null keeps them.
+    /// are moved until they do. The first 50 steps of a chain do not count, in which replicas are near
+    /// to it. Null keeps the temperatures.
     #[serde(default)]
     pub swaps: Option<f64>,
 }
@@ -161,12 +162,12 @@ impl WarmUp {
         Ok(())
     }
 
-    fn update(&mut self, x: &Tensor, accept: &Tensor, swaps: Option<&Tensor>) {
+    fn update(&mut self, k: usize, x: &Tensor, accept: &Tensor, swaps: Option<&Tensor>) {
         let _guard = no_grad_guard();
         self.made += 1;
         self.average(accept);
         if let (Some(spacing), Some(swaps)) = (&mut self.spacing, swaps) {
-            spacing.update(self.made, swaps);
+            spacing.update(k, swaps);
         }
         if let Some(scales) = &mut self.scales
             && scales.seen(self.made, x)
@@ -207,9 +208,9 @@ impl Watch for WarmUp {
         }
     }
 
-    fn seen(&mut self, _: usize, state: &mut ChainState, info: &StepInfo) {
+    fn seen(&mut self, k: usize, state: &mut ChainState, info: &StepInfo) {
         if let (Some(accept), false) = (&info.accept_prob, self.is_done()) {
-            self.update(&state.x, accept, info.swap_prob.as_ref());
+            self.update(k, &state.x, accept, info.swap_prob.as_ref());
         }
     }
 }

@@ -42,7 +42,8 @@ pub struct Likelihood {
 }
 
 impl Likelihood {
-    /// By the run's kernel where it accepts or rejects, else by Hamiltonian Monte Carlo.
+    /// By the run's kernel where it accepts or rejects at one temperature, else by Hamiltonian Monte
+    /// Carlo.
     ///
     /// # Errors
     /// Nothing says that the density can be normalised.
@@ -60,7 +61,10 @@ impl Likelihood {
             }
         };
         let sampler = subject.loaded.trained.experiment.sampler.as_ref();
-        let exact = sampler.filter(|s| s.kernel.build(1).facts().exact);
+        let exact = sampler.filter(|s| {
+            let kernel = s.kernel.build(1);
+            kernel.facts().exact && !kernel.has_temperatures()
+        });
         let kernel = match exact {
             Some(sampler) => sampler.kernel.build(1),
             None => by_default(base).build(1),
@@ -92,8 +96,29 @@ impl Likelihood {
     /// log p(x) + log Z of the test data, `[N]`, f64: minus their energies over T.
     fn unnormalised(&self, energy: &dyn Energy, subject: &Subject) -> Result<Tensor> {
         let x = self.states(&subject.test()?.pixels, subject);
+        self.ensure_inside(&x, subject)?;
         let energies = outputs(&|x| Ok(energy.energy(x)), &x, BATCH)?;
         Ok(energies.to_kind(Kind::Double).neg())
+    }
+
+    /// In a box, what lies outside of it has no density.
+    fn ensure_inside(&self, x: &Tensor, subject: &Subject) -> Result<()> {
+        let Some([low, high]) = self.choice.interval else {
+            return Ok(());
+        };
+        let beyond = x.lt(low).logical_or(&x.gt(high)).flatten(1, -1).any_dim(1, false);
+        match beyond.sum(Kind::Int64).int64_value(&[]) {
+            0 => Ok(()),
+            outside => Err(Error::input(
+                "--interval",
+                format!(
+                    "{outside} of the {} {} lie outside of [{low}, {high}]",
+                    x.size()[0],
+                    subject.part_word()
+                ),
+                "widen it, so that it holds all that is measured",
+            )),
+        }
     }
 
     /// Levels of pictures become real numbers, uniform in each level's cell of [-1, 1]; points stay.
@@ -109,11 +134,10 @@ impl Likelihood {
 
 impl Measure for Likelihood {
     fn measure(&self, subject: &Subject) -> Result<Found> {
-        let e = &subject.loaded.trained.experiment;
         let of_model = subject.loaded.energy.outputs().any();
         let energy = Tempered {
             energy: &of_model,
-            temperature: e.temperature(),
+            temperature: subject.loaded.temperature,
         };
         subject.listener.says(&format!(
             "log Z by {} chains over {} weights from {}, {} ...",
@@ -193,7 +217,7 @@ struct Told {
 impl Told {
     /// Nats between the bounds of log Z.
     fn apart(&self) -> f64 {
-        self.log_z.upper.value - self.log_z.lower.value
+        (self.log_z.upper.value - self.log_z.lower.value).abs()
     }
 
     /// The mean log p(x) by the upper and by the lower bound of log Z.

@@ -84,6 +84,21 @@ fn ensure_graph(sampler: &SamplerConfig) -> Result<()> {
     ))
 }
 
+/// Refuses steps in which images see each other: what is done to one would move the others.
+fn ensure_apart(sampler: &SamplerConfig) -> Result<()> {
+    if !sampler.kernel.build(sampler.n_steps).facts().coupled {
+        return Ok(());
+    }
+    Err(Error::input(
+        "--refine",
+        format!(
+            "all images of a batch move together by sampler.kernel.{}",
+            sampler.kernel.word()
+        ),
+        "leave it out, or give another kernel by --sampler",
+    ))
+}
+
 impl Robustness {
     /// The subject's test images under attack: `settings` says how, but for norm and radius, which
     /// `curves` has.
@@ -93,6 +108,9 @@ impl Robustness {
     /// be followed.
     pub fn new(curves: Vec<(Norm, Vec<Radius>)>, settings: Attack, guard: &Guarded, subject: &Subject) -> Result<Self> {
         let classes = subject.classes("--parts robustness")?;
+        if guard.refine > 0 {
+            ensure_apart(subject.loaded.trained.experiment.sampler()?)?;
+        }
         if guard.refine > 0 && settings.through == Through::Defence {
             ensure_graph(subject.loaded.trained.experiment.sampler()?)?;
         }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tch::Tensor;
 
-use super::subject::{Made, Subject};
+use super::made::Made;
+use super::subject::Subject;
 use crate::data::FitRule;
 use crate::data::ScoreInput;
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
+use super::made::Made;
 use crate::data::Dataset;
 use crate::data::{self, DataSet, Images, Wanted};
 use crate::error::{Error, Result, shown};
@@ -53,25 +54,6 @@ pub struct Subject<'a> {
     test: OnceCell<Images>,
     conditional: OnceCell<((i64, ChainStart, Length), Made)>,
     pub(super) listener: &'a dyn Listener,
-}
-
-/// Synthesised images, and where their chains started; u8 `[N,C,H,W]` both.
-#[derive(Debug)]
-pub struct Made {
-    /// What the chains came to.
-    pub images: Tensor,
-    /// Where they started.
-    pub starts: Tensor,
-}
-
-impl Made {
-    /// The same tensors.
-    fn shared(&self) -> Self {
-        Self {
-            images: self.images.shallow_clone(),
-            starts: self.starts.shallow_clone(),
-        }
-    }
 }
 
 impl<'a> Subject<'a> {
@@ -222,7 +204,7 @@ impl<'a> Subject<'a> {
             true => Err(Error::input(
                 &self.set,
                 format!("has no {part} images"),
-                "name other images by --data",
+                "measure on others (--data, of images), or on a run with some",
             )),
             false => Ok(images),
         }

@@ -19,8 +19,8 @@ const GAIN: f64 = 0.1;
 
 /// Chains that go along a path by a kernel, one step at each of its weights.
 ///
-/// The kernel is to leave its target as it is and to be reversible, as those that accept or reject
-/// are: it starts anew in each step, so that no momentum lives on.
+/// The kernel starts anew in each step, and is to leave its target as it is from such a start. Those that
+/// accept or reject do; one with replicas does not, for they start as copies of their chain.
 pub struct Importance<'a> {
     kernel: &'a dyn Kernel,
     base: Base,
@@ -66,7 +66,7 @@ impl<'a> Importance<'a> {
     /// Chains over `rungs` weights above 0, from the base to exp(-`energy`) of states of this shape.
     ///
     /// # Panics
-    /// For no rung.
+    /// For no rung, and for a kernel that goes through temperatures itself.
     pub fn new(
         kernel: &'a dyn Kernel,
         base: Base,
@@ -75,6 +75,7 @@ impl<'a> Importance<'a> {
         rungs: usize,
     ) -> Self {
         assert!(rungs > 0, "a path has a rung");
+        assert!(!kernel.has_temperatures(), "a kernel of one temperature");
         Self {
             kernel,
             base,
@@ -114,11 +115,12 @@ impl<'a> Importance<'a> {
     /// log Z by so many chains each way.
     pub fn log_z(&self, chains: i64, rng: &mut Stream) -> LogZ {
         let there = self.forwards(self.draw(chains, rng), rng);
-        let back = self.backwards(self.spread(&there, rng), rng);
+        let (start, ancestors) = self.spread(&there, rng);
+        let back = self.backwards(start, rng);
         let known = self.base.log_z(self.shape.iter().product());
         LogZ {
             lower: Estimate::of(&there.log_weights, rng).shifted(known),
-            upper: Estimate::of(&back.log_weights, rng).mirrored(known),
+            upper: Estimate::of_groups(&back.log_weights, &ancestors, rng).mirrored(known),
             thermodynamic: known - self.integral(&there.slopes),
             accept: there.accept.map(|accept| accept.double_value(&[])),
         }
@@ -185,11 +187,12 @@ impl<'a> Importance<'a> {
     }
 
     /// States drawn from the ends of a way there by their weights, and moved on by a tenth of its
-    /// steps, so that those of one end part.
-    fn spread(&self, there: &Way, rng: &mut Stream) -> Tensor {
+    /// steps, so that those of one end part; and the number of each one's end, i64 `[N]`.
+    fn spread(&self, there: &Way, rng: &mut Stream) -> (Tensor, Tensor) {
         let shares = there.log_weights.softmax(0, Kind::Double);
         rng.seed_next();
-        let mut x = there.x.index_select(0, &shares.multinomial(shares.size()[0], true));
+        let ancestors = shares.multinomial(shares.size()[0], true);
+        let mut x = there.x.index_select(0, &ancestors);
         let (from, to) = (self.base.energy(), self.base.target(self.energy));
         let path = Path::new(&*from, &*to);
         path.go_to(1.0);
@@ -198,7 +201,7 @@ impl<'a> Importance<'a> {
             let step = last.as_ref().map(Tensor::shallow_clone);
             x = self.step(&path, &x, step, rng).0;
         }
-        x
+        (x, ancestors)
     }
 
     /// The integral of the slopes over the weight, by the trapezoidal rule with the correction by

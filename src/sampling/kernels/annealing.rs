@@ -84,11 +84,10 @@ impl Annealed {
 
 impl Kernel for Annealed {
     fn facts(&self) -> Facts {
-        let inner = self.kernel.facts();
+        // The density that a run's energies are of is that of the kernel inside.
         Facts {
-            temperature: inner.temperature * self.to,
             exact: false,
-            ..inner
+            ..self.kernel.facts()
         }
     }
 
@@ -115,6 +114,10 @@ impl Kernel for Annealed {
             self.to,
             self.kernel.words()
         )
+    }
+
+    fn without_noise(&self) -> Option<Box<dyn Kernel>> {
+        self.kernel.without_noise()
     }
 
     fn has_temperatures(&self) -> bool {

@@ -27,7 +27,7 @@ pub struct Stein {
     /// The factor of a move.
     pub step_size: f64,
     /// The squared length over which particles see each other; null takes, at each step, the median
-    /// of the squared distances over log(B + 1), for B particles.
+    /// of the squared distances of pairs over log(B + 1), for B particles.
     #[serde(default)]
     pub bandwidth: Option<f64>,
     /// T of the target exp(-E/T).
@@ -66,13 +66,25 @@ impl Stein {
         let squares = Tensor::cdist(x, x, 2.0, 2).square();
         let bandwidth = match self.bandwidth {
             Some(bandwidth) => Tensor::full([0i64; 0], bandwidth, (Kind::Float, x.device())),
-            None => (squares.median() / (n + 1.0).ln()).clamp_min(f64::from(f32::MIN_POSITIVE)),
+            None => own_bandwidth(x),
         };
         let near = (squares.neg() / &bandwidth).exp();
         let total = near.sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
         let apart = (x * total - near.matmul(x)) * (bandwidth.reciprocal() * 2.0);
         (apart - near.matmul(grad) / self.temperature) / n
     }
+}
+
+/// The median of the squared distances of pairs over log(B + 1), `[]`.
+fn own_bandwidth(x: &Tensor) -> Tensor {
+    let particles = x.size()[0];
+    if particles == 1 {
+        return Tensor::ones([0i64; 0], (Kind::Float, x.device()));
+    }
+    let squares = x.pdist(2.0).square();
+    // Where most particles coincide, the others say what is far.
+    let floor = squares.mean(Kind::Float) * 1e-3 + 1e-12;
+    squares.median().maximum(&floor) / ((particles + 1) as f64).ln()
 }
 
 impl Kernel for Stein {

@@ -68,9 +68,9 @@ struct Transitions {
 impl Transitions {
     /// One step at a rung from `x`, and the energies where it ends. Chains start anew there, so that a
     /// way and its reverse are alike.
-    fn visit(&self, rung: &Rung, x: &Tensor, found: &Found, rng: &mut Stream) -> (Tensor, Tensor) {
+    fn visit(&self, rung: &Rung, x: &Tensor, rng: &mut Stream) -> (Tensor, Tensor) {
         let state = rung.start(&*self.kernel, x, rng);
-        let (state, _) = rung.step(&*self.kernel, state, found, rng);
+        let (state, _) = rung.step(&*self.kernel, state, &Found::default(), rng);
         let level = rung.level(&state, rng);
         (state.x, level)
     }
@@ -88,13 +88,11 @@ impl Kernel for Transitions {
     fn start(&self, energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> ChainState {
         let mut state = ChainState::new(x);
         state.energy = Some(level(energy, &state.x, rng));
-        state.ladder = Some(ladder(&self.temperatures, x.device()));
         state
     }
 
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
-        let ladder = s.ladder.take().expect("chains start with a ladder");
-        let (rungs, found) = (rungs(energy, &ladder), Found::on(&s));
+        let rungs = rungs(energy, &ladder(&self.temperatures, s.x.device()));
         let level_x = s.energy.take().unwrap_or_else(|| level(energy, &s.x, rng));
         // The sum over pairs of neighbours of (1/T_i - 1/T_(i+1)) (E on the way up - E on the way down),
         // each E where the chain goes from one temperature to the other.
@@ -106,10 +104,10 @@ impl Kernel for Transitions {
         let (mut y, mut level_y) = (s.x.shallow_clone(), level_x.shallow_clone());
         for (rung, cool) in rungs[1..].iter().zip(&cools) {
             log_ratio += &level_y * cool;
-            (y, level_y) = self.visit(rung, &y, &found, rng);
+            (y, level_y) = self.visit(rung, &y, rng);
         }
         for (rung, cool) in rungs[1..].iter().zip(&cools).rev() {
-            (y, level_y) = self.visit(rung, &y, &found, rng);
+            (y, level_y) = self.visit(rung, &y, rng);
             log_ratio -= &level_y * cool;
         }
         let (taken, probability) = test(&log_ratio, rng);
@@ -121,7 +119,7 @@ impl Kernel for Transitions {
             energy: Some(energy.shallow_clone()),
             ..StepInfo::default()
         };
-        (s.energy, s.ladder) = (Some(energy), Some(ladder));
+        s.energy = Some(energy);
         (s, info)
     }
 

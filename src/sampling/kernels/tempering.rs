@@ -18,14 +18,13 @@ use crate::space::Space;
 /// neighbours swap states with probability min(1, exp((1/T_a - 1/T_b)(E_a - E_b))) (Geyer 1991;
 /// Hukushima & Nemoto 1996).
 ///
-/// It leaves exp(-E/T) exactly as it is where the kernel inside does. A step costs one of the kernel
+/// Where the kernel inside is exact, chain and replicas together keep their densities exactly. Replicas
+/// start as copies of their chain, so the first steps of a chain are not exact: chains are to be long,
+/// in training too, where replicas start anew at every step of it. A step costs one of the kernel
 /// inside for the chain and for each replica. Hot replicas cross between modes, and swaps hand down
 /// what they find: the hottest rung is to cross freely, and neighbours to swap in a fifth to a half of
 /// the steps. A warm-up with `swaps` finds such a ladder. Where the kernel inside has a step size that
 /// a warm-up can find, its lengths grow by the root of the temperature.
-///
-/// Replicas start where their chain starts, in training at every step of it: chains are to be long
-/// enough for states to come down the ladder.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tempering {
@@ -104,6 +103,7 @@ impl Kernel for Replicas {
     fn facts(&self) -> Facts {
         Facts {
             random: true,
+            compares: true,
             ..self.kernel.facts()
         }
     }
