@@ -19,6 +19,10 @@ use crate::space::Space;
 /// With a `to` near 0 chains end in low minima: it searches the least energy, and draws from no
 /// distribution. With a `to` of 1 a chain begins hot and ends at the kernel's own temperature. The
 /// fall takes the whole chain, however long it is.
+///
+/// A kernel whose step size a warm-up can find moves by lengths that fall with the root of the
+/// temperature. Another, such as `langevin`, keeps its step size, and is stable only while step_size
+/// times the largest curvature of E, over the factor of the temperature, stays below 2.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Annealing {
