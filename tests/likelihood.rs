@@ -228,4 +228,7 @@ fn what_cannot_be_measured_is_refused() {
         2,
         &["reference_std", "--interval"],
     );
+    bench.succeeds("train tiny.yaml --out still --set sampler.noise_scale=0 --set train.steps=4");
+    let still = "evaluate still --parts likelihood --interval=-1,1";
+    bench.fails(still, 2, &["temperature", "is 0"]);
 }

@@ -46,8 +46,15 @@ impl Likelihood {
     /// Carlo.
     ///
     /// # Errors
-    /// Nothing says that the density can be normalised.
+    /// The run's temperature is 0, or nothing says that the density can be normalised.
     pub fn new(choice: LikelihoodChoice, subject: &Subject) -> Result<Self> {
+        if subject.loaded.temperature == 0.0 {
+            return Err(Error::input(
+                "--parts likelihood",
+                "the run's chains have no noise, so that the temperature T of its density exp(-E/T) is 0",
+                "measure a run that was trained with noise",
+            ));
+        }
         let model = &*subject.loaded.trained.model;
         let base = match (choice.interval, model.reach()) {
             (Some(interval), _) => Base::Uniform { interval },
