@@ -134,7 +134,7 @@ fn intervals_hold_the_truth() {
         let right = target.log_z() - Base::Gaussian { std: 1.0 }.log_z(2);
         (low..high).contains(&right)
     });
-    // 95 are due; fewer than 88 have a probability of 0.3 %.
+    // 95 are due; fewer than 88 have a probability of 0.15 %.
     let held = held.count();
     assert!(held >= 88, "{held} of 100");
 }

@@ -362,11 +362,11 @@ impl Energy for Quadratic {
 }
 
 /// A pass of it at a temperature.
-struct Bowl(Quadratic, f64);
+struct Bowl<'a>(Quadratic, f64, &'a Inputs);
 
-impl Passes for Bowl {
-    fn energy(&self, _: &str) -> Tensor {
-        unreachable!()
+impl Passes for Bowl<'_> {
+    fn energy(&self, input: &str) -> Tensor {
+        self.0.energy(self.2.of(input))
     }
 
     fn logits(&self, _: &str) -> Tensor {
@@ -409,7 +409,6 @@ fn exact_score_matching_takes_the_whole_trace() {
     let score = x.flatten(1, -1).matmul(&a) / t;
     let half = score.square().sum(Kind::Double).double_value(&[]) / 5.0 / 2.0;
     let right = half - a.trace().double_value(&[]) / t;
-    let pass = Bowl(Quadratic(a), t);
     let value = |directions: &str, rng: &mut Stream| {
         let place = Path::new("objective");
         let tree = yaml::parse(&format!("{{sliced: {{directions: {directions}}}}}"), place).unwrap();
@@ -417,6 +416,7 @@ fn exact_score_matching_takes_the_whole_trace() {
         let mut inputs = Inputs::default();
         inputs.put(name::DATA, x.shallow_clone());
         terms.gather(0, &mut inputs, rng);
+        let pass = Bowl(Quadratic(a.shallow_clone()), t, &inputs);
         terms.loss(0, &pass, &inputs).value.double_value(&[])
     };
     let exact = value("null", rng);
@@ -443,7 +443,7 @@ fn many_levels_of_noise_have_the_minimum_that_is_due() {
     inputs.put(name::DATA, rng.normal(&[N, 1], Device::Cpu) * f64::sqrt(v));
     terms.gather(0, &mut inputs, rng);
     let value = |a: f64| {
-        let bowl = Bowl(Quadratic(Tensor::from_slice2(&[[a as f32]])), t);
+        let bowl = Bowl(Quadratic(Tensor::from_slice2(&[[a as f32]])), t, &inputs);
         terms.loss(0, &bowl, &inputs).value.double_value(&[])
     };
     let level = |i: i64| low * (high / low).powf(i as f64 / (N - 1) as f64);
@@ -454,4 +454,32 @@ fn many_levels_of_noise_have_the_minimum_that_is_due() {
     let [left, middle, right] = [due - h, due, due + h].map(value);
     let found = due + h * (left - right) / (2.0 * (left - 2.0 * middle + right));
     assert!((found / due - 1.0).abs() < 0.01, "{found} for {due}");
+}
+
+/// The formula of the energy discrepancy, number by number, without its stabiliser and with it.
+#[test]
+fn the_energy_discrepancy_is_that_of_its_formula() {
+    tch::set_num_threads(1);
+    let a = Tensor::from_slice2(&[[2.0f32, 0.3], [0.3, 0.7]]);
+    let (t, samples, n) = (2.5, 3usize, 4usize);
+    for stabiliser in [0.0, 2.0] {
+        let place = Path::new("objective");
+        let text = format!("{{energy-discrepancy: {{sigma: 0.8, samples: {samples}, stabiliser: {stabiliser}}}}}");
+        let terms = yaml::typed::<ObjectiveConfig>(yaml::parse(&text, place).unwrap(), place).unwrap();
+        let terms = terms.build(Device::Cpu);
+        let rng = &mut Stream::new(5, "discrepancy");
+        let mut inputs = Inputs::default();
+        inputs.put(name::DATA, rng.normal(&[n as i64, 2], Device::Cpu));
+        terms.gather(0, &mut inputs, rng);
+        let pass = Bowl(Quadratic(a.shallow_clone()), t, &inputs);
+        let found = terms.loss(0, &pass, &inputs).value.double_value(&[]);
+        let energies = |input: &str| Vec::<f32>::try_from(pass.energy(input)).unwrap();
+        let (data, moved) = (energies(name::DATA), energies("moved data"));
+        let each = data.iter().zip(moved.chunks(samples)).map(|(e, others)| {
+            let sum: f64 = others.iter().map(|o| (f64::from(e - o) / t).exp()).sum();
+            ((stabiliser + sum) / samples as f64).ln()
+        });
+        let due = each.sum::<f64>() / n as f64;
+        assert!((found - due).abs() < 1e-5, "{found} for {due}");
+    }
 }

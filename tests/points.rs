@@ -323,6 +323,41 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "compares energies",
         ),
         (
+            "sampler.kernel={preconditioned:{step_size:0.1,decay:1}}",
+            "sampler.kernel.preconditioned.decay",
+            "below 1",
+        ),
+        (
+            "sampler.kernel={generalised-hmc:{step_size:0.1,persistence:1}}",
+            "sampler.kernel.generalised-hmc.persistence",
+            "below 1",
+        ),
+        (
+            "sampler.kernel={stein:{step_size:0.1,bandwidth:0}}",
+            "sampler.kernel.stein.bandwidth",
+            "above 0",
+        ),
+        (
+            "sampler.warm_up={steps:9,accept:0.5,swaps:1}",
+            "sampler.warm_up.swaps",
+            "between 0 and 1",
+        ),
+        (
+            "objective={energy-discrepancy:{sigma:1,samples:0}}",
+            "objective.energy-discrepancy.samples",
+            "1 or more",
+        ),
+        (
+            "objective={multiscale:{low:2,high:1,reference:0.2}}",
+            "objective.multiscale.high",
+            "at least `low`",
+        ),
+        (
+            "objective={sliced:{directions:0}}",
+            "objective.sliced.directions",
+            "1 or more",
+        ),
+        (
             "sampler.kernel={nuts:{step_size:0.1,max_depth:30}}",
             "sampler.kernel.nuts.max_depth",
             "from 1 to 20",

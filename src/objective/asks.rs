@@ -26,6 +26,14 @@ pub struct Asks {
 const FIRST: [&str; 3] = [name::DATA, name::NEGATIVES, name::LABELLED];
 
 impl Asks {
+    /// A batch of data and nothing else.
+    pub fn of_data() -> Self {
+        Self {
+            data: true,
+            ..Self::default()
+        }
+    }
+
     /// What both ask for.
     pub fn and(mut self, other: &Self) -> Self {
         self.data |= other.data;

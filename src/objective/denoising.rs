@@ -41,10 +41,7 @@ impl ObjectiveSpec for Denoising {
     }
 
     fn asks(&self) -> Asks {
-        Asks {
-            data: true,
-            ..Asks::default()
-        }
+        Asks::of_data()
     }
 
     fn build(&self, _: Device) -> Box<dyn Objective> {

@@ -55,9 +55,8 @@ impl ObjectiveSpec for EnergyDiscrepancy {
 
     fn asks(&self) -> Asks {
         Asks {
-            data: true,
             passes: vec![name::DATA, MOVED],
-            ..Asks::default()
+            ..Asks::of_data()
         }
     }
 

@@ -57,10 +57,7 @@ impl ObjectiveSpec for Multiscale {
     }
 
     fn asks(&self) -> Asks {
-        Asks {
-            data: true,
-            ..Asks::default()
-        }
+        Asks::of_data()
     }
 
     fn build(&self, _: Device) -> Box<dyn Objective> {

@@ -83,9 +83,8 @@ impl ObjectiveSpec for Nce {
 
     fn asks(&self) -> Asks {
         Asks {
-            data: true,
             passes: vec![name::DATA, NOISE],
-            ..Asks::default()
+            ..Asks::of_data()
         }
     }
 

@@ -52,10 +52,7 @@ impl ObjectiveSpec for Sliced {
     }
 
     fn asks(&self) -> Asks {
-        Asks {
-            data: true,
-            ..Asks::default()
-        }
+        Asks::of_data()
     }
 
     fn build(&self, _: Device) -> Box<dyn Objective> {

@@ -14,8 +14,10 @@ use crate::space::{Space, Values, sum_each};
 /// The mass of each number of a state, as a file gives it: none is 1, one is for all.
 pub(super) type Masses = Option<Vec<f64>>;
 
-/// Checks the key `mass`.
-pub(super) fn check_masses(c: &Checker, masses: &Masses) -> Result<()> {
+/// Checks the keys `step_size`, `temperature` and `mass`.
+pub(super) fn check(c: &Checker, step_size: f64, temperature: f64, masses: &Masses) -> Result<()> {
+    c.positive("step_size", step_size)?;
+    c.positive("temperature", temperature)?;
     let mut each = masses.iter().flatten();
     each.try_for_each(|mass| c.positive("mass", *mass))?;
     c.ensure(

@@ -10,7 +10,7 @@ use crate::energy::Energy;
 use crate::error::Result;
 use crate::rng::Stream;
 use crate::sampling::dial::Dial;
-use crate::sampling::hamiltonian::{Masses, Phase, check_masses, fit, from_host, stride};
+use crate::sampling::hamiltonian::{Masses, Phase, check, fit, from_host, stride};
 use crate::sampling::kernel::{ChainState, Facts, Kernel, Needs, StepInfo};
 use crate::sampling::metropolis::{carried, moved, started, test};
 use crate::space::Space;
@@ -43,10 +43,8 @@ pub struct Hmc {
 
 impl KernelSpec for Hmc {
     fn check(&self, c: &Checker) -> Result<()> {
-        c.positive("step_size", self.step_size)?;
         c.at_least_one("leapfrog_steps", self.leapfrog_steps as u64)?;
-        c.positive("temperature", self.temperature)?;
-        check_masses(c, &self.mass)?;
+        check(c, self.step_size, self.temperature, &self.mass)?;
         c.ensure(
             (0.0..1.0).contains(&self.jitter),
             "jitter",

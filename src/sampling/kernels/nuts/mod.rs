@@ -11,7 +11,7 @@ use crate::config::Checker;
 use crate::energy::Energy;
 use crate::error::Result;
 use crate::rng::Stream;
-use crate::sampling::hamiltonian::{Masses, Phase, check_masses, fit, stride};
+use crate::sampling::hamiltonian::{Masses, Phase, check, fit, stride};
 use crate::sampling::kernel::{ChainState, Facts, Kernel, Needs, StepInfo};
 use crate::sampling::metropolis::{carried, started};
 use crate::space::{Space, norms};
@@ -49,9 +49,7 @@ fn ten() -> usize {
 
 impl KernelSpec for Nuts {
     fn check(&self, c: &Checker) -> Result<()> {
-        c.positive("step_size", self.step_size)?;
-        c.positive("temperature", self.temperature)?;
-        check_masses(c, &self.mass)?;
+        check(c, self.step_size, self.temperature, &self.mass)?;
         c.ensure(
             (1..=20).contains(&self.max_depth),
             "max_depth",
