@@ -72,6 +72,7 @@ impl Experiment {
             );
         };
         self.check_classes_of(c, sampler)?;
+        self.check_own_chains(c, key, asks, sampler)?;
         match asks.chain_classes {
             Some(ChainClasses::Kept) if sampler.classes != ChainClasses::Kept => c.conflict(
                 key,
@@ -85,6 +86,36 @@ impl Experiment {
             ),
             _ => self.check_chain_end(c, key, asks, sampler),
         }
+    }
+
+    /// A term that starts the chains itself leaves nothing for the sampler to say of that.
+    fn check_own_chains(&self, c: &Checker, key: &str, asks: &Asks, sampler: &SamplerConfig) -> Result<()> {
+        if !asks.own_chains {
+            return Ok(());
+        }
+        let other = self.objective.asks_by_term().into_iter().find(|(term, other)| {
+            let same = key == format!("objective.{term}");
+            !same && (other.own_chains || other.chain_end)
+        });
+        if let Some((other, _)) = other {
+            let what = format!("starts the chains itself, and {other} asks for others");
+            return c.conflict(key, &what, "leave one of the two out");
+        }
+        if sampler.start != Start::Noise {
+            return c.conflict(
+                "sampler.start",
+                &format!("says where chains start, and {key} starts them itself"),
+                "set sampler.start: noise, which keeps no buffer",
+            );
+        }
+        if sampler.classes != ChainClasses::None {
+            return c.conflict(
+                "sampler.classes",
+                &format!("gives chains classes, and those of {key} have none"),
+                "leave it out",
+            );
+        }
+        Ok(())
     }
 
     /// What a term that is differentiated through the last step of chains needs.

@@ -12,6 +12,8 @@ pub struct Asks {
     pub labels: bool,
     /// States that chains end in.
     pub chains: bool,
+    /// That these chains start where the term says: at most one term of a step does.
+    pub own_chains: bool,
     /// Which classes these chains must have; whatever they have, unless given.
     pub chain_classes: Option<ChainClasses>,
     /// The chains' last step with a graph behind it.
@@ -39,6 +41,7 @@ impl Asks {
         self.data |= other.data;
         self.labels |= other.labels;
         self.chains |= other.chains;
+        self.own_chains |= other.own_chains;
         self.chain_classes = self.chain_classes.or(other.chain_classes);
         self.chain_end |= other.chain_end;
         self.neighbours |= other.neighbours;

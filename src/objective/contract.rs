@@ -6,7 +6,7 @@ use super::asks::Asks;
 use super::inputs::Inputs;
 use crate::config::Checker;
 use crate::data::Images;
-use crate::energy::Energy;
+use crate::energy::{Energy, Outputs};
 use crate::error::Result;
 use crate::rng::Stream;
 
@@ -87,6 +87,20 @@ pub trait Objective: std::fmt::Debug {
     /// When they do not determine it.
     fn fit(&mut self, _train: &Images) -> Result<()> {
         Ok(())
+    }
+
+    /// The host's part before the chains of a step run, of a term that says where they start
+    /// ([`Asks::own_chains`]): adds what it draws for that.
+    fn before_chains(&self, _inputs: &mut Inputs, _rng: &mut Stream) {}
+
+    /// Where the chains of the step start, `[B,..]`, of such a term; cut off from any graph.
+    fn chain_start(&self, _inputs: &Inputs) -> Option<Tensor> {
+        None
+    }
+
+    /// What these chains move by, where that is not the model's energy itself.
+    fn chain_target<'a>(&'a self, _of: &'a dyn Outputs, _inputs: &'a Inputs) -> Option<Box<dyn Energy + 'a>> {
+        None
     }
 
     /// The host's part of a step: adds what it draws to what was gathered for all terms.

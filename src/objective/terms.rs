@@ -6,6 +6,7 @@ use super::asks::Asks;
 use super::contract::{Loss, Objective, Passes, Quantity};
 use super::inputs::Inputs;
 use crate::data::Images;
+use crate::energy::{Energy, Outputs};
 use crate::error::Result;
 use crate::rng::Stream;
 
@@ -92,6 +93,28 @@ impl Terms {
     /// Those of the terms.
     pub fn fit(&mut self, train: &Images) -> Result<()> {
         self.0.iter_mut().try_for_each(|term| term.objective.fit(train))
+    }
+
+    /// The host's part before the chains of a step run.
+    pub fn before_chains(&self, step: u64, inputs: &mut Inputs, rng: &mut Stream) {
+        self.active(step)
+            .for_each(|term| term.objective.before_chains(inputs, rng));
+    }
+
+    /// Where the chains of a step start, if a term says so.
+    pub fn chain_start(&self, step: u64, inputs: &Inputs) -> Option<Tensor> {
+        self.active(step).find_map(|term| term.objective.chain_start(inputs))
+    }
+
+    /// What these chains move by, if a term says so.
+    pub fn chain_target<'a>(
+        &'a self,
+        step: u64,
+        of: &'a dyn Outputs,
+        inputs: &'a Inputs,
+    ) -> Option<Box<dyn Energy + 'a>> {
+        self.active(step)
+            .find_map(|term| term.objective.chain_target(of, inputs))
     }
 
     /// The host's part of a step, of every term.

@@ -28,6 +28,10 @@ impl Trainer {
             inputs.put(name::LABELS, labels);
         }
         if asks.chains {
+            let state = &mut self.state;
+            state
+                .terms
+                .before_chains(state.step, &mut inputs, &mut state.streams.objective);
             self.synthesise(&asks, &mut inputs)?;
         }
         let state = &mut self.state;
@@ -57,7 +61,7 @@ impl Trainer {
     /// the buffer.
     fn synthesise(&mut self, asks: &Asks, inputs: &mut Inputs) -> Result<()> {
         let sampler = self.experiment.sampler()?.clone();
-        let from = self.chain_start(&sampler, inputs.get(name::DATA))?;
+        let from = self.chain_start(&sampler, inputs)?;
         if let Some(classes) = &from.classes {
             keep(&mut self.chain_classes, classes);
         }
@@ -66,7 +70,6 @@ impl Trainer {
             _ if sampler.classes == ChainClasses::Drawn => Condition::Drawn,
             _ => Condition::Any,
         };
-        let energy = &self.frozen.outputs().given(condition);
         let steps = sampler.n_steps;
         let mut before_last = None;
         let mut last = |k: usize, x: &Tensor| {
@@ -84,7 +87,12 @@ impl Trainer {
         };
         let kernel = self.kernel.as_deref().expect("a sampler has a kernel");
         let rng = &mut self.state.streams.sampler;
-        let chain = self.chains.run(kernel, energy, from.x, steps, rng, watch);
+        let chain = {
+            let outputs = self.frozen.outputs();
+            let own = self.state.terms.chain_target(self.state.step, outputs, inputs);
+            let energy = own.unwrap_or_else(|| Box::new(outputs.given(condition)));
+            self.chains.run(kernel, &*energy, from.x, steps, rng, watch)
+        };
         if let Some(before) = before_last {
             self.last_step(before, asks, inputs);
         }
@@ -127,7 +135,14 @@ impl Trainer {
     }
 
     /// Where this step's chains start.
-    fn chain_start(&mut self, sampler: &SamplerConfig, data: Option<&Tensor>) -> Result<ChainOrigin> {
+    fn chain_start(&mut self, sampler: &SamplerConfig, inputs: &Inputs) -> Result<ChainOrigin> {
+        if let Some(x) = self.state.terms.chain_start(self.state.step, inputs) {
+            return Ok(ChainOrigin {
+                x,
+                classes: None,
+                origin: None,
+            });
+        }
         let batch = self.experiment.train.batch_size as i64;
         let fresh = |n, classes: Option<&Tensor>, rng: &mut Stream| self.starter.draw(n, classes, rng);
         let shares = self.state.shares.as_ref();
@@ -145,7 +160,7 @@ impl Trainer {
             });
         }
         let classes = shares.map(|s| Tensor::from_slice(&s.draw(batch, rng)).to_device(self.device));
-        let x = match (sampler.start, data) {
+        let x = match (sampler.start, inputs.get(name::DATA)) {
             (Start::Data, Some(data)) => data.copy(),
             _ => fresh(batch, classes.as_ref(), rng),
         };
