@@ -27,6 +27,13 @@ impl<E: Energy> Energy for Tempered<E> {
         })
     }
 
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(Tempered {
+            energy: self.energy.at_level(sigma)?,
+            temperature: self.temperature,
+        }))
+    }
+
     fn draws(&self) -> bool {
         self.energy.draws()
     }

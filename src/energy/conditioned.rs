@@ -14,6 +14,8 @@ pub struct Conditioned<'a> {
     condition: Condition<'a>,
     /// The weight of the second class, of a way between two.
     weight: Cell<f64>,
+    /// The level of noise, `[]` or `[B]`; none is the lowest of a model that has levels.
+    level: Option<Tensor>,
 }
 
 impl<'a> Conditioned<'a> {
@@ -29,6 +31,31 @@ impl<'a> Conditioned<'a> {
             of,
             condition,
             weight: Cell::new(0.0),
+            level: None,
+        }
+    }
+
+    /// The same at levels of noise, `[]` or `[B]`; none of a model without levels.
+    pub fn at(&self, sigma: &Tensor) -> Option<Self> {
+        self.of.levels()?;
+        Some(Self {
+            of: self.of,
+            condition: self.condition,
+            weight: self.weight.clone(),
+            level: Some(sigma.shallow_clone()),
+        })
+    }
+
+    /// The same as an energy of its own.
+    pub fn into_level(self, sigma: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        Some(Box::new(self.at(sigma)?))
+    }
+
+    /// The raw outputs of states from number `first` on.
+    fn raw(&self, x: &Tensor, first: i64) -> Tensor {
+        match &self.level {
+            Some(level) => self.of.raw_at(x, &of_states(level, first, x)),
+            None => self.of.raw(x),
         }
     }
 
@@ -50,7 +77,10 @@ impl<'a> Conditioned<'a> {
             let of_class = self.condition.of_logits_with_gradient(raw, first + within, w);
             of_class.unwrap_or_else(|| head.bare_with_gradient(raw))
         };
-        self.of.gradient(x, &slope)
+        match &self.level {
+            Some(level) => self.of.gradient_at(x, &of_states(level, first, x), &slope),
+            None => self.of.gradient(x, &slope),
+        }
     }
 
     /// The same part by part, where memory is to be that of a part.
@@ -86,6 +116,14 @@ impl<'a> dyn Outputs + 'a {
     }
 }
 
+/// The levels of the states `x`, the first of which is number `first` of the batch.
+fn of_states(level: &Tensor, first: i64, x: &Tensor) -> Tensor {
+    match level.numel() {
+        1 => level.shallow_clone(),
+        _ => level.narrow(0, first, x.size()[0]),
+    }
+}
+
 /// What a part of a batch adds to the energy, its reference apart.
 struct Part<'a> {
     whole: &'a Conditioned<'a>,
@@ -94,7 +132,7 @@ struct Part<'a> {
 
 impl Energy for Part<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.whole.bare(self.whole.of.raw(x), self.first)
+        self.whole.bare(self.whole.raw(x, self.first), self.first)
     }
 
     fn draws(&self) -> bool {
@@ -104,7 +142,7 @@ impl Energy for Part<'_> {
 
 impl Energy for Conditioned<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.of.head().with_reference(self.bare(self.of.raw(x), 0), x)
+        self.of.head().with_reference(self.bare(self.raw(x, 0), 0), x)
     }
 
     fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
@@ -118,6 +156,10 @@ impl Energy for Conditioned<'_> {
 
     fn stages(&self) -> Option<&dyn Stages> {
         (self.of.head().is_bare() && self.of.cut().is_some()).then_some(self)
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(self.at(sigma)?))
     }
 
     fn draws(&self) -> bool {
@@ -135,7 +177,11 @@ impl Energy for Conditioned<'_> {
     }
 
     fn identity(&self) -> Option<Identity> {
-        let Identity { words, mut reads } = self.of.identify()?;
+        let Identity { mut words, mut reads } = self.of.identify()?;
+        if let Some(level) = &self.level {
+            words += " at a level";
+            reads.push(level.shallow_clone());
+        }
         match self.condition {
             Condition::Any => Some(Identity { words, reads }),
             Condition::Class(classes) => {

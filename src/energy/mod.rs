@@ -39,6 +39,11 @@ pub trait Energy {
         None
     }
 
+    /// The energy at levels of noise, `[]` or one a state, `[B]`, where there is one for each level.
+    fn at_level(&self, _sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        None
+    }
+
     /// Whether a pass draws from torch's global generator, which is to be
     /// [seeded](crate::rng::Stream::seed_next) before it.
     fn draws(&self) -> bool {
@@ -75,6 +80,10 @@ impl<E: Energy + ?Sized> Energy for &E {
         (**self).direct(x)
     }
 
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        (**self).at_level(sigma)
+    }
+
     fn draws(&self) -> bool {
         (**self).draws()
     }
@@ -103,6 +112,10 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
 
     fn direct(&self, x: &Tensor) -> Option<EnergyGrad> {
         (**self).direct(x)
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        (**self).at_level(sigma)
     }
 
     fn draws(&self) -> bool {

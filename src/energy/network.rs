@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::outputs::Slope;
 use super::{Condition, Conditioned, Energy, EnergyGrad, Head, Identity, Outputs, Stages};
-use crate::nn::{Frozen, Layout, Mode, Network};
+use crate::nn::{Frozen, Layout, Levels, Mode, Network};
 
 /// A frozen copy of a network: what chains run on, and what scores are made of.
 ///
@@ -78,6 +78,15 @@ impl FrozenEnergy {
     fn any(&self) -> Conditioned<'_> {
         self.given(Condition::Any)
     }
+
+    fn found(&self, x: &Tensor, sigma: Option<&Tensor>, slope: Slope) -> EnergyGrad {
+        let head = |raw: &Tensor| {
+            let [energy, slope] = slope(raw, 0);
+            (energy, slope)
+        };
+        let (energy, grad) = self.network.with_gradient_at(x, sigma, head);
+        EnergyGrad { energy, grad }
+    }
 }
 
 impl Outputs for FrozenEnergy {
@@ -89,21 +98,29 @@ impl Outputs for FrozenEnergy {
         self.network.forward(x)
     }
 
+    fn levels(&self) -> Option<Levels> {
+        self.network.config().levels
+    }
+
+    fn raw_at(&self, x: &Tensor, sigma: &Tensor) -> Tensor {
+        self.network.forward_at(x, Some(sigma))
+    }
+
+    fn gradient_at(&self, x: &Tensor, sigma: &Tensor, slope: Slope) -> Option<EnergyGrad> {
+        Some(self.found(x, Some(sigma), slope))
+    }
+
     fn classes(&self) -> Option<i64> {
         self.network.classes()
     }
 
     fn gradient(&self, x: &Tensor, slope: Slope) -> Option<EnergyGrad> {
-        let head = |raw: &Tensor| {
-            let [energy, slope] = slope(raw, 0);
-            (energy, slope)
-        };
-        let (energy, grad) = self.network.with_gradient(x, head);
-        Some(EnergyGrad { energy, grad })
+        Some(self.found(x, None, slope))
     }
 
+    /// A level that enters behind the layers, or before them, is no part of either stage.
     fn cut(&self) -> Option<&dyn Stages> {
-        Some(&self.network)
+        self.levels().is_none().then_some(&self.network as &dyn Stages)
     }
 
     fn most(&self) -> Option<i64> {
@@ -151,6 +168,10 @@ impl Energy for FrozenEnergy {
 
     fn identity(&self) -> Option<Identity> {
         self.identify()
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        self.any().into_level(sigma)
     }
 }
 
@@ -218,6 +239,15 @@ impl Outputs for LiveEnergy<'_> {
         self.network.forward_in(x, self.mode, self.kind, self.layout)
     }
 
+    fn levels(&self) -> Option<Levels> {
+        self.network.config().levels
+    }
+
+    fn raw_at(&self, x: &Tensor, sigma: &Tensor) -> Tensor {
+        self.network
+            .forward_at(x, Some(sigma), self.mode, self.kind, self.layout)
+    }
+
     fn classes(&self) -> Option<i64> {
         self.network.classes()
     }
@@ -238,5 +268,9 @@ impl Energy for LiveEnergy<'_> {
 
     fn draws(&self) -> bool {
         self.is_random()
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        self.given(Condition::Any).into_level(sigma)
     }
 }

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::{EnergyGrad, Head, Identity, Stages};
+use crate::nn::Levels;
 
 /// From the raw output of a part of a batch that begins at some state: what is summed, `[B]`, and
 /// its gradient in the raw output.
@@ -15,6 +16,21 @@ pub trait Outputs: std::fmt::Debug {
 
     /// A number each, `[B]`, or logits `[B,K]`, f32, of states `[B,..]`; differentiable in them.
     fn raw(&self, x: &Tensor) -> Tensor;
+
+    /// The levels of noise that the function takes beside a state; without one it is of the lowest.
+    fn levels(&self) -> Option<Levels> {
+        None
+    }
+
+    /// [`raw`](Self::raw) at levels of noise, `[]` or `[B]`, of a function that takes them.
+    fn raw_at(&self, _x: &Tensor, _sigma: &Tensor) -> Tensor {
+        unreachable!("a function without levels of noise is not asked for one")
+    }
+
+    /// [`gradient`](Self::gradient) at levels of noise.
+    fn gradient_at(&self, _x: &Tensor, _sigma: &Tensor, _slope: Slope) -> Option<EnergyGrad> {
+        None
+    }
 
     /// How many classes the logits tell apart; none where the output is a number each.
     fn classes(&self) -> Option<i64> {

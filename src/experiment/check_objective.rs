@@ -41,6 +41,7 @@ impl Experiment {
         for (term, asks) in self.objective.asks_by_term() {
             let key = format!("objective.{term}");
             self.check_labelled(c, &key, &asks)?;
+            self.check_levels(c, &key, asks.levels)?;
             self.check_chains_of(c, &key, &asks)?;
         }
         self.check_marginal(c)?;

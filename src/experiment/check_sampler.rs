@@ -22,6 +22,7 @@ impl Experiment {
         let kernel = sampler.kernel.build(sampler.n_steps);
         let word = format!("sampler.kernel.{}", sampler.kernel.word());
         self.check_kernel(c, &word, &*kernel)?;
+        self.check_levels(c, &word, kernel.facts().levels)?;
         self.check_exact(c, &word, sampler, &kernel.facts())?;
         check_warm_up(&section, sampler, &*kernel)?;
         self.check_chain_batch(c, sampler, &kernel.facts())?;

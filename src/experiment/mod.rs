@@ -2,6 +2,7 @@
 
 mod check;
 mod check_model;
+mod check_levels;
 mod check_objective;
 mod check_optimizer;
 mod check_sampler;

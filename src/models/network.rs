@@ -48,7 +48,8 @@ impl Model for Network {
     }
 
     fn reach(&self) -> Option<f64> {
-        self.config().reference_std
+        let of_levels = self.config().levels.and_then(|levels| levels.reach());
+        self.config().reference_std.or(of_levels)
     }
 
     fn has_forms(&self) -> bool {

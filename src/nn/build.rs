@@ -24,7 +24,7 @@ impl Plan {
         };
         builder.check_model(model)?;
         let layers = builder.written_out(&model.layers, "layers")?;
-        let nodes = builder.stack(&layers, "", model.input.to_vec())?;
+        let nodes = builder.stack(&layers, "", model.first_input())?;
         let last = &layers.last().expect("checked not to be empty").key;
         builder.check_output(model.output, &nodes, last)?;
         Ok(Plan {
@@ -54,6 +54,7 @@ impl Builder<'_> {
             )?;
         }
         self.check_normalize(model)?;
+        self.check_levels(model)?;
         self.check_rule(model.init, "init")?;
         self.ensure(
             !model.layers.is_empty(),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::levels::Levels;
 use crate::error::{Error, Result};
 use crate::space::Space;
 
@@ -23,6 +24,9 @@ pub struct NetworkConfig {
     /// Standard deviation of a Gaussian reference N(0, s^2 I) that the energy is measured against (Xie et al. 2016); null has none.
     #[serde(default)]
     pub reference_std: Option<f64>,
+    /// The levels of noise that the energy takes beside the state; null takes none.
+    #[serde(default)]
+    pub levels: Option<Levels>,
     /// How weights start, where a layer does not say.
     #[serde(default)]
     pub init: Init,

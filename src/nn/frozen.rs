@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 use super::config::{Layer, NetworkConfig};
 use super::gradient::Pass;
 use super::layout::Layout;
+use super::levels::Scaling;
 use super::mode::Mode;
 use super::network::{Network, shaped};
 use super::normalize::Normalizer;
@@ -96,8 +97,18 @@ impl Frozen {
     /// The network's raw output for each image: `[B,C,H,W]` f32 to `[B]` f32, or to `[B,K]` where it gives logits;
     /// differentiable in the image alone.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let out = self.run(&self.plan.nodes, self.prepared(x));
-        shaped(out, &self.config)
+        self.forward_at(x, None)
+    }
+
+    /// The same at a level of noise, `[]` or `[B]`, of a network that takes one.
+    pub fn forward_at(&self, x: &Tensor, sigma: Option<&Tensor>) -> Tensor {
+        let scaling = self.config.scaling(sigma, x);
+        let out = self.run(&self.plan.nodes, self.prepared(x, scaling.as_ref()));
+        let out = shaped(out, &self.config);
+        match scaling {
+            Some(scaling) => scaling.output(out, x),
+            None => out,
+        }
     }
 
     /// What `head` makes of the raw output at `x`, f32, and the gradient in `x`, `[B,C,H,W]`, f32, contiguous.
@@ -105,28 +116,55 @@ impl Frozen {
     /// `head` gives, from the raw output, whatever it likes and the gradient in the raw output, of that one's shape. No
     /// graph is built: this is what a chain runs on.
     pub fn with_gradient<T>(&self, x: &Tensor, head: impl FnOnce(&Tensor) -> (T, Tensor)) -> (T, Tensor) {
+        self.with_gradient_at(x, None, head)
+    }
+
+    /// The same at a level of noise, `[]` or `[B]`, of a network that takes one.
+    pub fn with_gradient_at<T>(
+        &self,
+        x: &Tensor,
+        sigma: Option<&Tensor>,
+        head: impl FnOnce(&Tensor) -> (T, Tensor),
+    ) -> (T, Tensor) {
         let _guard = tch::no_grad_guard();
-        let input = self.layout.arrange(&self.normalizer.apply(x, Kind::Float), self.kind);
+        let Some(scaling) = self.config.scaling(sigma, x) else {
+            let (value, _, grad) = self.through(&self.normalizer.apply(x, Kind::Float), |out| {
+                let (value, grad) = head(&out);
+                (value, grad.shallow_clone(), grad)
+            });
+            return (value, self.normalizer.pull_back(grad));
+        };
+        let input = scaling.embed(&self.normalizer.apply(x, Kind::Float));
+        let (value, outputs, grad) = self.through(&input, |out| {
+            let (value, grad) = head(&scaling.output(out, x));
+            let through = scaling.through_output(&grad);
+            (value, grad, through)
+        });
+        let grad = self.normalizer.pull_back(grad);
+        (value, scaling.through_input(grad, &outputs, x))
+    }
+
+    /// What `head` makes of what the layers give of `input`, f32, and the gradient in `input`, f32,
+    /// contiguous; it gives what is handed on and the gradient in what the layers gave.
+    fn through<T>(&self, input: &Tensor, head: impl FnOnce(Tensor) -> (T, Tensor, Tensor)) -> (T, Tensor, Tensor) {
+        let input = self.layout.arrange(input, self.kind);
         let (out, pass) = Pass::forward(&self.plan.nodes, input, &self.tensors, self.mode, self.layout);
         let size = out.size();
-        let (value, grad) = head(&shaped(out.to_kind(Kind::Float), &self.config));
+        let (value, kept, grad) = head(shaped(out.to_kind(Kind::Float), &self.config));
         let grad = pass.backward(grad.to_kind(self.kind).reshape(size));
-        (
-            value,
-            self.normalizer
-                .pull_back(Layout::Contiguous.arrange(&grad, Kind::Float)),
-        )
+        (value, kept, Layout::Contiguous.arrange(&grad, Kind::Float))
     }
 
     /// What the last layer is given, `[B,D]` f32: the features of an image.
     pub fn features(&self, x: &Tensor) -> Tensor {
         let (_, body) = self.plan.nodes.split_last().expect("a plan has a layer");
-        self.run(body, self.prepared(x)).flatten(1, -1)
+        let scaling = self.config.scaling(None, x);
+        self.run(body, self.prepared(x, scaling.as_ref())).flatten(1, -1)
     }
 
     /// What the first layer gives, in f32, whatever its shape; `normalize` counts as part of it.
     pub fn first(&self, x: &Tensor) -> Tensor {
-        self.run(&self.plan.nodes[..1], self.prepared(x))
+        self.run(&self.plan.nodes[..1], self.prepared(x, None))
     }
 
     /// The raw output from what [`first`](Self::first) gave.
@@ -137,9 +175,10 @@ impl Frozen {
     }
 
     /// An image as the first layer gets it.
-    fn prepared(&self, x: &Tensor) -> Tensor {
-        self.layout
-            .arrange_with_graph(&self.normalizer.apply(x, Kind::Float), self.kind)
+    fn prepared(&self, x: &Tensor, scaling: Option<&Scaling>) -> Tensor {
+        let x = self.normalizer.apply(x, Kind::Float);
+        let x = scaling.map_or_else(|| x.shallow_clone(), |scaling| scaling.embed(&x));
+        self.layout.arrange_with_graph(&x, self.kind)
     }
 
     /// Some of the layers, from the copy's precision to f32.

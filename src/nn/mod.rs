@@ -14,6 +14,7 @@ mod gradient;
 mod init;
 mod layers;
 mod layout;
+mod levels;
 mod mode;
 mod network;
 mod normalize;
@@ -31,6 +32,7 @@ pub use config::{
 };
 pub use frozen::Frozen;
 pub use layout::Layout;
+pub use levels::{LevelForm, Levels};
 pub use mode::Mode;
 pub use network::Network;
 pub use summary::{Row, Summary, describe, thousands};

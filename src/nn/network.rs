@@ -87,12 +87,24 @@ impl Network {
 
     /// The same with images and weights in a layout, which changes the speed alone.
     pub fn forward_in(&self, x: &Tensor, mode: Mode, kind: Kind, layout: Layout) -> Tensor {
-        let x = layout.arrange_with_graph(&self.normalizer.apply(x, Kind::Float), kind);
+        self.forward_at(x, None, mode, kind, layout)
+    }
+
+    /// The same at a level of noise, `[]` or `[B]`, of a network that takes one.
+    pub fn forward_at(&self, x: &Tensor, sigma: Option<&Tensor>, mode: Mode, kind: Kind, layout: Layout) -> Tensor {
+        let scaling = self.config.scaling(sigma, x);
+        let input = self.normalizer.apply(x, Kind::Float);
+        let input = scaling.as_ref().map_or_else(|| input.shallow_clone(), |s| s.embed(&input));
+        let input = layout.arrange_with_graph(&input, kind);
         let out = match (kind, layout) {
-            (Kind::Float, Layout::Contiguous) => forward::run(&self.plan.nodes, x, &self.tensors, mode),
-            _ => forward::run(&self.plan.nodes, x, &self.arranged(kind, layout), mode).to_kind(Kind::Float),
+            (Kind::Float, Layout::Contiguous) => forward::run(&self.plan.nodes, input, &self.tensors, mode),
+            _ => forward::run(&self.plan.nodes, input, &self.arranged(kind, layout), mode).to_kind(Kind::Float),
         };
-        shaped(out, &self.config)
+        let out = shaped(out, &self.config);
+        match scaling {
+            Some(scaling) => scaling.output(out, x),
+            None => out,
+        }
     }
 
     /// The tensors with those that may be reduced in `kind` and in a layout, differentiable in the parameters.

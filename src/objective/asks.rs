@@ -20,6 +20,8 @@ pub struct Asks {
     pub chain_end: bool,
     /// Other chains of the replay buffer.
     pub neighbours: bool,
+    /// A model that takes levels of noise, from the first of these to the second.
+    pub levels: Option<[f64; 2]>,
     /// The inputs whose outputs are computed together, where states do not see each other.
     pub passes: Vec<&'static str>,
 }
@@ -45,6 +47,10 @@ impl Asks {
         self.chain_classes = self.chain_classes.or(other.chain_classes);
         self.chain_end |= other.chain_end;
         self.neighbours |= other.neighbours;
+        self.levels = match (self.levels, other.levels) {
+            (Some(a), Some(b)) => Some([a[0].min(b[0]), a[1].max(b[1])]),
+            (a, b) => a.or(b),
+        };
         self.passes.extend(&other.passes);
         let all = std::mem::take(&mut self.passes);
         for input in FIRST.iter().filter(|first| all.contains(first)).chain(&all) {

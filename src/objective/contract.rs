@@ -98,8 +98,14 @@ pub trait Objective: std::fmt::Debug {
         None
     }
 
-    /// What these chains move by, where that is not the model's energy itself.
-    fn chain_target<'a>(&'a self, _of: &'a dyn Outputs, _inputs: &'a Inputs) -> Option<Box<dyn Energy + 'a>> {
+    /// What these chains move by, where that is not the model's energy itself; `temperature` is T of
+    /// their target exp(-E/T).
+    fn chain_target<'a>(
+        &'a self,
+        _of: &'a dyn Outputs,
+        _temperature: f64,
+        _inputs: &'a Inputs,
+    ) -> Option<Box<dyn Energy + 'a>> {
         None
     }
 

@@ -15,6 +15,8 @@ mod inputs;
 mod joint;
 mod multiscale;
 mod nce;
+mod noise_conditional;
+mod recovery;
 mod section;
 mod sliced;
 mod terms;
@@ -32,6 +34,8 @@ pub use inputs::{Inputs, name};
 pub use joint::Joint;
 pub use multiscale::Multiscale;
 pub use nce::{Nce, NceNoise};
+pub use noise_conditional::NoiseConditional;
+pub use recovery::Recovery;
 pub use sliced::Sliced;
 pub use terms::{Term, Terms};
 
@@ -57,6 +61,10 @@ terms! {
         denoising: Denoising,
         /// Denoising score matching over many noise levels with one energy.
         multiscale: Multiscale,
+        /// Denoising score matching over many noise levels, of an energy that takes the level.
+        noise_conditional: NoiseConditional,
+        /// Maximum likelihood of states given noised versions of them.
+        recovery: Recovery,
         /// Noise-contrastive estimation.
         nce: Nce,
         /// Sliced score matching.

@@ -111,10 +111,11 @@ impl Terms {
         &'a self,
         step: u64,
         of: &'a dyn Outputs,
+        temperature: f64,
         inputs: &'a Inputs,
     ) -> Option<Box<dyn Energy + 'a>> {
-        self.active(step)
-            .find_map(|term| term.objective.chain_target(of, inputs))
+        let mut terms = self.active(step);
+        terms.find_map(|term| term.objective.chain_target(of, temperature, inputs))
     }
 
     /// The host's part of a step, of every term.

@@ -109,6 +109,7 @@ fn fact_row(kernel: &KernelConfig) -> String {
         Needs::Energies => "values",
         Needs::Gradients => "gradients",
         Needs::Stages => "its first layer apart",
+        Needs::Levels => "gradients at levels of noise",
     };
     let yes = |is: bool| if is { "yes" } else { "no" };
     format!(

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kernel::Kernel;
 use super::kernels::KernelConfig;
 use super::warm_up::WarmUpConfig;
 use crate::nn::Mode;
@@ -64,6 +65,12 @@ impl SamplerConfig {
     /// T of the target exp(-E/T) of its chains.
     pub fn temperature(&self) -> f64 {
         self.kernel.build(self.n_steps).facts().temperature
+    }
+
+    /// The kernel that moves the chains of training.
+    pub fn kernel_of_training(&self) -> Box<dyn Kernel> {
+        let kernel = self.kernel.build(self.n_steps);
+        kernel.of_training(self.n_steps).unwrap_or(kernel)
     }
 
     /// How chains move, for people.

@@ -29,6 +29,9 @@ pub struct ChainState {
     pub ladder: Option<Tensor>,
     /// The replicas at the hotter rungs, coldest first, of kernels that keep them.
     pub replicas: Vec<ChainState>,
+    /// The chains inside of a kernel that moves others than its own, and the states that they are told
+    /// from, `[B,..]`.
+    pub inside: Option<Box<(ChainState, Tensor)>>,
     /// How many steps were made.
     pub step: usize,
     /// Memory of the shape of `x` that a step may use as it likes.
@@ -52,6 +55,7 @@ impl ChainState {
             scale: None,
             ladder: None,
             replicas: Vec::new(),
+            inside: None,
             step: 0,
         }
     }
@@ -80,6 +84,7 @@ impl ChainState {
             square: copy(&self.square),
             scratch: self.scratch.copy(),
             replicas: self.replicas.iter().map(Self::copied).collect(),
+            inside: self.inside.as_deref().map(|(s, x)| Box::new((s.copied(), x.copy()))),
             ..self.shared()
         }
     }
@@ -112,6 +117,7 @@ impl ChainState {
             scale: share(&self.scale),
             ladder: share(&self.ladder),
             replicas: self.replicas.iter().map(Self::shared).collect(),
+            inside: self.inside.as_deref().map(|(s, x)| Box::new((s.shared(), x.shallow_clone()))),
             step: self.step,
             scratch: self.scratch.shallow_clone(),
         }
@@ -143,6 +149,8 @@ pub enum Needs {
     Gradients,
     /// Its first layer apart from the rest ([`Energy::stages`]).
     Stages,
+    /// Its gradient at levels of noise ([`Energy::at_level`]).
+    Levels,
 }
 
 /// What is known of a kernel before it makes a step.
@@ -161,6 +169,8 @@ pub struct Facts {
     pub random: bool,
     /// Whether a chain's step depends on where the others of its batch are.
     pub coupled: bool,
+    /// The levels of noise that it goes through, from the first of these to the second, if any.
+    pub levels: Option<[f64; 2]>,
     /// The interval that it clamps states to, if any.
     pub interval: Option<[f64; 2]>,
     /// Whether every step ends inside that interval.
@@ -177,6 +187,7 @@ impl Facts {
             compares: false,
             random: true,
             coupled: false,
+            levels: None,
             interval: None,
             ends_inside: false,
         }
@@ -239,6 +250,12 @@ pub trait Kernel: std::fmt::Debug + Send {
     /// The masses that its file gives to each number of a state, which a warm-up cannot find as well.
     fn has_masses(&self) -> bool {
         false
+    }
+
+    /// What moves the chains of training, `n_steps` long, of a kernel that goes through levels one after
+    /// another where training draws them.
+    fn of_training(&self, _n_steps: usize) -> Option<Box<dyn Kernel>> {
+        None
     }
 
     /// The same movement after a chain's last step, without its noise, where it has such a thing.

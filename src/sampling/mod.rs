@@ -12,6 +12,7 @@ pub mod kernels;
 mod metropolis;
 mod recorded_chain;
 pub mod replay;
+pub(crate) mod recovered;
 mod rungs;
 mod scales;
 mod spacing;

@@ -159,6 +159,8 @@ pub(super) fn check_inner(c: &Checker, kernel: &KernelConfig) -> Result<()> {
     let inner = kernel.build(1);
     let what = if inner.facts().needs == Needs::Stages {
         "moves through the first layer of a network, which has no temperature"
+    } else if inner.facts().needs == Needs::Levels {
+        "goes through levels of noise"
     } else if inner.has_temperatures() {
         "goes through temperatures itself"
     } else {

@@ -89,7 +89,10 @@ impl Trainer {
         let rng = &mut self.state.streams.sampler;
         let chain = {
             let outputs = self.frozen.outputs();
-            let own = self.state.terms.chain_target(self.state.step, outputs, inputs);
+            let own = self
+                .state
+                .terms
+                .chain_target(self.state.step, outputs, self.temperature, inputs);
             let energy = own.unwrap_or_else(|| Box::new(outputs.given(condition)));
             self.chains.run(kernel, &*energy, from.x, steps, rng, watch)
         };

@@ -21,7 +21,7 @@ use crate::nn::Mode;
 use crate::optim::Schedule;
 use crate::run::checkpoint::{self, Best, Sealed};
 use crate::run::{Record, RunDir};
-use crate::sampling::{ChainRunner, Kernel, Starter};
+use crate::sampling::{ChainRunner, Kernel, SamplerConfig, Starter};
 
 /// A run in progress.
 pub struct Trainer {
@@ -81,7 +81,7 @@ impl Trainer {
         state: State,
     ) -> Self {
         let sampler = experiment.sampler.as_ref();
-        let kernel = sampler.map(|sampler| sampler.kernel.build(sampler.n_steps));
+        let kernel = sampler.map(SamplerConfig::kernel_of_training);
         let (temperature, mode) = (
             experiment.temperature(),
             sampler.map_or(Mode::Eval, |s| s.network_mode.mode()),

@@ -2,6 +2,7 @@
 //!
 //! A kernel is a type with its configuration, one `mod` line and one line in [`KernelConfig`].
 
+mod annealed_langevin;
 mod annealing;
 mod barker;
 mod generalised_hmc;
@@ -9,13 +10,16 @@ mod hmc;
 mod langevin;
 mod mala;
 mod nuts;
+mod predictor_corrector;
 mod preconditioned;
 mod random_walk;
+mod recovery;
 mod stein;
 mod tempered_transitions;
 mod tempering;
 mod underdamped;
 
+pub use annealed_langevin::AnnealedLangevin;
 pub use annealing::Annealing;
 pub use barker::Barker;
 pub use generalised_hmc::GeneralisedHmc;
@@ -24,7 +28,9 @@ pub use langevin::{ChainSchedule, GradClip, InnerConfig, Langevin, LangevinConfi
 pub use mala::Mala;
 pub use nuts::Nuts;
 pub use preconditioned::Preconditioned;
+pub use predictor_corrector::{PredictorCorrector, Process};
 pub use random_walk::RandomWalk;
+pub use recovery::Recovery;
 pub use stein::Stein;
 pub use tempered_transitions::TemperedTransitions;
 pub use tempering::Tempering;
@@ -81,6 +87,12 @@ kinds! {
         TemperedTransitions(TemperedTransitions),
         /// A temperature that falls along the chain.
         Annealing(Annealing),
+        /// Langevin dynamics down the levels of noise of an energy.
+        AnnealedLangevin(AnnealedLangevin),
+        /// The reverse of a diffusion, with Langevin steps at each level.
+        PredictorCorrector(PredictorCorrector),
+        /// States recovered from noised ones, level by level.
+        Recovery(Recovery),
     }
 }
 
