@@ -41,6 +41,9 @@ layers:
       shortcut:
         - subsample: {out: 12, stride: 2}
   - softplus
+  - upsample: {factor: 2}
+  - square
+  - sum_pool: {size: 2}
   - group_norm: {groups: 3}
   - silu
   - max_pool: {size: 2, stride: 1}
@@ -52,6 +55,13 @@ layers:
         - avg_pool: {size: 2, stride: 1}
         - leaky_relu: {slope: 0.2}
         - conv: {out: 6, kernel: 1}
+  - residual:
+      join: product
+      branch:
+        - conv: {out: 6, kernel: 1}
+        - relu
+      shortcut:
+        - silu
   - relu
   - TAIL
   - linear: {out: 9, spectral_norm: {}}

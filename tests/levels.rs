@@ -4,6 +4,8 @@ use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy, energy_and_grad};
 use ebm::nn::{Mode, Network, NetworkConfig};
 use ebm::rng::Stream;
+use ebm::sampling::{Kernel, KernelConfig, run_chain};
+use ebm::space::sum_each;
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -70,4 +72,121 @@ fn by_autograd(energy: &dyn Energy, x: &Tensor) -> [Tensor; 2] {
     let energies = energy.energy(&x);
     let grad = Tensor::run_backward(&[energies.sum(Kind::Float)], &[&x], false, false).remove(0);
     [energies.detach(), grad]
+}
+
+/// Two modes on one number, at -4 and 3, of deviations 0.3 and 0.5 and weights 0.3 and 0.7, at any level of noise.
+struct Smoothed(Tensor);
+
+const MODES: [(f64, f64, f64); 2] = [(-4.0, 0.3, 0.3), (3.0, 0.5, 0.7)];
+
+impl Energy for Smoothed {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let variance = |deviation: f64| self.0.square().view([-1, 1]) + deviation * deviation;
+        let log = MODES.map(|(at, deviation, weight)| {
+            let variance = variance(deviation);
+            ((x - at).square() / &variance + variance.log()) * -0.5 + weight.ln()
+        });
+        sum_each(&log[0].logaddexp(&log[1])).neg()
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(Smoothed(sigma.shallow_clone())))
+    }
+}
+
+/// Draws of the modes with noise of a level.
+fn draws(n: i64, level: f64, rng: &mut Stream) -> Tensor {
+    let left = rng.uniform(&[n, 1], 0.0, 1.0, Device::Cpu).lt(MODES[0].2);
+    let of = |z: Tensor, i: usize| z * MODES[i].1 + MODES[i].0;
+    let z = rng.normal(&[n, 1], Device::Cpu);
+    let x = of(z.shallow_clone(), 0).where_self(&left, &of(z, 1));
+    x + rng.normal(&[n, 1], Device::Cpu) * level
+}
+
+fn kernel(text: &str, n_steps: usize) -> Box<dyn Kernel> {
+    let place = std::path::Path::new("kernel");
+    let config: KernelConfig = yaml::typed(yaml::parse(text, place).unwrap(), place).unwrap();
+    config.build(n_steps)
+}
+
+/// Where chains of `n` steps end.
+fn ends(text: &str, n: usize, start: &Tensor) -> Tensor {
+    let lowest = Smoothed(Tensor::from_slice(&[0.05f32]));
+    run_chain(&*kernel(text, n), &lowest, start.shallow_clone(), n, &mut Stream::new(5, text)).x
+}
+
+/// Holds the share of the right mode, and mean and variance within each, to those of modes of deviations with noise of
+/// a level, to 5 standard errors and a share of each deviation that the steps are known to be off by.
+fn holds(x: &Tensor, level: f64, off: f64, words: &str) {
+    let n = x.size()[0] as f64;
+    let right = x.gt(0.0);
+    let share = right.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    let error = (MODES[0].2 * MODES[1].2 / n).sqrt();
+    println!("{words}: share {share:.4} +- {error:.4}");
+    assert!((share - MODES[1].2).abs() < 5.0 * error, "{words}: a share of {share} +- {error}");
+    for (i, inside) in [right.logical_not(), right].into_iter().enumerate() {
+        let (at, deviation, _) = MODES[i];
+        let deviation = deviation.hypot(level);
+        let x = x.masked_select(&inside).to_kind(Kind::Double);
+        let n = x.numel() as f64;
+        let (mean, found) = (x.mean(Kind::Double).double_value(&[]), x.std(true).double_value(&[]));
+        println!("{words}: mode {i}: mean {mean:.4}, deviation {found:.4} for {deviation:.4}");
+        let allowed = (5.0 / n.sqrt() + off) * deviation;
+        assert!((mean - at).abs() < allowed, "{words}: a mean of {mean} for {at}");
+        let allowed = (5.0 / (2.0 * n).sqrt() + off) * deviation;
+        assert!((found - deviation).abs() < allowed, "{words}: a deviation of {found} for {deviation}");
+    }
+}
+
+/// Each level's chains are exact but for their step; what comes out is the density at the lowest level, or, with
+/// the last step, the mean of what its noise hides: each deviation s becomes s^2 / sqrt(s^2 + low^2).
+#[test]
+fn annealed_langevin_finds_the_shares_of_modes() {
+    tch::set_num_threads(1);
+    let start = draws(4000, 10.0, &mut Stream::new(4, "start"));
+    let text = "{annealed-langevin: {high: 10, low: 0.05, count: 25, step_size: 0.1, denoise: false}}";
+    // A step of 0.1 sigma^2 widens the noise by 2.6 % of sigma, and a mode of deviation 0.3 at level 0.05 relaxes in
+    // 370 such steps, so that the higher level's width is left: it may be as wide as 0.3 with noise of 0.12.
+    holds(&ends(text, 2500, &start), 0.05, 0.1, "annealed Langevin");
+    // The last step alone moves each state to the mean of what noise hides.
+    let last = |denoise: bool| {
+        let text = format!(
+            "{{annealed-langevin: {{high: 10, low: 0.5, count: 9, step_size: 0.1, denoise: {denoise}}}}}"
+        );
+        let start = draws(500, 10.0, &mut Stream::new(4, "start"));
+        let n = 300;
+        let lowest = Smoothed(Tensor::from_slice(&[0.5f32]));
+        run_chain(&*kernel(&text, n), &lowest, start, n, &mut Stream::new(5, "denoise")).x
+    };
+    let (without, with) = (last(false), last(true));
+    let grad = energy_and_grad(&Smoothed(Tensor::from_slice(&[0.5f32])), &without).grad;
+    let due = &without - grad * 0.25;
+    assert!(with.allclose(&due, 1e-5, 1e-5, false));
+}
+
+#[test]
+fn predictor_and_corrector_find_the_data() {
+    tch::set_num_threads(1);
+    let mut rng = Stream::new(4, "start");
+    let start = draws(4000, 40.0, &mut rng);
+    for corrector in [0, 1] {
+        let text = format!(
+            "{{predictor-corrector: {{process: {{ve: {{low: 0.02, high: 40}}}}, corrector_steps: {corrector}, snr: 0.1}}}}"
+        );
+        // The predictor is an Euler step of the reverse diffusion, right to the order of the steps' size: levels are
+        // 1.9 % apart.
+        holds(&ends(&text, 400, &start), 0.0, 0.03, &text);
+    }
+    let text = "{predictor-corrector: {process: {vp: {beta_min: 0.1, beta_max: 20, end: 0.001}}, corrector_steps: 0}}";
+    let start = rng.normal(&[4000, 1], Device::Cpu);
+    holds(&ends(text, 1000, &start), 0.0, 0.03, text);
+}
+
+/// Chains of data given noised data leave the data's law as it is, if they are long enough.
+#[test]
+fn recovery_goes_down_the_levels() {
+    tch::set_num_threads(1);
+    let start = draws(3000, 6.0, &mut Stream::new(4, "start"));
+    let text = "{recovery: {kernel: {hmc: {step_size: 0.25, leapfrog_steps: 5}}, levels: [0.2, 0.5, 1.2, 2.5, 6], denoise: false}}";
+    holds(&ends(text, 400, &start), 0.2, 0.0, "recovery");
 }

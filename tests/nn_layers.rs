@@ -238,6 +238,8 @@ fn faults_in_repeats_and_shortcuts_name_their_key_as_it_is_written() {
         ("[{subsample: {out: 2}}]", "layers[0].subsample.out", "2"),
         ("[{subsample: {out: 4, stride: 0}}]", "layers[0].subsample.stride", "0"),
         ("[flatten, {subsample: {out: 400}}]", "layers[1].subsample", "192"),
+        ("[{upsample: {factor: 0}}]", "layers[0].upsample.factor", "0"),
+        ("[flatten, {upsample: {factor: 2}}]", "layers[1].upsample", "192"),
     ];
     for (list, key, words) in cases {
         let (found, what) = fault(&layers("[3, 8, 8]", list));

@@ -9,16 +9,19 @@ use std::path::Path;
 
 use ebm::config::yaml;
 use ebm::data::Images;
-use ebm::energy::{Energy, draw_classes};
+use ebm::energy::{Energy, Head, Outputs, draw_classes};
+use ebm::nn::{LevelForm, Levels, Output};
 use ebm::objective::{Asks, Inputs, ObjectiveConfig, Passes, Terms, name};
 use ebm::optim::{Optimizer, OptimizerConfig};
 use ebm::rng::Stream;
-use ebm::sampling::{ChainClasses, GraphStep, Langevin, LangevinConfig};
+use ebm::sampling::kernels::Mala;
+use ebm::sampling::{ChainClasses, GraphStep, KernelConfig, Langevin, LangevinConfig, run_chain};
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// Parameters of the mixture, `[2]` each.
+#[derive(Debug)]
 struct Mixture {
     mean: Tensor,
     log_variance: Tensor,
@@ -69,6 +72,14 @@ impl Mixture {
         (square / (self.log_variance.exp() * 2.0) + &self.bias).neg()
     }
 
+    /// The logits of the mixture smoothed by N(0, sigma^2), `[B,2]`; sigma is `[]` or `[B]`.
+    fn smoothed(&self, x: &Tensor, sigma: &Tensor) -> Tensor {
+        let log_shares = (&self.log_variance * 0.5 - &self.bias).log_softmax(0, Kind::Float);
+        let variance = self.log_variance.exp() + sigma.view([-1, 1]).square();
+        let square = (x.view([-1, 1]) - &self.mean).square();
+        (square / &variance + variance.log()) * -0.5 + log_shares
+    }
+
     /// p(y) of the model, `[2]`.
     fn shares(&self) -> Tensor {
         (&self.log_variance * 0.5 - &self.bias).detach().softmax(0, Kind::Float)
@@ -97,6 +108,45 @@ impl Energy for Of<'_> {
             Some(classes) => ebm::energy::joint(&logits, classes),
             None => ebm::energy::marginal(&logits),
         }
+    }
+
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(Smoothed(self.0, sigma.shallow_clone())))
+    }
+}
+
+/// E(x, sigma) of the smoothed mixture.
+struct Smoothed<'a>(&'a Mixture, Tensor);
+
+impl Energy for Smoothed<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        ebm::energy::marginal(&self.0.smoothed(x, &self.1))
+    }
+}
+
+impl Outputs for Mixture {
+    fn head(&self) -> Head {
+        Head::new(Output::Logits, 1.0)
+    }
+
+    fn raw(&self, x: &Tensor) -> Tensor {
+        self.logits(x)
+    }
+
+    fn classes(&self) -> Option<i64> {
+        Some(2)
+    }
+
+    fn levels(&self) -> Option<Levels> {
+        Some(Levels {
+            low: 0.1,
+            high: 3.0,
+            form: LevelForm::Divided,
+        })
+    }
+
+    fn raw_at(&self, x: &Tensor, sigma: &Tensor) -> Tensor {
+        self.smoothed(x, sigma)
     }
 }
 
@@ -154,6 +204,18 @@ impl Passes for Pass<'_> {
     }
 }
 
+/// Where chains end that a term starts itself, by a kernel that is right.
+fn own_chains(terms: &Terms, model: &Mixture, inputs: &Inputs, rng: &mut Stream) -> Tensor {
+    let kernel = KernelConfig::Mala(Mala {
+        step_size: 0.5,
+        temperature: 1.0,
+    });
+    let start = terms.chain_start(0, inputs).expect("the term starts its chains");
+    let own = terms.chain_target(0, model, 1.0, inputs);
+    let energy = own.unwrap_or_else(|| Box::new(Of(model, None)));
+    run_chain(&*kernel.build(1), &*energy, start, 20, rng).x
+}
+
 /// What a step gathers: data of the truth, exact samples of the model in the place of chains.
 fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream) -> Inputs {
     let (truth, mut inputs) = (Mixture::truth(), Inputs::default());
@@ -166,7 +228,10 @@ fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream)
         inputs.put(name::LABELLED, x);
         inputs.put(name::LABELS, labels);
     }
-    if asks.chains {
+    if asks.own_chains {
+        terms.before_chains(0, &mut inputs, rng);
+        inputs.put(name::NEGATIVES, own_chains(terms, model, &inputs, rng));
+    } else if asks.chains {
         let kept = asks.chain_classes == Some(ChainClasses::Kept);
         // Classes that are kept have the shares of the labels.
         let classes = if kept {

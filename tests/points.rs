@@ -35,6 +35,8 @@ report: {every: 6, images: 40, sample_steps: 8, tensorboard: false}
 fn bench() -> Bench {
     let bench = Bench::new();
     fs::write(bench.path("points_model.yaml"), MODEL).unwrap();
+    let levels = format!("{MODEL}levels: {{low: 0.1, high: 3, form: {{input: {{data_std: 1}}}}}}\n");
+    fs::write(bench.path("levels.yaml"), levels).unwrap();
     fs::write(bench.path("points.yaml"), EXPERIMENT).unwrap();
     bench
 }
@@ -71,13 +73,19 @@ fn variants() -> Vec<Vec<String>> {
         .iter()
         .map(|sets| sets.iter().map(|set| set.to_string()).collect())
         .collect();
-    for kernel in KernelConfig::examples() {
-        all.push(vec![format!("sampler.kernel={}", inline(yaml::to_value(&kernel)))]);
+    let section = |kernel: &KernelConfig| format!("sampler.kernel={}", inline(yaml::to_value(kernel)));
+    let (recovery, others): (Vec<_>, Vec<_>) = KernelConfig::examples()
+        .into_iter()
+        .partition(|kernel| kernel.word() == "recovery");
+    for kernel in others {
+        let mut sets = vec![section(&kernel)];
+        sets.extend(kernel.build(1).facts().levels.map(|_| "model=levels.yaml".to_owned()));
+        all.push(sets);
     }
     for model in ModelConfig::examples() {
         all.push(vec![format!("model={}", inline(yaml::to_value(&model)))]);
     }
-    for (_, objective) in ObjectiveConfig::examples() {
+    for (key, objective) in ObjectiveConfig::examples() {
         let (asks, mut tree) = (objective.asks(), yaml::to_value(&objective));
         if asks.labels {
             continue;
@@ -89,6 +97,9 @@ fn variants() -> Vec<Vec<String>> {
         let mut sets = vec![format!("objective={}", inline(tree))];
         let langevin = "sampler.kernel={langevin: {step_size: 0.05, noise_scale: 0.1}}";
         sets.extend(asks.chain_end.then(|| langevin.to_owned()));
+        sets.extend(asks.levels.map(|_| "model=levels.yaml".to_owned()));
+        sets.extend(asks.own_chains.then(|| "sampler.start=noise".to_owned()));
+        sets.extend((key == "recovery").then(|| section(&recovery[0])));
         all.push(sets);
     }
     all

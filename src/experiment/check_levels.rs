@@ -3,6 +3,7 @@
 use super::Experiment;
 use crate::config::Checker;
 use crate::error::Result;
+use crate::sampling::KernelConfig;
 
 impl Experiment {
     /// The levels that are asked for at `key` must be among those of the model.
@@ -27,5 +28,31 @@ impl Experiment {
             &format!("goes from level {low} to {high}, and the model takes those from {least} to {most}"),
             "keep to the levels of the model, or widen them (model.levels)",
         )
+    }
+    /// The term `recovery` and the kernel of that name go down the same levels.
+    pub(super) fn check_recovery(&self, c: &Checker) -> Result<()> {
+        let term = self.objective.recovery.as_ref();
+        let kernel = match self.sampler.as_ref().map(|sampler| &sampler.kernel) {
+            Some(KernelConfig::Recovery(kernel)) => Some(kernel),
+            _ => None,
+        };
+        match (term, kernel) {
+            (None, Some(_)) if self.objective.asks().chains => c.conflict(
+                "sampler.kernel.recovery",
+                "moves chains of training for the term recovery alone",
+                "name that term, or choose another kernel",
+            ),
+            (Some(_), None) => c.conflict(
+                "objective.recovery",
+                "needs the kernel recovery, which starts chains at noised states",
+                "set sampler.kernel: {recovery: {kernel: {langevin: {step_size: 0.05}}, levels: ...}} with the levels of the term",
+            ),
+            (Some(term), Some(kernel)) if term.levels != kernel.levels => c.conflict(
+                "sampler.kernel.recovery.levels",
+                &format!("are {:?}, and those of objective.recovery {:?}", kernel.levels, term.levels),
+                "give both the same",
+            ),
+            _ => Ok(()),
+        }
     }
 }

@@ -44,6 +44,7 @@ impl Experiment {
             self.check_levels(c, &key, asks.levels)?;
             self.check_chains_of(c, &key, &asks)?;
         }
+        self.check_recovery(c)?;
         self.check_marginal(c)?;
         self.check_unlabelled(c)
     }

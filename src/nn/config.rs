@@ -103,6 +103,8 @@ pub enum Layer {
     Elu,
     /// log(1 + exp(x))
     Softplus,
+    /// x^2
+    Square,
     /// Average over windows.
     AvgPool(Pool),
     /// Sum over windows.
@@ -120,7 +122,9 @@ pub enum Layer {
     /// The pixels at a stride, with channels of zeroes added: the shortcut without parameters of He et al. 2016
     /// (option A).
     Subsample(Subsample),
-    /// branch(x) + shortcut(x)
+    /// Each pixel several times over: `[B,C,H,W]` to `[B,C,factor H,factor W]`.
+    Upsample(Upsample),
+    /// branch(x) + shortcut(x), or their product.
     Residual(Residual),
     /// Layers several times over, named as if they were written out.
     Repeat(Repeat),
@@ -205,6 +209,20 @@ pub struct Residual {
     /// The layers of the shortcut; none is the identity, one is named `shortcut`, several `shortcut.0`, ...
     #[serde(default)]
     pub shortcut: Vec<Layer>,
+    /// How the two are joined.
+    #[serde(default)]
+    pub join: Join,
+}
+
+/// How a branch and its shortcut are joined, number by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Join {
+    /// branch(x) + shortcut(x) (He et al. 2016)
+    #[default]
+    Sum,
+    /// branch(x) * shortcut(x): with `sum_features` behind it the energy is the product of x and a field.
+    Product,
 }
 
 /// Layers that stand several times one after another, each time with tensors of their own.
@@ -227,6 +245,14 @@ pub struct Subsample {
     /// Step between the pixels that are taken, from the first on.
     #[serde(default = "one")]
     pub stride: i64,
+}
+
+/// Pixels that are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upsample {
+    /// How often along each side.
+    pub factor: i64,
 }
 
 /// A pooling window; the stride is the size unless given.

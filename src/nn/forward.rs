@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::config::Norm;
+use super::config::{Join, Norm};
 use super::mode::Mode;
 use super::plan::{Activation, Node, Op, PoolBy};
 use super::spectral::effective;
@@ -44,9 +44,21 @@ pub(super) fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor 
             let taken = x.slice(2, None, None, *stride).slice(3, None, None, *stride);
             taken.constant_pad_nd([0, 0, 0, 0, padding[0], padding[1]])
         }
-        Op::Residual { branch, shortcut } => {
+        Op::Upsample { factor } => {
+            let side = |axis: usize| x.size()[axis] * factor;
+            x.upsample_nearest2d([side(2), side(3)], None, None)
+        }
+        Op::Residual {
+            branch,
+            shortcut,
+            join: by,
+        } => {
             let short = run(shortcut, x.shallow_clone(), t, mode);
-            join(branch, run(branch, x, t, mode), &short)
+            let long = run(branch, x, t, mode);
+            match by {
+                Join::Sum => join(branch, long, &short),
+                Join::Product => long * short,
+            }
         }
         Op::GroupNorm {
             groups,
@@ -78,6 +90,7 @@ pub(super) fn activate(activation: Activation, mut x: Tensor, owns_input: bool) 
         Activation::LeakyRelu(slope) => x.detach().leaky_relu_backward(&x, slope, false),
         Activation::Silu => x.silu(),
         Activation::Softplus => x.softplus(),
+        Activation::Square => x.square(),
     }
 }
 

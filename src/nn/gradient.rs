@@ -3,6 +3,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::Join;
 use super::forward;
 use super::layout::Layout;
 use super::mode::Mode;
@@ -17,6 +18,8 @@ enum Kept {
     Residual {
         branch: Vec<Kept>,
         shortcut: Vec<Kept>,
+        /// What the branch and the shortcut gave, where they are multiplied.
+        factors: Option<[Tensor; 2]>,
     },
     /// A piece of autograd's graph, from what came in to what went out: any layer without a step of its own here.
     Graph {
@@ -125,21 +128,26 @@ fn forward_all(nodes: &[Node], mut x: Tensor, t: &[Tensor], mode: Mode) -> (Tens
 fn forward_one(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> (Tensor, Kept) {
     let plain = |x: &Tensor| forward::layer(node, x.shallow_clone(), t, mode);
     match &node.op {
-        Op::Linear { .. } => (plain(&x), Kept::Nothing),
+        Op::Linear { .. } | Op::Upsample { .. } => (plain(&x), Kept::Nothing),
         Op::Conv { .. } | Op::GlobalAvgPool | Op::GlobalSumPool | Op::Flatten | Op::SumFeatures => {
             (plain(&x), Kept::Value(x))
         }
         Op::Pool { by, .. } if *by != PoolBy::Max => (plain(&x), Kept::Value(x)),
         Op::Dropout { .. } if mode == Mode::Eval => (x, Kept::Nothing),
         Op::Activation(activation) => activate(*activation, x, node.owns_input),
-        Op::Residual { branch, shortcut } => {
+        Op::Residual { branch, shortcut, join } => {
             let (short, kept_short) = forward_all(shortcut, x.shallow_clone(), t, mode);
             let (long, kept_long) = forward_all(branch, x, t, mode);
+            let (out, factors) = match join {
+                Join::Sum => (forward::join(branch, long, &short), None),
+                Join::Product => (&long * &short, Some([long, short])),
+            };
             let kept = Kept::Residual {
                 branch: kept_long,
                 shortcut: kept_short,
+                factors,
             };
-            (forward::join(branch, long, &short), kept)
+            (out, kept)
         }
         Op::Pool { .. } | Op::Subsample { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::Dropout { .. } => {
             recorded(node, &x, t, mode)
@@ -150,7 +158,7 @@ fn forward_one(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> (Tensor, Kep
 /// Where the slope follows from the result, the result is what is kept, in the input's place where that may be taken.
 fn activate(activation: Activation, x: Tensor, owns_input: bool) -> (Tensor, Kept) {
     let needs_input = match activation {
-        Activation::Silu | Activation::Softplus => true,
+        Activation::Silu | Activation::Softplus | Activation::Square => true,
         // Of a negative slope the result's sign tells nothing.
         Activation::LeakyRelu(slope) => slope < 0.0,
         Activation::Relu | Activation::Elu => false,
@@ -186,6 +194,11 @@ fn backward_one(node: &Node, kept: Kept, grad: Gradient, t: &[Tensor], layout: L
             let product = (output * grad.tensor).sum(Kind::Float);
             Gradient::new(Tensor::run_backward(&[product], &[input], false, false).remove(0))
         }),
+        // Each pixel gathers the gradients of its copies.
+        (Op::Upsample { factor }, _) => {
+            let grad = grad.tensor.avg_pool2d([*factor; 2], [*factor; 2], 0, false, true, 1);
+            Gradient::new(grad)
+        }
         (Op::Linear { weight, .. }, _) => Gradient::new(grad.tensor.matmul(&t[weight.at])),
         (
             Op::Conv {
@@ -233,15 +246,30 @@ fn backward_one(node: &Node, kept: Kept, grad: Gradient, t: &[Tensor], layout: L
                 shared: true,
             }
         }
-        (Op::Residual { branch, shortcut }, Kept::Residual { branch: b, shortcut: s }) => {
-            let part = |nodes: &[Node], kept| {
-                let grad = Gradient {
-                    tensor: grad.tensor.shallow_clone(),
-                    shared: true,
+        (
+            Op::Residual { branch, shortcut, .. },
+            Kept::Residual {
+                branch: b,
+                shortcut: s,
+                factors,
+            },
+        ) => {
+            // Of a product each part gets the gradient times the other.
+            let part = |nodes: &[Node], kept, other: Option<&Tensor>| {
+                let grad = match other {
+                    Some(other) => Gradient::new(&grad.tensor * other),
+                    None => Gradient {
+                        tensor: grad.tensor.shallow_clone(),
+                        shared: true,
+                    },
                 };
                 backward_all(nodes, kept, grad, t, layout)
             };
-            sum(part(branch, b), part(shortcut, s))
+            let [long, short] = match &factors {
+                Some([long, short]) => [Some(long), Some(short)],
+                None => [None, None],
+            };
+            sum(part(branch, b, short), part(shortcut, s, long))
         }
         (Op::Dropout { .. }, _) => grad,
         _ => unreachable!("a layer keeps what its backward step reads"),
@@ -269,5 +297,6 @@ fn slope(activation: Activation, value: &Tensor, grad: Gradient) -> Gradient {
         Activation::Silu => value.silu_backward_grad_input(out, g),
         Activation::Elu => Tensor::elu_backward_grad_input(out, g, 1.0, 1.0, 1.0, true, value),
         Activation::Softplus => value.softplus_backward_grad_input(out, g, 1.0, 20.0),
+        Activation::Square => value.multiply_out(out, g).g_mul_scalar_(2.0),
     })
 }

@@ -28,7 +28,8 @@ mod strict;
 mod summary;
 
 pub use config::{
-    Conv, Init, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+    Conv, Init, Join, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
+    Upsample,
 };
 pub use frozen::Frozen;
 pub use layout::Layout;

@@ -2,7 +2,7 @@
 
 use tch::Kind;
 
-use super::config::{Init, Norm, Output, SpectralNorm};
+use super::config::{Init, Join, Norm, Output, SpectralNorm};
 use super::mode::Mode;
 
 /// A checked architecture; built by [`Plan::new`](super::build).
@@ -62,9 +62,14 @@ pub(super) enum Op {
         stride: i64,
         padding: [i64; 2],
     },
+    /// Each pixel so often along each side.
+    Upsample {
+        factor: i64,
+    },
     Residual {
         branch: Vec<Node>,
         shortcut: Vec<Node>,
+        join: Join,
     },
     GroupNorm {
         groups: i64,
@@ -103,6 +108,7 @@ pub(super) enum Activation {
     Silu,
     Elu,
     Softplus,
+    Square,
 }
 
 /// What is taken of a window.
@@ -183,7 +189,7 @@ impl Plan {
     fn any(&self, is: &dyn Fn(&Op) -> bool) -> bool {
         fn among(nodes: &[Node], is: &dyn Fn(&Op) -> bool) -> bool {
             nodes.iter().any(|node| match &node.op {
-                Op::Residual { branch, shortcut } => among(branch, is) || among(shortcut, is),
+                Op::Residual { branch, shortcut, .. } => among(branch, is) || among(shortcut, is),
                 op => is(op),
             })
         }
@@ -198,7 +204,7 @@ impl Plan {
                     Op::Conv { weight, .. } | Op::Linear { weight, .. } if weight.spectral.is_some() => {
                         out.push(*weight)
                     }
-                    Op::Residual { branch, shortcut } => {
+                    Op::Residual { branch, shortcut, .. } => {
                         collect(branch, out);
                         collect(shortcut, out);
                     }

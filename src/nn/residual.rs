@@ -1,7 +1,7 @@
-//! Residual blocks, and the shortcut that has no parameters.
+//! Residual blocks, the shortcut that has no parameters, and the way back from fewer pixels.
 
 use super::builder::{Builder, Found, Place, shape_text};
-use super::config::{Residual, Subsample};
+use super::config::{Join, Residual, Subsample, Upsample};
 use super::plan::Op;
 use crate::error::Result;
 
@@ -19,6 +19,22 @@ impl Builder<'_> {
             },
             what: format!("subsample, stride {stride}, {} channels of zeroes", out - channels),
             output: vec![out, (height - 1) / stride + 1, (width - 1) / stride + 1],
+            macs: 0,
+        })
+    }
+
+    pub(super) fn upsample(&self, upsample: Upsample, at: &Place, input: &[i64]) -> Result<Found> {
+        let [channels, height, width] = self.image(at, input)?;
+        let (factor, key) = (upsample.factor, format!("{}.factor", at.key));
+        self.at_least(1, &key, factor)?;
+        let side = |side: i64| side.checked_mul(factor);
+        let (Some(height), Some(width)) = (side(height), side(width)) else {
+            return Err(self.fault(&key, format!("{factor} times an image"), "give a smaller factor"));
+        };
+        Ok(Found {
+            op: Op::Upsample { factor },
+            what: format!("upsample, factor {factor}"),
+            output: vec![channels, height, width],
             macs: 0,
         })
     }
@@ -44,7 +60,7 @@ impl Builder<'_> {
             return Err(self.fault(
                 &at.key,
                 format!(
-                    "the branch gives {} and the shortcut {}; they are added and must agree",
+                    "the branch gives {} and the shortcut {}; they are joined and must agree",
                     shape_text(long),
                     shape_text(short)
                 ),
@@ -53,8 +69,15 @@ impl Builder<'_> {
         }
         Ok(Found {
             output: long.clone(),
-            op: Op::Residual { branch, shortcut },
-            what: "branch + shortcut".into(),
+            op: Op::Residual {
+                branch,
+                shortcut,
+                join: block.join,
+            },
+            what: match block.join {
+                Join::Sum => "branch + shortcut".into(),
+                Join::Product => "branch * shortcut".into(),
+            },
             macs: 0,
         })
     }

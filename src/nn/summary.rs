@@ -62,7 +62,7 @@ pub fn describe(model: &NetworkConfig, file: &Path) -> Result<Summary> {
 
 fn list(nodes: &[Node], rows: &mut Vec<Row>) {
     for node in nodes {
-        if let Op::Residual { branch, shortcut } = &node.op {
+        if let Op::Residual { branch, shortcut, .. } = &node.op {
             list(branch, rows);
             list(shortcut, rows);
         }
