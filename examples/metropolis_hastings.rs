@@ -1,6 +1,7 @@
-// Metropolis-Hastings for one number, the standard deviation of a Gaussian of which 1,000 points were observed. Its
-// states are looked at in two ways: every one, as often as the chain stays there, and only proposals that were accepted.
-// The first are draws from the posterior. The second are not: see docs/src/guides/metropolis.md.
+// Metropolis-Hastings for one number, the standard deviation of a Gaussian of which 1,000 points
+// were observed. Its states are looked at in two ways: every one, as often as the chain stays
+// there, and only proposals that were accepted. The first are draws from the posterior. The second
+// are not: see docs/src/guides/metropolis.md.
 use std::path::{Path, PathBuf};
 
 use ebm::energy::Energy;
@@ -16,8 +17,9 @@ const STEP: f64 = 1.0;
 /// The share of draws at the beginning that is left out.
 const WARM_UP: f64 = 0.25;
 
-/// Minus the log posterior of sigma, up to a constant, under a flat prior on sigma > 0: of n points whose mean is taken
-/// for known and whose deviation about it is s, n log(sigma / s) + n ((s / sigma)^2 - 1) / 2.
+/// Minus the log posterior of sigma, up to a constant, under a flat prior on sigma > 0: of n points
+/// whose mean is taken for known and whose deviation about it is s, n log(sigma / s) + n ((s /
+/// sigma)^2 - 1) / 2.
 struct Deviation {
     n: f64,
     s: f64,
@@ -61,8 +63,8 @@ impl Law {
         Self { at, shares }
     }
 
-    /// Where a chain on this density accepts: in proportion to the density and to the probability that a proposal from
-    /// there is taken.
+    /// Where a chain on this density accepts: in proportion to the density and to the probability
+    /// that a proposal from there is taken.
     fn of_moves(&self) -> Self {
         let apart = (self.at.unsqueeze(0) - self.at.unsqueeze(1)) / STEP;
         let proposal = (apart.square() * -0.5).exp();
@@ -85,7 +87,7 @@ impl Law {
     fn quantiles(&self, count: i64) -> Vec<f64> {
         let even = (Tensor::arange(count, (Kind::Double, Device::Cpu)) + 0.5) / count as f64;
         let up_to = self.shares.cumsum(0, Kind::Double);
-        let cells = Tensor::searchsorted(&up_to, &even, false, false, "left", None::<&Tensor>);
+        let cells = even.searchsorted(&up_to, false, false, "left", None::<&Tensor>);
         numbers(&self.at.index_select(0, &cells.clamp_max(self.at.size()[0] - 1)))
     }
 }

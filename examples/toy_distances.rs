@@ -1,5 +1,6 @@
-// How far the learned densities of runs on points are from the truth: the total variation over the plane, and within each
-// mode of the eight Gaussians and of the rings alone, where it does not count how likely a mode is.
+// How far the learned densities of runs on points are from the truth: the total variation over the
+// plane, and within each mode of the eight Gaussians and of the rings alone, where it does not
+// count how likely a mode is.
 use std::path::{Path, PathBuf};
 
 use ebm::data::{Dataset, Toy};
@@ -11,7 +12,8 @@ use tch::{Device, Kind, Tensor};
 
 /// Cells of a side, as training ends with.
 const CELLS: i64 = 128;
-/// Points counted in cells where a density has no closed form; they leave a distance of about 0.005.
+/// Points counted in cells where a density has no closed form; they leave a distance of about
+/// 0.005.
 const COUNTED: i64 = 16;
 const AT_ONCE: i64 = 1_000_000;
 
@@ -38,7 +40,8 @@ fn counts(points: &Tensor) -> Tensor {
         .bincount(None::<&Tensor>, CELLS * CELLS)
 }
 
-/// The nearest mode of each cell, i64 `[CELLS^2]`, and how many there are, of a density of separate equal modes.
+/// The nearest mode of each cell, i64 `[CELLS^2]`, and how many there are, of a density of separate
+/// equal modes.
 fn modes(toy: Toy) -> Option<(Tensor, i64)> {
     let at = grid(CELLS, Device::Cpu).to_kind(Kind::Double);
     let (x, y) = (at.select(1, 0), at.select(1, 1));
@@ -59,7 +62,8 @@ fn total_variation(a: &Tensor, b: &Tensor) -> f64 {
     (a - b).abs().sum(Kind::Double).double_value(&[]) / 2.0
 }
 
-/// The mean distance within a mode, and the shares of the modes in the model, as multiples of the right one.
+/// The mean distance within a mode, and the shares of the modes in the model, as multiples of the
+/// right one.
 fn by_mode(toy: Toy, model: &Tensor, truth: &Tensor) -> Option<(f64, Vec<f64>)> {
     let (nearest, count) = modes(toy)?;
     let (mut within, mut shares) = (0.0, Vec::new());

@@ -1,9 +1,9 @@
 //! The bias of kernels that never reject against their step, almost without chance: the stationary
 //! law of a chain on a circle, solved for from what the kernel's own steps make of functions.
 //!
-//! A function is a sum of products of waves in x and Hermite polynomials in p. A kernel P takes it to
-//! the mean over where a step ends; the law of the chain is what P leaves alone. A step draws its
-//! noise itself, so the noise is read from the same stream, and draws get weights that make all
+//! A function is a sum of products of waves in x and Hermite polynomials in p. A kernel P takes it
+//! to the mean over where a step ends; the law of the chain is what P leaves alone. A step draws
+//! its noise itself, so the noise is read from the same stream, and draws get weights that make all
 //! polynomials of the noise up to a degree right: what chance is left is told by seeds.
 
 mod common;
@@ -138,8 +138,9 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
     (mean, (squares / (n - 1.0) / n).sqrt())
 }
 
-/// Holds the bias to the power `order` of the step: the slope between h and 2h tends to it as h goes to 0, so that it is
-/// no farther from it than from the slope between 2h and 4h, give or take chance.
+/// Holds the bias to the power `order` of the step: the slope between h and 2h tends to it as h
+/// goes to 0, so that it is no farther from it than from the slope between 2h and 4h, give or take
+/// chance.
 fn grows_with(order: f64, step_size: f64, of: &dyn Fn(f64) -> Box<dyn Kernel>, momenta: bool) {
     let temperature = of(step_size).facts().temperature;
     let truth = truth(temperature);

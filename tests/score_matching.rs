@@ -107,8 +107,8 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
     (mean, (squares / (n - 1.0) / n).sqrt())
 }
 
-/// The squares of distances between gradients over many seeds, relative to the exact one, and what lies
-/// along it.
+/// The squares of distances between gradients over many seeds, relative to the exact one, and what
+/// lies along it.
 fn apart(exact: &Tensor, of: &dyn Fn(u64) -> Tensor) -> [(f64, f64); 2] {
     let size = exact.dot(exact).double_value(&[]);
     let off: Vec<Tensor> = (0..SEEDS).map(|seed| of(seed) - exact).collect();
@@ -141,8 +141,8 @@ fn slices_tend_to_the_exact_gradient_with_the_root_of_their_number() {
     );
 }
 
-/// Over sigma^2, the gradient of the denoising loss: the mean of the noise and of its negative, which the mirrored
-/// network meets on mirrored data.
+/// Over sigma^2, the gradient of the denoising loss: the mean of the noise and of its negative,
+/// which the mirrored network meets on mirrored data.
 fn denoised(layers: &[Tensor; 3], sigma: f64, data: &Tensor, seed: u64) -> Tensor {
     let terms = term(&format!("{{denoising: {{sigma: {sigma}}}}}"));
     let [plain, mirrored] = [1.0, -1.0].map(|sign| gradient(&terms, layers, (data, sign), seed));
@@ -200,8 +200,8 @@ fn data_needed(mean: f64, square: f64) -> f64 {
     4.0 * (square - mean * mean) / (mean * mean)
 }
 
-/// What score matching and the likelihood lose by weights of a half, where 0.2 and 0.8 are right: the
-/// differences of their losses, and how many data tell them from nothing.
+/// What score matching and the likelihood lose by weights of a half, where 0.2 and 0.8 are right:
+/// the differences of their losses, and how many data tell them from nothing.
 fn told(apart: f64) -> [(f64, f64); 2] {
     let [truth, wrong] = [0.2, 0.5].map(|weight| Pair { apart, weight });
     let x = Tensor::linspace(-12.0, 12.0, 24_001, DOUBLE);
@@ -238,14 +238,16 @@ fn score_matching_is_blind_to_the_weights_of_modes_far_apart() {
             let value = loss(&terms, &Pair { apart, weight }, data.shallow_clone(), rng);
             value.to_kind(Kind::Double).double_value(&[])
         });
-        // Two standard errors are the difference itself times the root of how many data it takes over how many there are.
+        // Two standard errors are the difference itself times the root of how many data it takes
+        // over how many there are.
         let error = scores * (score_data / n as f64).sqrt() / 2.0;
         let found = half - right;
         assert!(
             (found - scores).abs() < SIGMAS * error + 1e-6,
             "{found} +- {error}, {scores} is due"
         );
-        // So many times the data that the likelihood takes, by sums over a grid outside this program.
+        // So many times the data that the likelihood takes, by sums over a grid outside this
+        // program.
         let ratio = score_data / kl_data;
         assert!((ratio / times - 1.0).abs() < 0.001, "{ratio}, {times} is due");
     }
