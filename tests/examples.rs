@@ -95,3 +95,43 @@ mod custom_kernel {
         assert_eq!(stuck, 0.0);
     }
 }
+
+#[allow(dead_code)] // the tests bring their own main
+mod metropolis_hastings {
+    include!("../examples/metropolis_hastings.rs");
+
+    #[test]
+    fn every_state_follows_the_posterior_and_accepted_proposals_alone_do_not() {
+        tch::set_num_threads(1);
+        let bench = super::Bench::new();
+        let found = sample(50_000, 0);
+        found.print();
+        let (posterior, moves) = (found.posterior.moments(), found.moves.moments());
+        let (every, accepted) = (estimates(&found.every), estimates(&found.accepted));
+        for (name, drawn, due) in [("every", every, posterior), ("accepted", accepted, moves)] {
+            for ((value, error), due) in drawn.into_iter().zip(due) {
+                assert!(
+                    (value - due).abs() < 5.0 * error,
+                    "{name}: {value} +- {error}, {due} is due"
+                );
+            }
+        }
+        // The moves' density is wider by a seventh, and so are the draws.
+        let [(_, _), (std, error)] = accepted;
+        assert!(
+            std - posterior[1] > 5.0 * error,
+            "{std} +- {error} beside {}",
+            posterior[1]
+        );
+        assert!(moves[1] > 1.12 * posterior[1], "{moves:?} beside {posterior:?}");
+        // What the picture shows of the posterior has its moments, but for half a cell of 0.03 of its deviation.
+        let shown = Tensor::from_slice(&found.posterior.quantiles(10_000));
+        let off = (shown.mean(Kind::Double).double_value(&[]) - posterior[0]).abs();
+        let wide = shown.std(false).double_value(&[]) / posterior[1];
+        assert!(off < 0.02 * posterior[1] && (wide - 1.0).abs() < 0.01, "{off}, {wide}");
+        let (draws, traces) = (bench.path("draws.png"), bench.path("traces.png"));
+        found.draw(&draws).unwrap();
+        found.diagnostics.draw("a chain", &traces).unwrap();
+        assert!([draws, traces].iter().all(|png| image::open(png).is_ok()));
+    }
+}

@@ -21,7 +21,9 @@ use crate::space::norms;
 /// It is biased also as the step goes to 0: it leaves out the term of the derivative of G, so that it
 /// draws from exp(-E/T) / G as far as V follows the state. Of N(0, 1) with `decay` 0 and `damping` 1
 /// it draws a variance of 1.44. With `decay` near 1 the bias goes, once chains are longer than 1 / (1 -
-/// decay). V starts at the square of a chain's first gradient.
+/// decay), but the memory counts in steps: at a `decay` of 0.99 and a `damping` of 0.1 that variance is
+/// 1.09 with a `step_size` of 0.1, and 1.64 with one of 0.002. A shorter step asks for a longer memory.
+/// V starts at the square of a chain's first gradient.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preconditioned {

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// x' = x - step_size * grad E(x) + noise_scale * z, without a Metropolis test (Roberts & Tweedie
 /// 1996), its parts in any order.
+///
+/// With the noise of a temperature, the error of averages is of first order in step_size (Talay &
+/// Tubaro 1990).
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LangevinConfig {
