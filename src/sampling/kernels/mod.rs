@@ -14,6 +14,7 @@ mod random_walk;
 mod stein;
 mod tempered_transitions;
 mod tempering;
+mod transport;
 mod underdamped;
 
 pub use annealing::Annealing;
@@ -28,6 +29,7 @@ pub use random_walk::RandomWalk;
 pub use stein::Stein;
 pub use tempered_transitions::TemperedTransitions;
 pub use tempering::Tempering;
+pub use transport::Transport;
 pub use underdamped::Underdamped;
 
 use super::kernel::Kernel;
@@ -81,6 +83,8 @@ kinds! {
         TemperedTransitions(TemperedTransitions),
         /// A temperature that falls along the chain.
         Annealing(Annealing),
+        /// Descent from noise to the data, then Langevin steps.
+        Transport(Transport),
     }
 }
 
