@@ -104,8 +104,8 @@ impl Matching {
         let costs = &costs[row * self.n..][..self.n];
         // A pair is the cheapest of its row: ways go on from what it costs.
         let own = self.column_of[row].map_or(0.0, |column| costs[column] - self.worth[column]);
-        for column in 0..self.n {
-            let length = gone + (costs[column] - self.worth[column] - own);
+        for (column, cost) in costs.iter().enumerate() {
+            let length = gone + (cost - self.worth[column] - own);
             if !ways.settled[column] && length < ways.length[column] {
                 (ways.length[column], ways.from[column]) = (length, row);
             }
