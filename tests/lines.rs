@@ -1,6 +1,7 @@
 //! Terms of lines from noise to data, and the contrast beside them, number by number.
 
 #[path = "common/passes.rs"]
+#[allow(dead_code)]
 mod passes;
 
 use std::path::Path;
