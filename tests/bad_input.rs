@@ -174,6 +174,41 @@ fn values_out_of_range() {
             "sampler.kernel.langevin.step_size",
         ),
         (r#"optimizer.sam={"rho":0}"#, "optimizer.sam.rho"),
+        ("objective.contrastive.trim=1", "objective.contrastive.trim"),
+        ("objective.contrastive.floor=.inf", "objective.contrastive.floor"),
+        (
+            r#"objective.flow-matching={"until":0}"#,
+            "objective.flow-matching.until",
+        ),
+        (
+            r#"objective.flow-matching={"until":1.1}"#,
+            "objective.flow-matching.until",
+        ),
+        (r#"objective.flow-matching={"std":0}"#, "objective.flow-matching.std"),
+        (
+            r#"objective.equilibrium-matching={"std":-1}"#,
+            "objective.equilibrium-matching.std",
+        ),
+        (
+            r#"objective.equilibrium-matching={"decay":1}"#,
+            "objective.equilibrium-matching.decay",
+        ),
+        (
+            r#"objective.equilibrium-matching={"scale":0}"#,
+            "objective.equilibrium-matching.scale",
+        ),
+        (
+            r#"sampler.kernel={"transport":{"heat":-1}}"#,
+            "sampler.kernel.transport.heat",
+        ),
+        (
+            r#"sampler.kernel={"transport":{"heat":1,"until":0}}"#,
+            "sampler.kernel.transport.until",
+        ),
+        (
+            r#"sampler.kernel={"transport":{"heat":1,"step_size":0}}"#,
+            "sampler.kernel.transport.step_size",
+        ),
     ] {
         refused_at_once(&bench, &format!("--set {set}"), &[key, "out of range"]);
     }

@@ -285,6 +285,10 @@ fn what_needs_classes_is_refused_without_them() {
         &["sampler.classes", "sampler.start"],
     );
     refused(
+        &format!("{BY_CLASS} --set sampler.start=halves"),
+        &["sampler.classes", "sampler.start"],
+    );
+    refused(
         &format!("{BY_CLASS} --set buffer.replacement=reservoir"),
         &["buffer.replacement", "in-place"],
     );

@@ -162,6 +162,7 @@ const SETTINGS: &[Setting] = &[
     ("sampler.start", "persistent", &[]),
     ("sampler.start", "data", &[]),
     ("sampler.start", "noise", &[]),
+    ("sampler.start", "halves", &[]),
     ("sampler.classes", "none", CLASSES),
     ("sampler.classes", "kept", BY_CLASS),
     ("sampler.classes", "drawn", CLASSES),

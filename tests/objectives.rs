@@ -4,18 +4,22 @@
 //! The model is a mixture of two unequal Gaussians with a class each, E(x,y) = (x - m_y)^2 / (2 v_y) +
 //! b_y on one number, whose samples and density are known in closed form.
 
+#[path = "common/fields.rs"]
+mod fields;
+
 use std::cell::OnceCell;
 use std::path::Path;
 
 use ebm::config::yaml;
 use ebm::data::Images;
-use ebm::energy::{Energy, Head, Outputs, draw_classes};
+use ebm::energy::{Energy, Head, Outputs, draw_classes, energy_and_grad_with_graph};
 use ebm::nn::{LevelForm, Levels, Output};
 use ebm::objective::{Asks, Inputs, ObjectiveConfig, Passes, Terms, name};
 use ebm::optim::{Optimizer, OptimizerConfig};
 use ebm::rng::Stream;
 use ebm::sampling::kernels::Mala;
 use ebm::sampling::{ChainClasses, GraphStep, KernelConfig, Langevin, LangevinConfig, run_chain};
+use fields::field;
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -316,8 +320,32 @@ fn smoothed_truth(sigma: f64) -> Tensor {
     masses(&Of(&wide, None).energy(&grid()).detach())
 }
 
+/// The mixture whose gradient misses the field of a term by the least, found by quadrature; none for a
+/// term of densities.
+fn least_miss(config: &ObjectiveConfig) -> Option<Mixture> {
+    const STEPS: usize = 2000;
+    let x = Tensor::linspace(-8.0, 8.0, 801, CPU).unsqueeze(1);
+    let shares = Vec::<f64>::try_from(Mixture::truth().shares().to_kind(Kind::Double)).unwrap();
+    let parts = [(shares[0], -1.5, 0.5), (shares[1], 1.0, 0.8)];
+    let fall = |t: f64, from: f64| f64::min(1.0, (1.0 - t) / (1.0 - from));
+    let (mass, field) = match (&config.flow_matching, &config.equilibrium_matching) {
+        (Some(flow), _) => field(&parts, flow.std, &x, |t| [1.0, fall(t, flow.until)]),
+        (_, Some(rest)) => field(&parts, rest.std, &x, |t| [rest.scale * fall(t, rest.decay), 1.0]),
+        _ => return None,
+    };
+    let model = Mixture::start();
+    let mut optimizer = Optimizer::new(&optimizer("{algorithm: {adam: {}}, lr: 0.02}"), &model.parameters());
+    for step in 0..STEPS {
+        let grad = energy_and_grad_with_graph(&Of(&model, None), &x).grad.view(-1);
+        optimizer.zero_grad();
+        ((grad - &field).square() * &mass).sum(Kind::Double).backward();
+        optimizer.step(0.02 * (1.0 - step as f64 / STEPS as f64));
+    }
+    Some(model)
+}
+
 /// The worst total-variation distance of what the term says of the density.
-fn distance(config: &ObjectiveConfig, model: &Mixture) -> f64 {
+fn distance(config: &ObjectiveConfig, model: &Mixture, due: Option<&Mixture>) -> f64 {
     let (asks, x, truth) = (config.asks(), grid(), Mixture::truth());
     let _guard = tch::no_grad_guard();
     let [ours, theirs] = [model, &truth].map(|m| m.logits(&x).to_kind(Kind::Double));
@@ -327,8 +355,12 @@ fn distance(config: &ObjectiveConfig, model: &Mixture) -> f64 {
         of(0).max(of(1))
     };
     match (asks.labels, asks.chain_classes) {
-        // p(x), as far as the term's noise leaves it.
+        // p(x), as far as the term's noise leaves it, or what the term's field makes of it.
         (false, _) => {
+            if let Some(due) = due {
+                let [ours, due] = [model, due].map(|m| masses(&Of(m, None).energy(&x)));
+                return total_variation(&ours, &due);
+            }
             let sigma = config.denoising.as_ref().map(|d| d.sigma);
             let sigma = sigma.or(config.multiscale.as_ref().map(|m| m.reference)).unwrap_or(0.0);
             total_variation(&masses(&Of(model, None).energy(&x)), &smoothed_truth(sigma))
@@ -355,9 +387,10 @@ fn each_term_recovers_a_known_density() {
     let all = ObjectiveConfig::examples();
     assert!(all.len() >= 8);
     for (key, config) in all.into_iter().filter(|(_, config)| stands_alone(config)) {
-        let before = distance(&config, &Mixture::start());
+        let due = least_miss(&config);
+        let before = distance(&config, &Mixture::start(), due.as_ref());
         let (model, terms) = learn(&config, &key);
-        let found = distance(&config, &model);
+        let found = distance(&config, &model, due.as_ref());
         println!("{key}: total variation {before:.3} before, {found:.4} after");
         assert!(before > 0.1 && found < 0.03, "{key}: {before} before, {found} after");
         if let Some((_, log_z)) = terms.parameters().iter().find(|(name, _)| name.ends_with("log_z")) {

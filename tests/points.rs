@@ -42,7 +42,7 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 7] = [
+const MORE: [&[&str]; 8] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
     &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
@@ -63,6 +63,11 @@ const MORE: [&[&str]; 7] = [
         "objective={nce: {noise: {gaussian: {mean: 0, std: 2}}}}",
         "sampler=null",
         "optimizer.sam={rho: 0.05}",
+    ],
+    &[
+        "objective={flow-matching: {}, contrastive: {from: 3, trim: 0.2, floor: -0.1}}",
+        "sampler.kernel={transport: {step_size: 0.3, until: 0.5, heat: 0.2}}",
+        "sampler.start=halves",
     ],
 ];
 
@@ -131,6 +136,34 @@ fn every_kind_resumes_bit_for_bit() {
         let drawn = bench.path(&whole).join("samples/step-000006.png").is_file();
         assert_eq!(drawn, i == 0, "{sets:?}");
     }
+}
+
+/// By an energy that is linear, chains that hardly move, and noise that lies far from all data.
+#[test]
+fn chains_of_halves_start_at_data_and_at_noise() {
+    let bench = bench();
+    let far = |start: &str| {
+        let sets = [
+            "model={name: line, input: [2], layers: [{linear: {out: 1}}]}",
+            "sampler.kernel={random-walk: {step_size: 1.0e-9}}",
+            "sampler.init={gaussian: {mean: 1.0e+5, std: 1.0e-3}}",
+            "train={steps: 1, batch_size: 7, log_every: 1}",
+            "report.every=0",
+            &format!("sampler.start={start}"),
+        ];
+        let mut command = bench.command(&format!("train points.yaml --out {start}"));
+        sets.iter().for_each(|set| {
+            command.args(["--set", set]);
+        });
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{}", common::text(&out.stderr));
+        let lines = fs::read_to_string(bench.path(start).join("metrics.jsonl")).unwrap();
+        let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        first["energy_neg"].as_f64().unwrap()
+    };
+    let [data, halves, noise] = ["data", "halves", "noise"].map(far);
+    assert!(data.abs() < 1e-3 * noise.abs(), "{data} at data, {noise} at noise");
+    assert!((halves / noise - 4.0 / 7.0).abs() < 1e-3, "{halves} of {noise}");
 }
 
 #[test]

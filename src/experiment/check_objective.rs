@@ -177,7 +177,7 @@ impl Experiment {
                 "use a model of classes, such as a network with `output: logits`, or leave this key out",
             );
         }
-        if kept && sampler.start == Start::Data {
+        if kept && matches!(sampler.start, Start::Data | Start::Halves) {
             return c.conflict(
                 "sampler.classes",
                 "chains that start from the batch of data have no classes of their own",

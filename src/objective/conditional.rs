@@ -34,6 +34,7 @@ impl Default for Conditional {
             weight,
             from,
             energy_reg,
+            ..
         } = Contrastive::default();
         Self {
             weight,

@@ -15,6 +15,8 @@ use crate::error::Result;
 ///
 /// Without the last term its gradient is that of minus the log likelihood, up to T, if x- are
 /// samples of the model (Hinton 2002); with it energies stay near 0 (Du & Mordatch 2019).
+///
+/// `trim` and `floor` are those of Energy Matching, whose second phase this is (Balcerak et al. 2025).
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contrastive {
@@ -24,6 +26,10 @@ pub struct Contrastive {
     pub from: u64,
     /// Weight of the mean squared energies of both sides.
     pub energy_reg: f64,
+    /// The share of x-, those of the highest energies, that is left out, from 0 to below 1.
+    pub trim: f64,
+    /// The least value of the term before its weight, below which it teaches nothing; null is none.
+    pub floor: Option<f64>,
 }
 
 impl Default for Contrastive {
@@ -32,13 +38,17 @@ impl Default for Contrastive {
             weight: 1.0,
             from: 0,
             energy_reg: 0.0,
+            trim: 0.0,
+            floor: None,
         }
     }
 }
 
 impl ObjectiveSpec for Contrastive {
     fn check(&self, c: &Checker) -> Result<()> {
-        c.non_negative("energy_reg", self.energy_reg)
+        c.non_negative("energy_reg", self.energy_reg)?;
+        c.decay("trim", self.trim)?;
+        c.finite("floor", self.floor.unwrap_or(0.0))
     }
 
     fn weight(&self) -> f64 {
@@ -83,8 +93,25 @@ impl Objective for Contrastive {
 
     fn loss(&self, passes: &dyn Passes, _: &Inputs) -> Loss {
         let (pos, neg) = (passes.energy(name::DATA), passes.energy(name::NEGATIVES));
-        contrast([&pos, &neg], self.energy_reg, ["energy_pos", "energy_neg"])
+        let names = ["energy_pos", "energy_neg"];
+        let loss = contrast([&pos, &neg], self.energy_reg, names);
+        let value = match self.trim {
+            0.0 => loss.value,
+            trim => contrast([&pos, &lowest(&neg, 1.0 - trim)], self.energy_reg, names).value,
+        };
+        let value = match self.floor {
+            None => value,
+            Some(floor) => value.clamp_min(floor),
+        };
+        Loss { value, ..loss }
     }
+}
+
+/// That share of energies `[B]` which is lowest, one at least.
+fn lowest(energy: &Tensor, share: f64) -> Tensor {
+    let n = energy.size()[0];
+    let kept = ((n as f64 * share).round() as i64).max(1);
+    energy.topk(kept, 0, false, false).0
 }
 
 /// mean E(x+) - mean E(x-) + energy_reg (mean E(x+)^2 + mean E(x-)^2) of energies `[B]` of both

@@ -36,6 +36,7 @@ impl Default for Joint {
             weight,
             from,
             energy_reg,
+            ..
         } = Contrastive::default();
         Self {
             weight,

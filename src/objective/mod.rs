@@ -3,6 +3,7 @@
 //! A term is a type with its configuration, one `mod` line and one line in [`ObjectiveConfig`].
 
 mod asks;
+mod assignment;
 mod chain_entropy;
 mod chain_kl;
 mod conditional;
@@ -11,8 +12,11 @@ mod contrastive;
 mod cross_entropy;
 mod denoising;
 mod energy_discrepancy;
+mod equilibrium_matching;
+mod flow_matching;
 mod inputs;
 mod joint;
+mod lines;
 mod multiscale;
 mod nce;
 mod noise_conditional;
@@ -30,6 +34,8 @@ pub use contrastive::{Contrastive, contrast};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use denoising::Denoising;
 pub use energy_discrepancy::EnergyDiscrepancy;
+pub use equilibrium_matching::EquilibriumMatching;
+pub use flow_matching::{FlowMatching, Pairing};
 pub use inputs::{Inputs, name};
 pub use joint::Joint;
 pub use multiscale::Multiscale;
@@ -71,5 +77,9 @@ terms! {
         sliced: Sliced,
         /// Energy discrepancy.
         energy_discrepancy: EnergyDiscrepancy,
+        /// Flow matching by the gradient of one energy.
+        flow_matching: FlowMatching,
+        /// A gradient that vanishes at the data.
+        equilibrium_matching: EquilibriumMatching,
     }
 }

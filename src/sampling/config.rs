@@ -44,6 +44,9 @@ pub enum Start {
     Data,
     /// `sampler.init`: short-run MCMC (Nijkamp et al. 2019).
     Noise,
+    /// Half of the chains from the batch of data, the others from `sampler.init` (Balcerak et al. 2025);
+    /// of an odd number the smaller half is of data.
+    Halves,
 }
 
 /// Whether a chain has a class, and so which distribution it follows.

@@ -165,6 +165,10 @@ impl Trainer {
         let classes = shares.map(|s| Tensor::from_slice(&s.draw(batch, rng)).to_device(self.device));
         let x = match (sampler.start, inputs.get(name::DATA)) {
             (Start::Data, Some(data)) => data.copy(),
+            (Start::Halves, Some(data)) => {
+                let half = batch / 2;
+                Tensor::cat(&[data.narrow(0, 0, half), fresh(batch - half, None, rng)], 0)
+            }
             _ => fresh(batch, classes.as_ref(), rng),
         };
         Ok(ChainOrigin {

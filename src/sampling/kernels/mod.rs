@@ -17,6 +17,7 @@ mod recovery;
 mod stein;
 mod tempered_transitions;
 mod tempering;
+mod transport;
 mod underdamped;
 
 pub use annealed_langevin::AnnealedLangevin;
@@ -34,6 +35,7 @@ pub use recovery::Recovery;
 pub use stein::Stein;
 pub use tempered_transitions::TemperedTransitions;
 pub use tempering::Tempering;
+pub use transport::Transport;
 pub use underdamped::Underdamped;
 
 use super::kernel::Kernel;
@@ -93,6 +95,8 @@ kinds! {
         PredictorCorrector(PredictorCorrector),
         /// States recovered from noised ones, level by level.
         Recovery(Recovery),
+        /// Descent from noise to the data, then Langevin steps.
+        Transport(Transport),
     }
 }
 
