@@ -427,12 +427,13 @@ fn every_kernel_and_every_term_trains() {
     }
     for (key, objective) in ObjectiveConfig::examples() {
         let (asks, mut tree) = (objective.asks(), yaml::to_value(&objective));
-        if asks.chain_end {
+        if asks.chain_end || asks.generator {
             // It stands beside a term of the data.
             tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
         }
         let mut sets = vec![format!("objective={}", inline(tree))];
         sets.extend(asks.labels.then(|| "model=classes.yaml".to_owned()));
+        sets.extend(asks.own_chains.then(|| "sampler.start=noise".to_owned()));
         let classes = asks.chain_classes.map(|c| yaml::to_value(&c));
         sets.extend(classes.map(|c| format!("sampler.classes={}", c.as_str().unwrap())));
         train(&key, &sets);

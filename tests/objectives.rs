@@ -14,6 +14,7 @@ use ebm::objective::{Asks, Inputs, ObjectiveConfig, Passes, Terms, name};
 use ebm::optim::{Optimizer, OptimizerConfig};
 use ebm::rng::Stream;
 use ebm::sampling::{ChainClasses, GraphStep, Langevin, LangevinConfig};
+use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -167,6 +168,7 @@ fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream)
         inputs.put(name::LABELS, labels);
     }
     if asks.chains {
+        terms.before_chains(0, &mut inputs, rng);
         let kept = asks.chain_classes == Some(ChainClasses::Kept);
         // Classes that are kept have the shares of the labels.
         let classes = if kept {
@@ -196,6 +198,7 @@ fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream)
 /// The terms of an example, fitted to data of the truth.
 fn terms(config: &ObjectiveConfig, rng: &mut Stream) -> Terms {
     let mut terms = config.build(Device::Cpu);
+    terms.begin(&Space::of(&[1]), rng);
     let truth = Mixture::truth();
     let data = truth.given(&truth.classes(4000, rng), rng);
     terms.fit(&Images::unlabelled(data)).unwrap();
@@ -281,7 +284,8 @@ fn distance(config: &ObjectiveConfig, model: &Mixture) -> f64 {
 
 /// Terms that stand beside others have no minimum of their own.
 fn stands_alone(config: &ObjectiveConfig) -> bool {
-    !config.asks().chain_end
+    let asks = config.asks();
+    !asks.chain_end && !asks.generator
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 7] = [
+const MORE: [&[&str]; 8] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
     &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
@@ -62,6 +62,11 @@ const MORE: [&[&str]; 7] = [
         "sampler=null",
         "optimizer.sam={rho: 0.05}",
     ],
+    &[
+        "objective={contrastive: {}, cooperative: {latent: 3, hidden: [8, 6]}}",
+        "sampler.start=noise",
+        "optimizer.ema=0.9",
+    ],
 ];
 
 /// Every kernel, every term that needs no labels, every kind of model.
@@ -82,13 +87,14 @@ fn variants() -> Vec<Vec<String>> {
         if asks.labels {
             continue;
         }
-        if asks.chain_end {
+        if asks.chain_end || asks.generator {
             // It stands beside a term of the data.
             tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
         }
         let mut sets = vec![format!("objective={}", inline(tree))];
         let langevin = "sampler.kernel={langevin: {step_size: 0.05, noise_scale: 0.1}}";
         sets.extend(asks.chain_end.then(|| langevin.to_owned()));
+        sets.extend(asks.own_chains.then(|| "sampler.start=noise".to_owned()));
         all.push(sets);
     }
     all
@@ -356,6 +362,36 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "objective={sliced:{directions:0}}",
             "objective.sliced.directions",
             "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:0,hidden:[4]}}",
+            "objective.cooperative.latent",
+            "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:2,hidden:[4,0]}}",
+            "objective.cooperative.hidden[1]",
+            "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:2,hidden:[4],sigma:0}}",
+            "objective.cooperative.sigma",
+            "above 0",
+        ),
+        (
+            "sampler.start=noise --set objective={cooperative:{latent:2,hidden:[4]}}",
+            "objective.cooperative",
+            "no term trains",
+        ),
+        (
+            "objective={contrastive:{},cooperative:{latent:2,hidden:[4]}}",
+            "sampler.start",
+            "starts them itself",
+        ),
+        (
+            "sampler=null --set objective={denoising:{sigma:0.3},cooperative:{latent:2,hidden:[4]}}",
+            "objective.cooperative",
+            "needs chains",
         ),
         (
             "sampler.kernel={nuts:{step_size:0.1,max_depth:30}}",
