@@ -76,7 +76,10 @@ fn the_loss_is_that_of_its_formula() {
         let own = terms.parameters();
         assert_eq!(own.len(), 6, "{own:?}");
         // Biases that are not 0 tell more.
-        let _ = own.iter().map(|(_, t)| tch::no_grad(|| t.shallow_clone().g_add_scalar_(0.3))).count();
+        let _ = own
+            .iter()
+            .map(|(_, t)| tch::no_grad(|| t.shallow_clone().g_add_scalar_(0.3)))
+            .count();
         let mut inputs = Inputs::default();
         inputs.put(name::DATA, Tensor::zeros(space.batch(n), (Kind::Float, Device::Cpu)));
         terms.before_chains(0, &mut inputs, rng);
@@ -119,4 +122,76 @@ fn a_seed_decides_the_generator_and_an_example_says_whether_it_has_one() {
         assert_eq!(config.asks().generator, terms.generator().is_some(), "{key}");
         assert_eq!(config.has_parameters(), !terms.parameters().is_empty(), "{key}");
     }
+}
+
+const MODEL: &str = "
+name: points
+input: [2]
+layers: [{linear: {out: 32}}, silu, {linear: {out: 32}}, silu, {linear: {out: 1}}]
+";
+
+const EXPERIMENT: &str = "
+seed: 3
+threads: 1
+data: {dataset: {toy: {density: two-moons, count: 2000}}, validation: 500}
+model: points_model.yaml
+sampler: {kernel: {mala: {step_size: 0.02}}, n_steps: 5, start: noise, init: {uniform: [-4, 4]}}
+compute: {precision: f32, layout: contiguous}
+objective: {contrastive: {}, cooperative: {latent: 2, hidden: [16]}}
+optimizer: {algorithm: {adam: {}}, lr: 1.0e-2, ema: 0.9}
+train: {steps: 12, batch_size: 16, log_every: 4, checkpoint_every: 6}
+report: {every: 0, images: 40, sample_steps: 5, tensorboard: false}
+";
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    fs::write(bench.path("points_model.yaml"), MODEL).unwrap();
+    fs::write(bench.path("points.yaml"), EXPERIMENT).unwrap();
+    bench
+}
+
+#[test]
+fn fresh_chains_of_a_run_start_from_its_generator() {
+    let bench = bench();
+    let told = bench.succeeds("train points.yaml --out run");
+    assert!(
+        told.contains("start from:       draws of the run's generator"),
+        "{told}"
+    );
+    let points = |options: &str| {
+        bench.succeeds(&format!(
+            "sample run -n 30 --steps 0 --seed 5 --out points.npy {options}"
+        ));
+        Tensor::read_npy(bench.path("points.npy")).unwrap()
+    };
+    let place = Path::new("objective");
+    let tree = yaml::parse("{cooperative: {latent: 2, hidden: [16]}}", place).unwrap();
+    let config: ObjectiveConfig = yaml::typed(tree, place).unwrap();
+    let drawn = |stem: &str| {
+        let path = bench.path(&format!("run/checkpoints/step-12/{stem}.safetensors"));
+        let mut saved = ebm::files::read(&path).unwrap();
+        saved.remove("updates");
+        let generator = config
+            .generator(&Space::of(&[2]), &saved, stem, Device::Cpu)
+            .unwrap()
+            .unwrap();
+        generator.draw(30, &mut Stream::new(5, "sample"))
+    };
+    assert_eq!(points(""), drawn("objective_ema"));
+    assert_eq!(points("--weights raw"), drawn("objective"));
+    assert!(drawn("objective") != drawn("objective_ema"));
+    // Who names a distribution wants its draws.
+    for init in ["--init", "--set"] {
+        let value = ["{uniform: [5, 6]}", "sampler.init={uniform: [5, 6]}"][usize::from(init == "--set")];
+        let mut command = bench.command("sample run -n 30 --steps 0 --out points.npy");
+        let out = command.args([init, value]).output().unwrap();
+        assert!(out.status.success(), "{}", common::text(&out.stderr));
+        let x = Tensor::read_npy(bench.path("points.npy")).unwrap();
+        assert!(
+            x.min().double_value(&[]) >= 5.0 && x.max().double_value(&[]) <= 6.0,
+            "{x}"
+        );
+    }
+    let wide = "train points.yaml --out wide --set objective.cooperative.hidden=[1000000000,1000000000]";
+    bench.fails(wide, 2, &["objective.cooperative.hidden", "memory"]);
 }

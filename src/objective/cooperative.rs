@@ -133,7 +133,8 @@ impl Cooperation {
 
 impl Objective for Cooperation {
     fn quantities(&self) -> Vec<Quantity> {
-        let meaning = "the term `cooperative`, before its weight: how far chains end from where its generator starts them";
+        let meaning =
+            "the term `cooperative`, before its weight: how far chains end from where its generator starts them";
         vec![Quantity::of_chains("generator_loss", meaning)]
     }
 

@@ -96,7 +96,11 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
         (Weights::Ema, [Some(averaged), _]) => Some(Ema::weights_of(averaged)),
         (_, [_, raw]) => raw,
     };
-    let of = |saved: Named| experiment.objective.generator(&experiment.space(), &saved, &place, device);
+    let of = |saved: Named| {
+        experiment
+            .objective
+            .generator(&experiment.space(), &saved, &place, device)
+    };
     let generator = generator.map(of).transpose()?.flatten();
     Ok(Trained {
         generator,
