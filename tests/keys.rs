@@ -429,7 +429,7 @@ fn every_kernel_and_every_term_trains() {
     }
     for (key, objective) in ObjectiveConfig::examples() {
         let (asks, mut tree) = (objective.asks(), yaml::to_value(&objective));
-        if asks.chain_end {
+        if asks.chain_end || asks.generator {
             // It stands beside a term of the data.
             tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
         }

@@ -20,6 +20,7 @@ use ebm::rng::Stream;
 use ebm::sampling::kernels::Mala;
 use ebm::sampling::{ChainClasses, GraphStep, KernelConfig, Langevin, LangevinConfig, run_chain};
 use fields::field;
+use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -265,6 +266,7 @@ fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream)
 /// The terms of an example, fitted to data of the truth.
 fn terms(config: &ObjectiveConfig, rng: &mut Stream) -> Terms {
     let mut terms = config.build(Device::Cpu);
+    terms.begin(&Space::of(&[1]), rng);
     let truth = Mixture::truth();
     let data = truth.given(&truth.classes(4000, rng), rng);
     terms.fit(&Images::unlabelled(data)).unwrap();
@@ -378,7 +380,8 @@ fn distance(config: &ObjectiveConfig, model: &Mixture, due: Option<&Mixture>) ->
 
 /// Terms that stand beside others have no minimum of their own.
 fn stands_alone(config: &ObjectiveConfig) -> bool {
-    !config.asks().chain_end
+    let asks = config.asks();
+    !asks.chain_end && !asks.generator
 }
 
 #[test]

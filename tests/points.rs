@@ -42,7 +42,7 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 8] = [
+const MORE: [&[&str]; 9] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
     &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
@@ -68,6 +68,11 @@ const MORE: [&[&str]; 8] = [
         "objective={flow-matching: {}, contrastive: {from: 3, trim: 0.2, floor: -0.1}}",
         "sampler.kernel={transport: {step_size: 0.3, until: 0.5, heat: 0.2}}",
         "sampler.start=halves",
+    ],
+    &[
+        "objective={contrastive: {}, cooperative: {latent: 3, hidden: [8, 6]}}",
+        "sampler.start=noise",
+        "optimizer.ema=0.9",
     ],
 ];
 
@@ -95,7 +100,7 @@ fn variants() -> Vec<Vec<String>> {
         if asks.labels {
             continue;
         }
-        if asks.chain_end {
+        if asks.chain_end || asks.generator {
             // It stands beside a term of the data.
             tree["contrastive"] = serde_yaml::Value::Mapping(Default::default());
         }
@@ -400,6 +405,36 @@ fn what_does_not_fit_together_is_refused_before_work_begins() {
             "objective={sliced:{directions:0}}",
             "objective.sliced.directions",
             "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:0,hidden:[4]}}",
+            "objective.cooperative.latent",
+            "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:2,hidden:[4,0]}}",
+            "objective.cooperative.hidden[1]",
+            "1 or more",
+        ),
+        (
+            "sampler.start=noise --set objective={contrastive:{},cooperative:{latent:2,hidden:[4],sigma:0}}",
+            "objective.cooperative.sigma",
+            "above 0",
+        ),
+        (
+            "sampler.start=noise --set objective={cooperative:{latent:2,hidden:[4]}}",
+            "objective.cooperative",
+            "no term trains",
+        ),
+        (
+            "objective={contrastive:{},cooperative:{latent:2,hidden:[4]}}",
+            "sampler.start",
+            "starts them itself",
+        ),
+        (
+            "sampler=null --set objective={denoising:{sigma:0.3},cooperative:{latent:2,hidden:[4]}}",
+            "objective.cooperative",
+            "needs chains",
         ),
         (
             "sampler.kernel={nuts:{step_size:0.1,max_depth:30}}",

@@ -75,6 +75,7 @@ impl Experiment {
         };
         self.check_classes_of(c, sampler)?;
         self.check_own_chains(c, key, asks, sampler)?;
+        self.check_generator(c, key, asks)?;
         match asks.chain_classes {
             Some(ChainClasses::Kept) if sampler.classes != ChainClasses::Kept => c.conflict(
                 key,
@@ -118,6 +119,20 @@ impl Experiment {
             );
         }
         Ok(())
+    }
+
+    /// A generator follows the chains, and they an energy that another term has to train.
+    fn check_generator(&self, c: &Checker, key: &str, asks: &Asks) -> Result<()> {
+        let others = self.objective.asks_by_term();
+        let trained = others.into_iter().any(|(_, other)| !other.generator && other.data);
+        if !asks.generator || trained {
+            return Ok(());
+        }
+        c.conflict(
+            key,
+            "trains a generator alone, whose chains follow an energy that no term trains",
+            "name contrastive as well",
+        )
     }
 
     /// What a term that is differentiated through the last step of chains needs.

@@ -163,6 +163,11 @@ impl Experiment {
         self.objective.asks().chains
     }
 
+    /// Whether the terms' own parameters are averaged as the weights are: where they start chains.
+    pub fn averages_terms(&self) -> bool {
+        self.objective.asks().generator && self.optimizer.ema.is_some()
+    }
+
     /// Whether training uses labels.
     pub fn uses_labels(&self) -> bool {
         self.objective.asks().labels

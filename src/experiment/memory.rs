@@ -105,6 +105,10 @@ fn needs(e: &Experiment, summary: &Summary) -> Vec<Need> {
     if let Some(n) = e.train.labelled_batch_size {
         needs.push(("train.labelled_batch_size", images(n, of_batch, NUMBER)));
     }
+    if let Some(term) = &e.objective.cooperative {
+        let generator = product(&[term.parameters(&e.space()), copies, NUMBER]);
+        needs.push(("objective.cooperative.hidden", generator));
+    }
     if e.uses_buffer() {
         needs.push(("buffer.size", buffer(e)));
     }

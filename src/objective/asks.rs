@@ -14,6 +14,8 @@ pub struct Asks {
     pub chains: bool,
     /// That these chains start where the term says: at most one term of a step does.
     pub own_chains: bool,
+    /// That they start from a generator, which learns from them while other terms train the energy.
+    pub generator: bool,
     /// Which classes these chains must have; whatever they have, unless given.
     pub chain_classes: Option<ChainClasses>,
     /// The chains' last step with a graph behind it.
@@ -44,6 +46,7 @@ impl Asks {
         self.labels |= other.labels;
         self.chains |= other.chains;
         self.own_chains |= other.own_chains;
+        self.generator |= other.generator;
         self.chain_classes = self.chain_classes.or(other.chain_classes);
         self.chain_end |= other.chain_end;
         self.neighbours |= other.neighbours;

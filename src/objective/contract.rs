@@ -3,12 +3,14 @@
 use tch::{Device, Tensor};
 
 use super::asks::Asks;
+use super::generator::Generator;
 use super::inputs::Inputs;
 use crate::config::Checker;
 use crate::data::Images;
 use crate::energy::{Energy, Outputs};
 use crate::error::Result;
 use crate::rng::Stream;
+use crate::space::Space;
 
 /// A number that a term reports at each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,9 @@ pub trait Objective: std::fmt::Debug {
     /// What it reports, in this order.
     fn quantities(&self) -> Vec<Quantity>;
 
+    /// Draws the first values of parameters that depend on the states, once, before anything else.
+    fn begin(&mut self, _space: &Space, _rng: &mut Stream) {}
+
     /// Fits what it takes from the training states, once, before the first step.
     ///
     /// # Errors
@@ -118,6 +123,12 @@ pub trait Objective: std::fmt::Debug {
     /// Parameters of its own, by name, that training changes beside the model's.
     fn parameters(&self) -> Vec<(String, Tensor)> {
         Vec::new()
+    }
+
+    /// The generator that fresh chains start from, of a term that asks for one ([`Asks::generator`])
+    /// and has begun.
+    fn generator(&self) -> Option<&Generator> {
+        None
     }
 
     /// The name of the quantity that is the loss itself, where one is.

@@ -9,11 +9,13 @@ mod chain_kl;
 mod conditional;
 mod contract;
 mod contrastive;
+mod cooperative;
 mod cross_entropy;
 mod denoising;
 mod energy_discrepancy;
 mod equilibrium_matching;
 mod flow_matching;
+mod generator;
 mod inputs;
 mod joint;
 mod lines;
@@ -31,11 +33,13 @@ pub use chain_kl::{ChainKl, kl_term};
 pub use conditional::Conditional;
 pub use contract::{Loss, Objective, Passes, Quantity};
 pub use contrastive::{Contrastive, contrast};
+pub use cooperative::{Cooperative, Squash};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use denoising::Denoising;
 pub use energy_discrepancy::EnergyDiscrepancy;
 pub use equilibrium_matching::EquilibriumMatching;
 pub use flow_matching::{FlowMatching, Pairing};
+pub use generator::Generator;
 pub use inputs::{Inputs, name};
 pub use joint::Joint;
 pub use multiscale::Multiscale;
@@ -63,6 +67,8 @@ terms! {
         chain_kl: ChainKl,
         /// How far apart chains end.
         chain_entropy: ChainEntropy,
+        /// A generator that starts the chains and learns where they end.
+        cooperative: Cooperative,
         /// Denoising score matching.
         denoising: Denoising,
         /// Denoising score matching over many noise levels with one energy.

@@ -5,9 +5,13 @@ use tch::Device;
 use super::ObjectiveConfig;
 use super::asks::Asks;
 use super::contract::ObjectiveSpec;
+use super::generator::Generator;
 use super::terms::{Term, Terms};
 use crate::config::Checker;
 use crate::error::Result;
+use crate::files::Named;
+use crate::rng::Stream;
+use crate::space::Space;
 
 impl Default for ObjectiveConfig {
     /// Maximum likelihood alone.
@@ -64,7 +68,22 @@ impl ObjectiveConfig {
 
     /// Whether a term has parameters of its own.
     pub fn has_parameters(&self) -> bool {
-        !self.build(Device::Cpu).parameters().is_empty()
+        self.asks().generator || !self.build(Device::Cpu).parameters().is_empty()
+    }
+
+    /// The generator that fresh chains in `space` start from, where a term has one, with the terms'
+    /// own parameters of `saved`; `place` names their origin in an error.
+    ///
+    /// # Errors
+    /// When they are not those of the terms.
+    pub fn generator(&self, space: &Space, saved: &Named, place: &str, device: Device) -> Result<Option<Generator>> {
+        if !self.asks().generator {
+            return Ok(None);
+        }
+        let mut terms = self.build(device);
+        terms.begin(space, &mut Stream::new(0, "copy"));
+        terms.load(saved, place)?;
+        Ok(terms.generator().map(Generator::shared))
     }
 
     /// Checks every term; `c` stands at the section.

@@ -4,11 +4,14 @@ use tch::Tensor;
 
 use super::asks::Asks;
 use super::contract::{Loss, Objective, Passes, Quantity};
+use super::generator::Generator;
 use super::inputs::Inputs;
 use crate::data::Images;
 use crate::energy::{Energy, Outputs};
 use crate::error::Result;
+use crate::files::{self, Named};
 use crate::rng::Stream;
+use crate::space::Space;
 
 /// Makes the struct of all terms, each of which a file may name, and what they share.
 ///
@@ -85,6 +88,11 @@ impl Terms {
     /// What the terms of a step ask for.
     pub fn asks(&self, step: u64) -> Asks {
         self.active(step).fold(Asks::default(), |all, term| all.and(&term.asks))
+    }
+
+    /// Draws the first values of parameters that depend on the states.
+    pub fn begin(&mut self, space: &Space, rng: &mut Stream) {
+        self.0.iter_mut().for_each(|term| term.objective.begin(space, rng));
     }
 
     /// Fits each term to the training states.
@@ -171,6 +179,24 @@ impl Terms {
             own.map(move |(name, tensor)| (format!("{key}.{name}"), tensor))
         };
         self.0.iter().flat_map(named).collect()
+    }
+
+    /// Copies values of the terms' own parameters; `place` names their origin in an error.
+    ///
+    /// # Errors
+    /// Where a name is missing or not expected, a shape or kind differs, or a number is not finite;
+    /// then nothing is changed.
+    pub fn load(&self, saved: &Named, place: &str) -> Result<()> {
+        let own: Vec<(String, Tensor)> = self.parameters().into_iter().map(|(n, t)| (n, t.detach())).collect();
+        files::check_same(&own, saved, place)?;
+        files::ensure_finite(saved, &format!("{place}, the objective"))?;
+        own.into_iter().for_each(|(name, mut t)| t.copy_(&saved[&name]));
+        Ok(())
+    }
+
+    /// The generator that fresh chains start from, where a term has one.
+    pub fn generator(&self) -> Option<&Generator> {
+        self.0.iter().find_map(|term| term.objective.generator())
     }
 
     /// Whether the loss is one of the quantities, and no other number.

@@ -85,6 +85,12 @@ impl Ema {
         state
     }
 
+    /// The averaged weights of a state that [`state`](Self::state) gave.
+    pub fn weights_of(mut state: Named) -> Named {
+        state.remove(UPDATES);
+        state
+    }
+
     /// Copies a state that [`state`](Self::state) gave; `place` names its origin in an error.
     ///
     /// # Errors

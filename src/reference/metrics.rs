@@ -67,7 +67,7 @@ pub(super) const OF_LOOKS: &[(&str, &str)] = &[
     ("frechet_buffer", "the same of chains of the buffer"),
     (
         "frechet_start",
-        "the same of as many images that fresh chains start from, which shows what the chains add; drawn once",
+        "the same of as many images that fresh chains start from, which shows what the chains add; drawn once, or at each look where a generator draws them",
     ),
     (
         "frechet_train",
@@ -80,7 +80,7 @@ pub(super) const OF_LOOKS: &[(&str, &str)] = &[
     ("energy_distance_buffer", "the same of chains of the buffer"),
     (
         "energy_distance_start",
-        "the same of as many points that fresh chains start from; drawn once",
+        "the same of as many points that fresh chains start from; drawn once, or at each look where a generator draws them",
     ),
     (
         "energy_distance_train",

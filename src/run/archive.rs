@@ -15,6 +15,9 @@ const MANIFEST: &str = "manifest.json";
 const RECORD: &str = "state.json";
 const CONFIG: &str = "resolved.yaml";
 
+/// The file stem of the moving averages of the terms' own parameters.
+pub const TERMS_EMA: &str = "objective_ema";
+
 /// The layout of a checkpoint; raised when it changes.
 const FORMAT: u32 = 2;
 
@@ -160,6 +163,7 @@ fn implied(experiment: &Experiment, imported: bool) -> Vec<String> {
         ("ema", !imported && experiment.optimizer.ema.is_some()),
         ("buffer", !imported && experiment.uses_buffer()),
         ("objective", !imported && experiment.objective.has_parameters()),
+        (TERMS_EMA, !imported && experiment.averages_terms()),
         ("warm_up", !imported && warms_up(experiment)),
     ];
     let stems = stems.iter().filter(|(_, holds)| *holds);

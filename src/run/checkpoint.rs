@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::archive::{Contents, Sealed, versions};
+pub use super::archive::{Contents, Sealed, TERMS_EMA, versions};
 use super::archive::{fill, json, read};
 use super::folder::RunDir;
 use crate::error::{Error, Result};

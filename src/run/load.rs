@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use tch::Device;
 
-use super::checkpoint::{self, Contents, Sealed, Which};
+use super::checkpoint::{self, Contents, Sealed, TERMS_EMA, Which};
 use super::folder::RunDir;
 use crate::config::yaml;
 use crate::error::{Error, Result};
@@ -14,6 +14,8 @@ use crate::experiment::Experiment;
 use crate::files::Named;
 use crate::models::Model;
 use crate::nn::Network;
+use crate::objective::Generator;
+use crate::optim::Ema;
 use crate::rng::Stream;
 
 /// Which weights of a checkpoint are meant.
@@ -45,6 +47,8 @@ pub struct Trained {
     pub step: u64,
     /// The persistent chains as the checkpoint stores them, where there are any.
     pub buffer: Option<Named>,
+    /// The generator that the run's chains start from, where a term has one and it was trained with the weights.
+    pub generator: Option<Generator>,
     /// Damaged checkpoints that were passed over.
     pub passed_over: Vec<Error>,
 }
@@ -87,7 +91,19 @@ pub fn load(run: &RunDir, which: Which, weights: Weights, device: Device) -> Res
         _ => model.load(&raw, &place)?,
     }
     checkpoint::ensure_agrees(run, &experiment, contents.step, &made_with)?;
+    let saved = [TERMS_EMA, "objective"].map(|stem| contents.tensors.remove(stem));
+    let generator = match (weights, saved) {
+        (Weights::Ema, [Some(averaged), _]) => Some(Ema::weights_of(averaged)),
+        (_, [_, raw]) => raw,
+    };
+    let of = |saved: Named| {
+        experiment
+            .objective
+            .generator(&experiment.space(), &saved, &place, device)
+    };
+    let generator = generator.map(of).transpose()?.flatten();
     Ok(Trained {
+        generator,
         experiment,
         model,
         step: contents.step,

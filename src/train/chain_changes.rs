@@ -55,6 +55,10 @@ pub fn change_chains(experiment: &mut Experiment, init: Option<&str>, sets: &[St
         yaml::parse(init, Path::new("--init"))?;
         changes.push(format!("sampler.init={init}"));
     }
+    if changes.iter().any(|change| change.starts_with("sampler.init")) && experiment.objective.asks().generator {
+        // Who says where chains start does not want them from the generator.
+        changes.push("objective.cooperative=null".to_owned());
+    }
     let place = Path::new(match (init, sets.is_empty()) {
         (None, _) => "--set",
         (_, true) => "--init",

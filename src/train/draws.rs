@@ -32,7 +32,7 @@ pub fn from_noise(model: &dyn Model, view: &View, n: i64, step: &mut dyn FnMut(u
     let e = view.experiment;
     let mut rng = Stream::new(e.seed, "report").derive(view.state.step);
     let target = target(model, view, n);
-    let starts = view.starter.draw(n, target.first_classes(), &mut rng);
+    let starts = view.starts(n, target.first_classes(), &mut rng)?;
     let mut watch = |_: i64, k: usize, _: &Tensor| step(k as u64);
     let length = Length::of(e.sample_steps());
     let states = e
@@ -52,9 +52,10 @@ fn target(model: &dyn Model, view: &View, n: i64) -> Target {
     }
 }
 
-/// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same draw every time.
-pub fn starts(model: &dyn Model, view: &View, n: i64) -> Tensor {
+/// What `n` chains of the run's own kind start from, u8 `[n,C,H,W]`: the same random numbers every
+/// time.
+pub fn starts(model: &dyn Model, view: &View, n: i64) -> Result<Tensor> {
     let mut rng = Stream::new(view.experiment.seed, "starts");
     let target = target(model, view, n);
-    data::to_u8(&view.starter.draw(n, target.first_classes(), &mut rng))
+    Ok(data::to_u8(&view.starts(n, target.first_classes(), &mut rng)?))
 }

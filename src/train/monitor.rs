@@ -93,7 +93,9 @@ impl Monitor {
             None => beside(view, model, &real)?,
         };
         found.extend_from_slice(&beside);
-        self.beside = own.is_none().then_some(beside);
+        // What a generator draws changes as it learns.
+        let same = own.is_none() && !e.objective.asks().generator;
+        self.beside = same.then_some(beside);
         let Some(buffer) = &view.state.buffer else {
             return Ok(());
         };
@@ -111,7 +113,7 @@ impl Monitor {
 /// of as many training images.
 fn beside(view: &View, model: &dyn Model, real: &RealImages) -> Result<Quality> {
     let n = view.experiment.evaluate.images as i64;
-    let start = real.distance(&draws::starts(model, view, n))?;
+    let start = real.distance(&draws::starts(model, view, n)?)?;
     let mut found = vec![("frechet_start", start)];
     let train = &view.data.train;
     if train.len() > 1 {

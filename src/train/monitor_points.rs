@@ -22,7 +22,7 @@ pub(super) fn look(view: &View, model: &dyn Model) -> Result<Vec<(&'static str, 
     let real = view.data.validation.chunk(0, MOST_REAL);
     let stream = |name: &str| Stream::new(e.seed, name);
     let fresh = draws::from_noise(model, view, n, &mut |_| ())?.states;
-    let starts = view.starter.draw(n, None, &mut stream("starts"));
+    let starts = view.starts(n, None, &mut stream("starts"))?;
     let train = view.data.train.random(n, &mut stream("monitor-train"));
     let mut found = vec![
         (ALWAYS, energy_distance(&fresh, &real)?),

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::eval;
 use crate::experiment::{Experiment, memory};
 use crate::models::Form;
+use crate::objective::Generator;
 use crate::rng::Stream;
 use crate::run::{RunDir, Trained, own_data};
 use crate::sampling::replay::ReplayBuffer;
@@ -44,6 +45,7 @@ pub fn starts(
     let e = &trained.experiment;
     let (space, device) = (e.space(), trained.model.device());
     let init = match from {
+        ChainStart::Noise if e.objective.asks().generator => return Ok(generator(run, trained)?.draw(n, rng)),
         ChainStart::Noise => e.init(),
         ChainStart::Data => InitialDistribution::Data,
         ChainStart::Buffer => {
@@ -65,6 +67,17 @@ pub fn starts(
     Ok(Starter::new(&init, &space, images.as_ref(), device)?.draw(n, classes, rng))
 }
 
+/// The generator that the run's chains start from.
+fn generator<'a>(run: &RunDir, trained: &'a Trained) -> Result<&'a Generator> {
+    trained.generator.as_ref().ok_or_else(|| {
+        Error::input(
+            run.path().display(),
+            "its weights were trained elsewhere, and came without the generator that chains of `objective.cooperative` start from",
+            "start them elsewhere: --init '{uniform: [-1, 1]}'",
+        )
+    })
+}
+
 /// The images that the run was trained on.
 fn training_images(run: &RunDir, trained: &Trained) -> Result<Images> {
     let data = own_data::open(run, &trained.experiment, trained.model.device())?;
@@ -79,6 +92,7 @@ pub fn start_words(from: ChainStart, e: &Experiment, classes: bool) -> String {
         None => ("number", "points"),
     };
     let init = match from {
+        ChainStart::Noise if e.objective.asks().generator => return "draws of the run's generator".into(),
         ChainStart::Noise => e.init(),
         ChainStart::Data => InitialDistribution::Data,
         ChainStart::Buffer => return "persistent chains of the checkpoint's buffer".into(),

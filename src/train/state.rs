@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::files::Named;
 use crate::models::Model;
-use crate::objective::Terms;
+use crate::objective::{Generator, Terms};
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
 use crate::run::{Divergence, Streams};
@@ -25,6 +25,8 @@ pub struct State {
     pub model: Box<dyn Model>,
     /// The moving average of its weights, where one is kept.
     pub ema: Option<Ema>,
+    /// The moving average of the terms' own parameters, where chains start from them.
+    pub terms_ema: Option<Ema>,
     /// The optimiser with its moments.
     pub optimizer: Optimizer,
     /// Where sharpness-aware minimisation climbs to between the two passes of a step; nothing of it outlasts the step.
@@ -72,7 +74,10 @@ impl State {
             .ema
             .map(|decay| Ema::new(decay, model.parameters()));
         let mut terms = experiment.objective.build(device);
+        terms.begin(&experiment.space(), &mut stream("objective-init"));
         terms.fit(&data.train)?;
+        let averaged = experiment.optimizer.ema.filter(|_| experiment.averages_terms());
+        let terms_ema = averaged.map(|decay| Ema::new(decay, &terms.parameters()));
         let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&*model, &terms));
         let labelled = match (experiment.uses_labels(), model.classes()) {
             (true, Some(classes)) => Some(Labelled::new(experiment, data, classes, device)?),
@@ -119,6 +124,7 @@ impl State {
                 .map(|cfg| Sam::new(cfg, model.parameters())),
             model,
             ema,
+            terms_ema,
             optimizer,
             buffer,
             shares,
@@ -155,6 +161,16 @@ impl State {
             None => copy.load(&weights, place)?,
         }
         Ok(copy)
+    }
+
+    /// The generator that fresh chains start from as others use it, where a term has one.
+    pub fn averaged_generator(&self, experiment: &Experiment, device: Device) -> Result<Option<Generator>> {
+        let weights = match &self.terms_ema {
+            Some(ema) => ema.weights(),
+            None => self.terms.parameters(),
+        };
+        let (space, place) = (experiment.space(), "copy of the generator");
+        experiment.objective.generator(&space, &named(weights), place, device)
     }
 }
 

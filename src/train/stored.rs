@@ -9,7 +9,7 @@ use super::meters::Counts;
 use super::state::{State, named};
 use crate::error::{Error, Result};
 use crate::files::{self, Named};
-use crate::run::checkpoint::Contents;
+use crate::run::checkpoint::{Contents, TERMS_EMA};
 use crate::run::{Record, Streams};
 
 impl State {
@@ -33,6 +33,9 @@ impl State {
         let own = detached(self.terms.parameters());
         if !own.is_empty() {
             tensors.insert("objective".to_owned(), named(own));
+        }
+        if let Some(ema) = &self.terms_ema {
+            tensors.insert(TERMS_EMA.to_owned(), named(ema.state()));
         }
         if let Some(warm_up) = &self.warm_up {
             tensors.insert("warm_up".to_owned(), named(warm_up.state()));
@@ -107,12 +110,11 @@ impl State {
 
     /// Takes over the parameters of the terms and the warm-up of a checkpoint.
     fn restore_terms(&mut self, contents: &Contents<Record>, place: &str) -> Result<()> {
-        let own = detached(self.terms.parameters());
-        if !own.is_empty() {
-            let saved = part(contents, "objective")?;
-            files::check_same(&own, saved, place)?;
-            files::ensure_finite(saved, &format!("{place}, the objective"))?;
-            own.into_iter().for_each(|(name, mut t)| t.copy_(&saved[&name]));
+        if !self.terms.parameters().is_empty() {
+            self.terms.load(part(contents, "objective")?, place)?;
+        }
+        if let Some(ema) = &mut self.terms_ema {
+            ema.load_state(part(contents, TERMS_EMA)?, place)?;
         }
         if let Some(warm_up) = &mut self.warm_up {
             warm_up.load_state(part(contents, "warm_up")?, place)?;

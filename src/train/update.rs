@@ -25,6 +25,9 @@ impl Trainer {
         if let Some(ema) = &mut s.ema {
             ema.prepare();
         }
+        if let Some(ema) = &mut s.terms_ema {
+            ema.prepare();
+        }
         s.meters.count(has_chains(inputs));
         // Once a step: the passes of a step draw one after another.
         s.streams.network.seed_next();
@@ -44,6 +47,9 @@ impl Trainer {
         s.optimizer.step_prepared();
         if let Some(ema) = &mut s.ema {
             ema.update_prepared(s.model.parameters());
+        }
+        if let Some(ema) = &mut s.terms_ema {
+            ema.update_prepared(&s.terms.parameters());
         }
         if self.runs_chains {
             self.frozen.refresh(&*s.model);

@@ -1,12 +1,13 @@
 //! A run between two steps, as it is seen by what measures and draws.
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::state::State;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::models::Model;
+use crate::rng::Stream;
 use crate::sampling::Starter;
 
 /// What a run consists of at this moment.
@@ -28,5 +29,15 @@ impl View<'_> {
     /// The model with its averaged weights, where an average is kept.
     pub fn averaged(&self) -> Result<Box<dyn Model>> {
         self.state.averaged(self.device)
+    }
+
+    /// `n` states that fresh chains start from, `[n,..]`: of the generator with its averaged weights
+    /// where a term has one, else of the sampler's distribution; `classes` as in [`Starter::draw`].
+    pub fn starts(&self, n: i64, classes: Option<&Tensor>, rng: &mut Stream) -> Result<Tensor> {
+        let generator = self.state.averaged_generator(self.experiment, self.device)?;
+        Ok(match generator {
+            Some(generator) => generator.draw(n, rng),
+            None => self.starter.draw(n, classes, rng),
+        })
     }
 }
