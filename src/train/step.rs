@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::objective::{Asks, Inputs, name};
 use crate::rng::Stream;
 use crate::sampling::replay::Origin;
-use crate::sampling::{Both, ChainClasses, SamplerConfig, Start, Watch};
+use crate::sampling::{Both, ChainClasses, Positions, SamplerConfig, Start, Watch};
 
 /// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).
 const OTHERS: i64 = 100;
@@ -84,12 +84,12 @@ impl Trainer {
         };
         let kernel = self.kernel.as_deref().expect("a sampler has a kernel");
         let rng = &mut self.state.streams.sampler;
-        let chain = self.chains.run(kernel, energy, from.x, steps, rng, watch);
+        let chain = self.chains.run(kernel, energy, from.at, steps, rng, watch);
         if let Some(before) = before_last {
             self.last_step(before, asks, inputs);
         }
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &from.origin) {
-            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
+            buffer.put(origin, &chain, steps, &mut self.state.streams.buffer);
         }
         match from.classes {
             Some(classes) => inputs.put(name::KEPT_CLASSES, classes),
@@ -139,7 +139,10 @@ impl Trainer {
                 None => buffer.draw(batch, |n, rng| Ok(fresh(n, None, rng)), rng)?,
             };
             return Ok(ChainOrigin {
-                x: drawn.x,
+                at: Positions {
+                    x: drawn.x,
+                    replicas: drawn.replicas,
+                },
                 classes: drawn.classes,
                 origin: Some(drawn.origin),
             });
@@ -150,7 +153,7 @@ impl Trainer {
             _ => fresh(batch, classes.as_ref(), rng),
         };
         Ok(ChainOrigin {
-            x,
+            at: x.into(),
             classes,
             origin: None,
         })
@@ -167,7 +170,7 @@ fn keep(kept: &mut Option<Tensor>, new: &Tensor) {
 
 /// Where chains start, the classes they have, and the place in the buffer that they continue from, if any.
 struct ChainOrigin {
-    x: Tensor,
+    at: Positions,
     classes: Option<Tensor>,
     origin: Option<Origin>,
 }
