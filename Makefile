@@ -46,9 +46,10 @@ check: build ## format, lints and docs with warnings denied; every model and exp
 		echo "$(EBM) check $$file --file-only"; "$(EBM)" check "$$file" --file-only >/dev/null || exit 1; \
 	done
 
-bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sampled variances (ten minutes)
+bench: libtorch ## throughput, share of the GEMM rate and memory; the bias of sampled variances; coverage of log Z (fifteen minutes)
 	$(CARGO) bench --bench throughput
 	$(CARGO) bench --bench gaussian
+	$(CARGO) bench --bench coverage
 
 peers: ## the Python environment of the comparisons, benches/peers/.venv (3 GB are fetched)
 	@benches/peers/environment.sh

@@ -10,10 +10,9 @@ use ebm::data::Images;
 use ebm::experiment::Experiment;
 use ebm::files::Named;
 use ebm::rng::Stream;
-use ebm::sampling::InitialDistribution;
-use ebm::sampling::Starter;
 use ebm::sampling::replay::ReplayBuffer;
 use ebm::sampling::replay::{BufferConfig, Replacement, Storage};
+use ebm::sampling::{InitialDistribution, Positions, Starter};
 use ebm::space::Space;
 use tch::{Device, Kind, Tensor};
 
@@ -249,9 +248,11 @@ fn a_reservoir_leaves_drawn_chains_where_they_are() {
 
 #[test]
 fn state_goes_round_and_the_run_goes_on_as_it_was() {
-    for (storage, replacement) in [
-        (Storage::F32, Replacement::InPlace),
-        (Storage::U8, Replacement::Reservoir),
+    for (storage, replacement, replicas) in [
+        (Storage::F32, Replacement::InPlace, 0),
+        (Storage::U8, Replacement::Reservoir, 0),
+        (Storage::F32, Replacement::Reservoir, 2),
+        (Storage::U8, Replacement::InPlace, 3),
     ] {
         let cfg = BufferConfig {
             storage,
@@ -263,16 +264,20 @@ fn state_goes_round_and_the_run_goes_on_as_it_was() {
         let go_on = |buffer: &mut ReplayBuffer, rng: &mut Stream| {
             for _ in 0..10 {
                 let drawn = buffer.draw(6, fresh, rng).unwrap();
-                buffer.put(&drawn.origin, &(drawn.x * 0.9), 3, rng);
+                let ends = Positions {
+                    x: drawn.x * 0.9,
+                    replicas: drawn.replicas.into_iter().map(|replica| replica * 0.8).collect(),
+                };
+                buffer.put(&drawn.origin, ends, 3, rng);
             }
         };
         let copies = |b: &ReplayBuffer| -> Named { b.state().into_iter().map(|(n, t)| (n, t.copy())).collect() };
         let mut rng = Stream::new(9, "buffer");
-        let mut whole = ReplayBuffer::new(&cfg, fill(1), &mut rng);
+        let mut whole = ReplayBuffer::new(&cfg, fill(1), &mut rng).with_replicas(replicas);
         go_on(&mut whole, &mut rng);
         let (saved, saved_rng) = (copies(&whole), rng.clone());
         go_on(&mut whole, &mut rng);
-        let mut resumed = ReplayBuffer::new(&cfg, fill(2), &mut rng);
+        let mut resumed = ReplayBuffer::new(&cfg, fill(2), &mut rng).with_replicas(replicas);
         resumed.load_state(&saved, "checkpoint").unwrap();
         assert_eq!(copies(&resumed), saved);
         go_on(&mut resumed, &mut saved_rng.clone());
@@ -417,4 +422,68 @@ fn u8_storage_asks_for_chains_that_stay_inside() {
         let message = check(bad).unwrap_err().to_string();
         assert!(message.contains("buffer.storage"), "{bad}: {message}");
     }
+}
+
+/// Chains that were put back are numbered from 100 on, and their replicas a quarter and a half further.
+#[test]
+fn replicas_go_where_their_chain_goes() {
+    for replacement in [Replacement::InPlace, Replacement::Reservoir] {
+        let cfg = BufferConfig {
+            replacement,
+            ..config(8, 0.3)
+        };
+        let rng = &mut Stream::new(14, "replicas");
+        let mut buffer = ReplayBuffer::new(&cfg, numbered(8), rng).with_replicas(2);
+        let (mut fresh, mut kept) = (0, 0);
+        for round in 1..60 {
+            let drawn = buffer.draw(5, minus_one, rng).unwrap();
+            assert_eq!(drawn.replicas.len(), 2);
+            for (replicas, further) in drawn.replicas.iter().zip([0.25, 0.5]) {
+                for (chain, replica) in floats(&drawn.x).into_iter().zip(floats(replicas)) {
+                    let moved = chain >= 100.0;
+                    assert_eq!(replica, if moved { chain + further } else { chain });
+                    fresh += i32::from(chain == -1.0);
+                    kept += i32::from(moved);
+                }
+            }
+            let x = numbered(5) + f64::from(100 * round);
+            let replicas = vec![&x + 0.25, &x + 0.5];
+            buffer.put(&drawn.origin, Positions { x, replicas }, 1, rng);
+        }
+        assert!(fresh > 50 && kept > 50, "{fresh} fresh, {kept} kept");
+    }
+}
+
+#[test]
+fn replicas_that_were_not_saved_are_copies_of_their_chains() {
+    let rng = &mut Stream::new(15, "replicas");
+    let saved: Named = ReplayBuffer::new(&config(4, 0.0), numbered(4), rng)
+        .state()
+        .into_iter()
+        .collect();
+    let mut buffer = ReplayBuffer::new(&config(4, 0.0), chains(&[7.0; 4]), rng).with_replicas(2);
+    buffer.load_state(&saved, "checkpoint").unwrap();
+    assert_eq!(
+        floats(&field(&buffer, "replicas")),
+        [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    );
+    assert_eq!(ReplayBuffer::saved_replicas(&buffer.state().into_iter().collect()), 2);
+    assert_eq!(ReplayBuffer::saved_replicas(&saved), 0);
+}
+
+/// What ends its steps inside does so at every rung.
+#[test]
+fn u8_storage_holds_replicas_that_stay_inside() {
+    let text = |kernel: &str| {
+        format!(
+            "data: {{dataset: {{strokes: {{}}}}}}\nmodel: {{name: m, input: [1, 8, 8], layers: [flatten, {{linear: {{out: 1}}}}]}}\n\
+             sampler: {{n_steps: 2, kernel: {{tempering: {{temperatures: [2, 5], kernel: {kernel}}}}}}}\nbuffer: {{storage: u8}}\n\
+             optimizer: {{algorithm: {{adam: {{}}}}, lr: 0.001}}\ntrain: {{steps: 1, batch_size: 4}}\n"
+        )
+    };
+    let check = |kernel: &str| Experiment::from_text(&text(kernel), Path::new("e.yaml"), &[]);
+    let inside = check("{langevin: {step_size: 1, clamp: [-1, 1]}}").unwrap();
+    assert_eq!(inside.kept_replicas(), 2);
+    let message = check("{mala: {step_size: 1}}").unwrap_err().to_string();
+    assert!(message.contains("buffer.storage"), "{message}");
 }

@@ -135,3 +135,29 @@ mod metropolis_hastings {
         assert!([draws, traces].iter().all(|png| image::open(png).is_ok()));
     }
 }
+
+#[allow(dead_code)] // the tests bring their own main
+mod tempering {
+    include!("../examples/tempering.rs");
+
+    #[test]
+    fn tempered_chains_find_the_shares_that_plain_ones_miss() {
+        tch::set_num_threads(1);
+        let bench = super::Bench::new();
+        let found = compare(200, 800);
+        let [plain, tempered, exact] = &found;
+        let off = |f: &Found| (f.share - CROSSES) / f.error;
+        assert!(off(exact).abs() < 4.0, "exact draws: {} ± {}", exact.share, exact.error);
+        assert!(
+            off(tempered).abs() < 4.0,
+            "tempered: {} ± {}",
+            tempered.share,
+            tempered.error
+        );
+        assert!(tempered.error < 0.05, "its error {} says nothing", tempered.error);
+        assert!(off(plain).abs() > 4.0, "plain: {} ± {}", plain.share, plain.error);
+        let png = bench.path("tempering.png");
+        draw(&found, &png).unwrap();
+        assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+    }
+}

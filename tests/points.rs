@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use common::Bench;
@@ -10,7 +11,7 @@ use ebm::config::yaml;
 use ebm::models::ModelConfig;
 use ebm::objective::ObjectiveConfig;
 use ebm::sampling::KernelConfig;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 const MODEL: &str = "
 name: points
@@ -169,6 +170,35 @@ fn chains_of_halves_start_at_data_and_at_noise() {
     let [data, halves, noise] = ["data", "halves", "noise"].map(far);
     assert!(data.abs() < 1e-3 * noise.abs(), "{data} at data, {noise} at noise");
     assert!((halves / noise - 4.0 / 7.0).abs() < 1e-3, "{halves} of {noise}");
+}
+
+/// Replicas lie beside their chains in a checkpoint; chains of another kernel can start from it too.
+#[test]
+fn replicas_go_on_from_step_to_step_and_resume_bit_for_bit() {
+    let bench = bench();
+    let tempering = "tempering: {kernel: {mala: {step_size: 0.05}}, temperatures: [2, 5]}";
+    let tempered = EXPERIMENT.replace("mala: {step_size: 0.05}", tempering);
+    fs::write(bench.path("tempered.yaml"), &tempered).unwrap();
+    bench.succeeds("train tempered.yaml --out whole");
+    bench.succeeds("train tempered.yaml --out parts --set train.steps=6");
+    bench.succeeds("train tempered.yaml --out parts --resume");
+    let [a, b] = ["whole", "parts"].map(|run| bench.checkpoint(run, 12).remove("buffer.safetensors").unwrap());
+    assert!(a == b, "the buffers differ");
+    let file = bench.path("parts/checkpoints/step-12/buffer.safetensors");
+    let saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(file).unwrap().into_iter().collect();
+    assert_eq!(saved["replicas"].size(), [64, 2, 2]);
+    let apart = (&saved["replicas"] - saved["chains"].unsqueeze(1))
+        .abs()
+        .amax([2], false);
+    // 192 draws of 64 slots, 5 % of which start afresh: replicas leave their chain and each other.
+    let left = apart.gt(0.0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
+    assert!(left > 0.8, "{left}");
+    fs::write(
+        bench.path("other.yaml"),
+        "{kernel: {mala: {step_size: 0.05}}, n_steps: 4}",
+    )
+    .unwrap();
+    bench.succeeds("sample parts --from buffer --sampler other.yaml -n 30 --steps 3 --out points.npy");
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod common;
 use common::targets::*;
 use ebm::energy::Energy;
 use ebm::rng::Stream;
-use ebm::sampling::run_chain;
+use ebm::sampling::replay::{BufferConfig, ReplayBuffer};
+use ebm::sampling::{Positions, run_chain};
 use ebm::space::sum_each;
 use tch::{Device, Kind, Tensor};
 
@@ -47,6 +48,49 @@ fn kernels_of_several_temperatures_cross_between_modes() {
         let config = kernel(&text);
         keeps(&*config.build(1), &config.word(), &target(), start(), (700, 200));
     }
+}
+
+/// The share of chains in the heavier mode after training steps of few steps of chains each, all of
+/// which began in the other one; `kept` says whether replicas go on with their chain.
+fn share_crossed(kept: bool, seed: u64) -> f64 {
+    let text = "{tempering: {kernel: {hmc: {step_size: 0.15, leapfrog_steps: 5}}, temperatures: [4, 16, 64]}}";
+    let built = kernel(text).build(STEPS);
+    let rng = &mut Stream::new(seed, "kept");
+    let start = Tensor::full([SLOTS, 1], APART[0].0, (Kind::Float, Device::Cpu));
+    let cfg = BufferConfig {
+        size: SLOTS as usize,
+        reinit_prob: 0.0,
+        ..BufferConfig::default()
+    };
+    let replicas = if kept { built.replicas() } else { 0 };
+    let mut buffer = ReplayBuffer::new(&cfg, start, rng).with_replicas(replicas);
+    for _ in 0..ROUNDS {
+        let drawn = buffer.draw(SLOTS / 2, |_, _| unreachable!(), rng).unwrap();
+        let from = Positions {
+            x: drawn.x,
+            replicas: drawn.replicas,
+        };
+        let end = run_chain(&*built, &Distant, from, STEPS, rng);
+        buffer.put(&drawn.origin, &end, STEPS, rng);
+    }
+    let right = buffer.all().gt(0.0);
+    right.to_kind(Kind::Float).mean(Kind::Double).double_value(&[])
+}
+
+const SLOTS: i64 = 400;
+const ROUNDS: usize = 300;
+const STEPS: usize = 2;
+
+#[test]
+fn kept_replicas_carry_chains_of_few_steps_to_the_other_mode() {
+    tch::set_num_threads(1);
+    let (kept, anew) = (share_crossed(true, 1), share_crossed(false, 1));
+    println!("{kept} with kept replicas, {anew} with replicas that start anew");
+    // Chains of different slots are independent.
+    let p = APART[1].1;
+    let error = (p * (1.0 - p) / SLOTS as f64).sqrt();
+    assert!((kept - p).abs() < 4.0 * error, "{kept}, due {p}, error {error}");
+    assert!(anew < p - 4.0 * error, "{anew} without");
 }
 
 /// A chain that cools slowly finds the lower of two minima, one that starts cold does not.

@@ -178,6 +178,12 @@ impl Experiment {
         self.runs_chains() && self.sampler.as_ref().is_some_and(SamplerConfig::is_persistent)
     }
 
+    /// How many replicas the replay buffer keeps for each of its chains.
+    pub fn kept_replicas(&self) -> usize {
+        let sampler = self.sampler.as_ref().filter(|_| self.uses_buffer());
+        sampler.map_or(0, |s| s.kernel.build(s.n_steps).replicas())
+    }
+
     /// Whether states can be synthesised: something says how chains move, and the objective trains
     /// an energy rather than a classifier alone.
     pub fn synthesises(&self) -> bool {

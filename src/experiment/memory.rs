@@ -121,13 +121,14 @@ fn needs(e: &Experiment, summary: &Summary) -> Vec<Need> {
     needs
 }
 
-/// Bytes of the stored chains, with their ages and counts.
+/// Bytes of the stored chains and their replicas, with their ages and counts.
 fn buffer(e: &Experiment) -> u64 {
     let stored = match e.buffer.storage {
         Storage::U8 => 1,
         Storage::F32 => NUMBER,
     };
-    let chain = product(&[pixels(e.model.input()), stored]).saturating_add(16);
+    let states = 1 + e.kept_replicas() as u64;
+    let chain = product(&[pixels(e.model.input()), stored, states]).saturating_add(16);
     product(&[e.buffer.size as u64, chain])
 }
 

@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::kernel::{ChainState, Kernel, StepInfo};
+use super::positions::Positions;
 use crate::energy::Energy;
 use crate::rng::Stream;
 
@@ -11,6 +12,8 @@ use crate::rng::Stream;
 pub struct ChainOutput {
     /// The last states, `[B,..]`, f32.
     pub x: Tensor,
+    /// The last states of the replicas, coldest first, `[B,..]` each, of kernels that keep them.
+    pub replicas: Vec<Tensor>,
     /// Mean over chains and steps of the gradient's norm before clipping, `[]`, on the device; 0
     /// for no steps, and of kernels that take no gradient.
     pub grad_norm: Tensor,
@@ -57,23 +60,30 @@ impl Watch for Both<'_> {
     }
 }
 
-/// Runs a batch of chains from `x` for `n_steps`; `x` itself is left as it is.
-pub fn run_chain(kernel: &dyn Kernel, energy: &dyn Energy, x: Tensor, n_steps: usize, rng: &mut Stream) -> ChainOutput {
-    run_chain_watched(kernel, energy, x, n_steps, rng, &mut |_: usize, _: &Tensor| {})
+/// Runs a batch of chains for `n_steps` from where they are, which is left as it is.
+pub fn run_chain(
+    kernel: &dyn Kernel,
+    energy: &dyn Energy,
+    from: impl Into<Positions>,
+    n_steps: usize,
+    rng: &mut Stream,
+) -> ChainOutput {
+    run_chain_watched(kernel, energy, from, n_steps, rng, &mut |_: usize, _: &Tensor| {})
 }
 
 /// The same under the eyes of `watch`.
 pub fn run_chain_watched(
     kernel: &dyn Kernel,
     energy: &dyn Energy,
-    x: Tensor,
+    from: impl Into<Positions>,
     n_steps: usize,
     rng: &mut Stream,
     watch: &mut dyn Watch,
 ) -> ChainOutput {
     energy.prepare(1, n_steps);
-    let mut state = kernel.start(energy, &x, rng);
-    drop(x);
+    let from = from.into();
+    let mut state = from.start(kernel, energy, rng);
+    drop(from);
     let mut sums = Sums::new(&state);
     watch.started(&mut state);
     for k in 1..=n_steps {
@@ -86,7 +96,8 @@ pub fn run_chain_watched(
         sums.add(&info);
         watch.seen(k, &mut state, &info);
     }
-    sums.output(state.x, n_steps)
+    let replicas = state.replicas.into_iter().map(|replica| replica.x);
+    sums.output(state.x, replicas.collect(), n_steps)
 }
 
 /// Sums over the steps of what they told, `[B]` each.
@@ -124,11 +135,12 @@ impl Sums {
         }
     }
 
-    /// The output of chains that ended at `x` after `n_steps`.
-    pub fn output(&self, x: Tensor, n_steps: usize) -> ChainOutput {
+    /// The output of chains that ended at `x`, with these replicas, after `n_steps`.
+    pub fn output(&self, x: Tensor, replicas: Vec<Tensor>, n_steps: usize) -> ChainOutput {
         let mean = |sum: &Tensor| sum.mean(Kind::Float) / n_steps.max(1) as f64;
         ChainOutput {
             x,
+            replicas,
             grad_norm: mean(&self.norms),
             accept: self.accept.as_ref().map(mean),
         }

@@ -224,6 +224,20 @@ pub trait Kernel: std::fmt::Debug + Send {
         ChainState::new(x)
     }
 
+    /// How many replicas at hotter rungs it keeps for each chain.
+    fn replicas(&self) -> usize {
+        0
+    }
+
+    /// Chains at `x` whose replicas go on from `replicas`, `[B,..]` each, coldest first: as many as
+    /// [`replicas`](Self::replicas) says.
+    ///
+    /// # Panics
+    /// For a kernel without replicas.
+    fn start_with(&self, _energy: &dyn Energy, _x: &Tensor, _replicas: &[Tensor], _rng: &mut Stream) -> ChainState {
+        panic!("a kernel without replicas is given some")
+    }
+
     /// One step of every chain of the batch.
     fn step(&self, energy: &dyn Energy, state: ChainState, rng: &mut Stream) -> (ChainState, StepInfo);
 

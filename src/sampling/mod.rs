@@ -10,6 +10,7 @@ pub mod importance;
 mod kernel;
 pub mod kernels;
 mod metropolis;
+mod positions;
 mod recorded_chain;
 pub mod replay;
 pub(crate) mod recovered;
@@ -25,6 +26,7 @@ pub use config::{ChainClasses, CudaGraph, InitialDistribution, NetworkMode, Samp
 pub use gaussians::ClassGaussians;
 pub use kernel::{ChainState, Facts, GraphStep, Kernel, Needs, StepInfo};
 pub use kernels::{ChainSchedule, GradClip, InnerConfig, KernelConfig, Langevin, LangevinConfig, StepPart};
+pub use positions::Positions;
 pub use recorded_chain::ChainRunner;
 pub(crate) use recorded_chain::WARM_UP;
 pub use start::Starter;

@@ -5,6 +5,7 @@ use tch::{Device, Tensor};
 use super::chain::{ChainOutput, Sums, Watch, run_chain_watched};
 use super::config::CudaGraph;
 use super::kernel::{ChainState, Kernel, StepInfo};
+use super::positions::Positions;
 use crate::energy::{Energy, Identity};
 use crate::ffi::cuda::{self, Graph, SideStream};
 use crate::rng::{self, Stream};
@@ -62,29 +63,31 @@ impl ChainRunner {
         }
     }
 
-    /// Runs a batch of chains from `x`, as [`run_chain_watched`] does.
+    /// Runs a batch of chains from where they are, as [`run_chain_watched`] does.
     pub fn run(
         &mut self,
         kernel: &dyn Kernel,
         energy: &dyn Energy,
-        x: Tensor,
+        from: impl Into<Positions>,
         n_steps: usize,
         rng: &mut Stream,
         watch: &mut dyn Watch,
     ) -> ChainOutput {
-        if let Some(why) = self.obstacle(kernel, energy, x.device()) {
+        let from = from.into();
+        let device = from.x.device();
+        if let Some(why) = self.obstacle(kernel, energy, device) {
             self.give_notice(&why);
-        } else if let (CudaGraph::Auto, Device::Cuda(device)) = (self.mode, x.device()) {
+        } else if let (CudaGraph::Auto, Device::Cuda(device)) = (self.mode, device) {
             let before = rng.clone();
             energy.prepare(1, n_steps);
-            let mut state = kernel.start(energy, &x, rng);
+            let mut state = from.start(kernel, energy, rng);
             watch.started(&mut state);
             if let Some(recorded) = self.recorded_for(kernel, energy, &state, device, rng) {
                 return recorded.run(&state, energy, n_steps, rng, watch);
             }
             *rng = before;
         }
-        run_chain_watched(kernel, energy, x, n_steps, rng, watch)
+        run_chain_watched(kernel, energy, from, n_steps, rng, watch)
     }
 
     /// Why chains of this kernel and energy on this device cannot be recorded, where they would be.
@@ -219,7 +222,8 @@ impl Recorded {
             self.state.step = k;
             watch.seen(k, &mut self.state, &self.info);
         }
-        self.sums.output(self.state.x.copy(), n_steps)
+        // A kernel with replicas is not recorded.
+        self.sums.output(self.state.x.copy(), Vec::new(), n_steps)
     }
 }
 

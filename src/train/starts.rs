@@ -123,7 +123,9 @@ fn buffer(run: &RunDir, trained: &Trained, rng: &mut Stream) -> Result<ReplayBuf
     memory::ensure_buffer(e, &run.resolved(), trained.model.device())?;
     let size = e.space().batch(e.buffer.size as i64);
     let empty = Tensor::zeros(&size[..], (Kind::Float, trained.model.device()));
-    let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng);
+    // The sampler may be another one than that of training.
+    let replicas = ReplayBuffer::saved_replicas(named);
+    let mut buffer = ReplayBuffer::new(&e.buffer, empty, rng).with_replicas(replicas);
     if let (ChainClasses::Kept, Some(count)) = (e.chain_classes(), trained.model.classes()) {
         let before_loading = ReplayBuffer::even_classes(buffer.len(), count, trained.model.device());
         buffer = buffer.by_class(before_loading, count)?;

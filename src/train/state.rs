@@ -90,13 +90,10 @@ impl State {
             _ => None,
         };
         let buffer = match experiment.uses_buffer() {
-            true => Some(first_chains(
-                experiment,
-                shares.as_ref(),
-                starter,
-                &mut streams.buffer,
-                device,
-            )?),
+            true => {
+                let chains = first_chains(experiment, shares.as_ref(), starter, &mut streams.buffer, device)?;
+                Some(chains.with_replicas(experiment.kept_replicas()))
+            }
             false => None,
         };
         let batches = Batches::new(

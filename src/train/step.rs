@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::objective::{Asks, Inputs, name};
 use crate::rng::Stream;
 use crate::sampling::replay::Origin;
-use crate::sampling::{Both, ChainClasses, SamplerConfig, Start, Watch};
+use crate::sampling::{Both, ChainClasses, Positions, SamplerConfig, Start, Watch};
 
 /// Chains of the buffer that nearest neighbours are looked for in (Du et al. 2021).
 const OTHERS: i64 = 100;
@@ -94,13 +94,13 @@ impl Trainer {
                 .terms
                 .chain_target(self.state.step, outputs, self.temperature, inputs);
             let energy = own.unwrap_or_else(|| Box::new(outputs.given(condition)));
-            self.chains.run(kernel, &*energy, from.x, steps, rng, watch)
+            self.chains.run(kernel, &*energy, from.at, steps, rng, watch)
         };
         if let Some(before) = before_last {
             self.last_step(before, asks, inputs);
         }
         if let (Some(buffer), Some(origin)) = (&mut self.state.buffer, &from.origin) {
-            buffer.put(origin, &chain.x, steps, &mut self.state.streams.buffer);
+            buffer.put(origin, &chain, steps, &mut self.state.streams.buffer);
         }
         match from.classes {
             Some(classes) => inputs.put(name::KEPT_CLASSES, classes),
@@ -141,7 +141,7 @@ impl Trainer {
     fn chain_start(&mut self, sampler: &SamplerConfig, inputs: &Inputs) -> Result<ChainOrigin> {
         if let Some(x) = self.state.terms.chain_start(self.state.step, inputs) {
             return Ok(ChainOrigin {
-                x,
+                at: x.into(),
                 classes: None,
                 origin: None,
             });
@@ -157,7 +157,10 @@ impl Trainer {
                 None => buffer.draw(batch, |n, rng| Ok(fresh(n, None, rng)), rng)?,
             };
             return Ok(ChainOrigin {
-                x: drawn.x,
+                at: Positions {
+                    x: drawn.x,
+                    replicas: drawn.replicas,
+                },
                 classes: drawn.classes,
                 origin: Some(drawn.origin),
             });
@@ -172,7 +175,7 @@ impl Trainer {
             _ => fresh(batch, classes.as_ref(), rng),
         };
         Ok(ChainOrigin {
-            x,
+            at: x.into(),
             classes,
             origin: None,
         })
@@ -189,7 +192,7 @@ fn keep(kept: &mut Option<Tensor>, new: &Tensor) {
 
 /// Where chains start, the classes they have, and the place in the buffer that they continue from, if any.
 struct ChainOrigin {
-    x: Tensor,
+    at: Positions,
     classes: Option<Tensor>,
     origin: Option<Origin>,
 }

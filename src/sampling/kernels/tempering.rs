@@ -19,12 +19,14 @@ use crate::space::Space;
 /// Hukushima & Nemoto 1996).
 ///
 /// Where the kernel inside is exact, chain and replicas together keep their densities exactly. Replicas
-/// start as copies of their chain, so the first steps of a chain are not exact: chains are to be long,
-/// in training too, where replicas start anew at every step of it. A step costs one of the kernel
-/// inside for the chain and for each replica. Hot replicas cross between modes, and swaps hand down
-/// what they find: the hottest rung is to cross freely, and neighbours to swap in a fifth to a half of
-/// the steps. A warm-up with `swaps` finds such a ladder. Where the kernel inside has a step size that
-/// a warm-up can find, its lengths grow by the root of the temperature.
+/// start as copies of their chain, so the first steps of a chain are not exact: chains are to be long.
+/// In training with `start: persistent` the buffer keeps the replicas of each of its chains, so that
+/// they go on as the chain does and steps of training may be short (Desjardins et al. 2010); with
+/// another start they start anew at every step of training. A step costs one of the kernel inside for
+/// the chain and for each replica. Hot replicas cross between modes, and swaps hand down what they
+/// find: the hottest rung is to cross freely, and neighbours to swap in a fifth to a half of the
+/// steps. A warm-up with `swaps` finds such a ladder. Where the kernel inside has a step size that a
+/// warm-up can find, its lengths grow by the root of the temperature.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tempering {
@@ -113,11 +115,21 @@ impl Kernel for Replicas {
     }
 
     fn start(&self, energy: &dyn Energy, x: &Tensor, rng: &mut Stream) -> ChainState {
+        let copies: Vec<Tensor> = self.temperatures.iter().map(|_| x.shallow_clone()).collect();
+        self.start_with(energy, x, &copies, rng)
+    }
+
+    fn replicas(&self) -> usize {
+        self.temperatures.len()
+    }
+
+    fn start_with(&self, energy: &dyn Energy, x: &Tensor, replicas: &[Tensor], rng: &mut Stream) -> ChainState {
+        assert_eq!(replicas.len(), self.replicas(), "a replica at each temperature");
         let ladder = ladder(&self.temperatures, x.device());
         let mut state = self.kernel.start(energy, x, rng);
-        let hotter = rungs(energy, &ladder);
-        let hotter = hotter.iter().skip(1);
-        state.replicas = hotter.map(|rung| rung.start(&*self.kernel, x, rng)).collect();
+        let hotter = rungs(energy, &ladder).into_iter().skip(1).zip(replicas);
+        let hotter = hotter.map(|(rung, x)| rung.start(&*self.kernel, x, rng));
+        state.replicas = hotter.collect();
         state.ladder = Some(ladder);
         state
     }

@@ -12,9 +12,12 @@ use crate::data;
 use crate::error::Result;
 use crate::files::{self, Named};
 use crate::rng::Stream;
+use crate::sampling::Positions;
 
 /// The name of the slots' classes in a checkpoint.
 const CLASSES: &str = "classes";
+/// The name of the chains' replicas in a checkpoint.
+const REPLICAS: &str = "replicas";
 
 /// Chains kept on the device (Tieleman 2008), some of which start afresh when they are drawn (Du &
 /// Mordatch 2019).
@@ -25,6 +28,9 @@ pub struct ReplayBuffer {
     cfg: BufferConfig,
     /// `[S,C,H,W]`, f32, or u8 for 256 levels of [-1, 1].
     pub(super) chains: Tensor,
+    /// The replicas of each chain at hotter rungs, coldest first, `[S,R,C,H,W]`, stored as chains
+    /// are, of a kernel that keeps them.
+    replicas: Option<Tensor>,
     /// Steps of each chain since it started, `[S]`, i64.
     pub(super) age: Tensor,
     /// How often each chain was drawn since it started, `[S]`, i64.
@@ -40,6 +46,8 @@ pub struct ReplayBuffer {
 pub struct Drawn {
     /// Where they are, `[n,C,H,W]`, f32; memory of its own.
     pub x: Tensor,
+    /// Their replicas, coldest first, `[n,C,H,W]` each, f32, where the buffer keeps them.
+    pub replicas: Vec<Tensor>,
     /// The class that each has and keeps, `[n]`, i64, where they were drawn by class.
     pub classes: Option<Tensor>,
     /// What [`ReplayBuffer::put`] needs to take them back.
@@ -90,11 +98,24 @@ impl ReplayBuffer {
         Self {
             cfg: cfg.clone(),
             chains,
+            replicas: None,
             age,
             reuse,
             stored: 0,
             classes: None,
         }
+    }
+
+    /// The same buffer with so many replicas for each chain, which start as copies of it.
+    pub fn with_replicas(mut self, replicas: usize) -> Self {
+        self.replicas = (replicas > 0).then(|| copies(&self.chains, replicas as i64));
+        self
+    }
+
+    /// How many replicas each chain of a saved state has.
+    pub fn saved_replicas(named: &Named) -> usize {
+        let saved = named.get(REPLICAS).and_then(|t| t.size().get(1).copied());
+        saved.unwrap_or(0) as usize
     }
 
     /// How many chains it holds.
@@ -150,8 +171,14 @@ impl ReplayBuffer {
         if let Some(changes) = &self.cfg.augment {
             x = data::replay_augment(&x, changes, rng);
         }
+        let mut replicas = self
+            .replicas
+            .as_ref()
+            .map(|all| from_storage(&all.index_select(0, &kept)));
         if afresh > 0 {
-            x = Tensor::cat(&[x, fresh(rng)?.detach()], 0);
+            let fresh = fresh(rng)?.detach();
+            replicas = replicas.map(|kept| Tensor::cat(&[&kept, &copies(&fresh, kept.size()[1])], 0));
+            x = Tensor::cat(&[x, fresh], 0);
         }
         let none = Tensor::zeros(afresh, (Kind::Int64, self.device()));
         let age = Tensor::cat(&[&self.age.index_select(0, &kept), &none], 0);
@@ -162,21 +189,34 @@ impl ReplayBuffer {
             age,
             reuse,
         };
-        Ok(Drawn { x, classes, origin })
+        Ok(Drawn {
+            x,
+            replicas: replicas.map_or_else(Vec::new, |all| all.unbind(1)),
+            classes,
+            origin,
+        })
     }
 
     /// Takes chains back after `n_steps` more steps: into their own slots, or into random ones, as
-    /// the configuration has it.
-    pub fn put(&mut self, origin: &Origin, x: &Tensor, n_steps: usize, rng: &mut Stream) {
+    /// the configuration has it. Replicas go where their chain goes; where none are given, and the
+    /// buffer keeps them, copies of the chains take their places.
+    pub fn put(&mut self, origin: &Origin, ends: impl Into<Positions>, n_steps: usize, rng: &mut Stream) {
         let _guard = tch::no_grad_guard();
-        let x = match self.cfg.storage {
+        let Positions { x, replicas } = ends.into();
+        let replicas = self.replicas.as_ref().map(|all| match &replicas[..] {
+            [] => copies(&x, all.size()[1]),
+            given => Tensor::stack(given, 1),
+        });
+        let mut stored = |x: Tensor| match self.cfg.storage {
             Storage::F32 => x.detach(),
-            Storage::U8 => to_levels(x, rng),
+            Storage::U8 => to_levels(&x, rng),
         };
+        let x = stored(x);
+        let replicas = replicas.map(stored);
         let age = &origin.age + n_steps as i64;
         let n = x.size()[0];
         match self.cfg.replacement {
-            Replacement::InPlace => self.write(&origin.slots, &x, &age, &origin.reuse),
+            Replacement::InPlace => self.write(&origin.slots, [&x, &age, &origin.reuse], replicas.as_ref()),
             Replacement::Reservoir => {
                 let (rows, slots) = self.reservoir(n, rng);
                 // Without blocking: the numbers are taken along with the copy's launch, and nobody
@@ -184,16 +224,20 @@ impl ReplayBuffer {
                 let to_device = |v: &[i64]| Tensor::from_slice(v).to_device_(self.device(), Kind::Int64, true, false);
                 let (rows, slots) = (to_device(&rows), to_device(&slots));
                 let rows_of = |t: &Tensor| t.index_select(0, &rows);
-                self.write(&slots, &rows_of(&x), &rows_of(&age), &rows_of(&origin.reuse));
+                let counted = [&x, &age, &origin.reuse].map(rows_of);
+                self.write(&slots, counted.each_ref(), replicas.as_ref().map(rows_of).as_ref());
             }
         }
         self.stored += n;
     }
 
-    fn write(&mut self, slots: &Tensor, x: &Tensor, age: &Tensor, reuse: &Tensor) {
+    fn write(&mut self, slots: &Tensor, [x, age, reuse]: [&Tensor; 3], replicas: Option<&Tensor>) {
         let _ = self.chains.index_copy_(0, slots, x);
         let _ = self.age.index_copy_(0, slots, age);
         let _ = self.reuse.index_copy_(0, slots, reuse);
+        if let (Some(own), Some(new)) = (&mut self.replicas, replicas) {
+            let _ = own.index_copy_(0, slots, new);
+        }
     }
 
     /// Which rows of a batch of `n` go into which slots, so that the buffer is at any time a
@@ -249,6 +293,7 @@ impl ReplayBuffer {
         let classes = self.classes.as_ref().map(SlotClasses::of_slots);
         let named = [
             ("chains", Some(self.chains.shallow_clone())),
+            (REPLICAS, self.replicas.as_ref().map(Tensor::shallow_clone)),
             ("age", Some(self.age.shallow_clone())),
             ("reuse", Some(self.reuse.shallow_clone())),
             ("stored", Some(stored)),
@@ -262,20 +307,29 @@ impl ReplayBuffer {
 
     /// Takes over a saved state; `place` names it in errors.
     ///
-    /// Earlier versions saved no classes of slots, and split the slots evenly.
+    /// Earlier versions saved no classes of slots, and split the slots evenly; they saved no replicas
+    /// either, which then start as copies of their chains.
     ///
     /// # Errors
     /// When names, shapes or kinds differ, or a chain is not finite; nothing was copied then.
     pub fn load_state(&mut self, named: &Named, place: &str) -> Result<()> {
         let mut expected = self.state();
-        if !named.contains_key(CLASSES) {
-            expected.retain(|(name, _)| name != CLASSES);
+        for later in [CLASSES, REPLICAS] {
+            if !named.contains_key(later) {
+                expected.retain(|(name, _)| name != later);
+            }
         }
         files::check_same(&expected, named, place)?;
         files::ensure_finite(named, &format!("{place}, the replay buffer"))?;
         let _guard = tch::no_grad_guard();
         self.load_classes(named.get(CLASSES))?;
         self.chains.copy_(&named["chains"]);
+        if let Some(replicas) = &mut self.replicas {
+            match named.get(REPLICAS) {
+                Some(saved) => replicas.copy_(saved),
+                None => replicas.copy_(&self.chains.unsqueeze(1)),
+            }
+        }
         self.age.copy_(&named["age"]);
         self.reuse.copy_(&named["reuse"]);
         self.stored = named["stored"].int64_value(&[0]);
@@ -285,4 +339,11 @@ impl ReplayBuffer {
     pub(super) fn device(&self) -> Device {
         self.chains.device()
     }
+}
+
+/// So many copies of each chain `[n,..]`, `[n,copies,..]`, in memory of their own.
+fn copies(chains: &Tensor, copies: i64) -> Tensor {
+    let mut size = chains.size();
+    size.insert(1, copies);
+    chains.unsqueeze(1).expand(&size[..], false).copy()
 }
