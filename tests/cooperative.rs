@@ -11,7 +11,6 @@ use ebm::energy::Energy;
 use ebm::objective::{Inputs, ObjectiveConfig, Passes, Terms, name};
 use ebm::rng::Stream;
 use ebm::space::Space;
-use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 fn terms(text: &str, space: &Space, seed: u64) -> Terms {

@@ -1,5 +1,8 @@
 //! Levels of noise: what a level does to an energy, and what terms and kernels make of it.
 
+mod common;
+
+use common::{Bench, text};
 use ebm::config::yaml;
 use ebm::energy::{Energy, FrozenEnergy, LiveEnergy, energy_and_grad};
 use ebm::nn::{Mode, Network, NetworkConfig};
@@ -52,7 +55,10 @@ fn all_ways_find_the_same_energy_and_gradient() {
         let frozen = FrozenEnergy::new(&network, Kind::Float, 1.0);
         let parts = FrozenEnergy::new(&network, Kind::Float, 1.0).in_parts(Some(2));
         let live = LiveEnergy::new(&network, Mode::Eval, 1.0);
-        for sigma in [Tensor::from_slice(&[0.1f32, 0.4, 1.0, 2.0, 3.0]), Tensor::full([0i64; 0], 0.6, CPU)] {
+        for sigma in [
+            Tensor::from_slice(&[0.1f32, 0.4, 1.0, 2.0, 3.0]),
+            Tensor::full([0i64; 0], 0.6, CPU),
+        ] {
             let energies: [&dyn Energy; 3] = [&frozen, &parts, &live];
             let found = energies.map(|energy| energy_and_grad(&*energy.at_level(&sigma).unwrap(), &x));
             let slow = by_autograd(&*frozen.at_level(&sigma).unwrap(), &x);
@@ -112,7 +118,14 @@ fn kernel(text: &str, n_steps: usize) -> Box<dyn Kernel> {
 /// Where chains of `n` steps end.
 fn ends(text: &str, n: usize, start: &Tensor) -> Tensor {
     let lowest = Smoothed(Tensor::from_slice(&[0.05f32]));
-    run_chain(&*kernel(text, n), &lowest, start.shallow_clone(), n, &mut Stream::new(5, text)).x
+    run_chain(
+        &*kernel(text, n),
+        &lowest,
+        start.shallow_clone(),
+        n,
+        &mut Stream::new(5, text),
+    )
+    .x
 }
 
 /// Holds the share of the right mode, and mean and variance within each, to those of modes of deviations with noise of
@@ -123,7 +136,10 @@ fn holds(x: &Tensor, level: f64, off: f64, words: &str) {
     let share = right.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     let error = (MODES[0].2 * MODES[1].2 / n).sqrt();
     println!("{words}: share {share:.4} +- {error:.4}");
-    assert!((share - MODES[1].2).abs() < 5.0 * error, "{words}: a share of {share} +- {error}");
+    assert!(
+        (share - MODES[1].2).abs() < 5.0 * error,
+        "{words}: a share of {share} +- {error}"
+    );
     for (i, inside) in [right.logical_not(), right].into_iter().enumerate() {
         let (at, deviation, _) = MODES[i];
         let deviation = deviation.hypot(level);
@@ -134,7 +150,10 @@ fn holds(x: &Tensor, level: f64, off: f64, words: &str) {
         let allowed = (5.0 / n.sqrt() + off) * deviation;
         assert!((mean - at).abs() < allowed, "{words}: a mean of {mean} for {at}");
         let allowed = (5.0 / (2.0 * n).sqrt() + off) * deviation;
-        assert!((found - deviation).abs() < allowed, "{words}: a deviation of {found} for {deviation}");
+        assert!(
+            (found - deviation).abs() < allowed,
+            "{words}: a deviation of {found} for {deviation}"
+        );
     }
 }
 
@@ -150,9 +169,8 @@ fn annealed_langevin_finds_the_shares_of_modes() {
     holds(&ends(text, 2500, &start), 0.05, 0.1, "annealed Langevin");
     // The last step alone moves each state to the mean of what noise hides.
     let last = |denoise: bool| {
-        let text = format!(
-            "{{annealed-langevin: {{high: 10, low: 0.5, count: 9, step_size: 0.1, denoise: {denoise}}}}}"
-        );
+        let text =
+            format!("{{annealed-langevin: {{high: 10, low: 0.5, count: 9, step_size: 0.1, denoise: {denoise}}}}}");
         let start = draws(500, 10.0, &mut Stream::new(4, "start"));
         let n = 300;
         let lowest = Smoothed(Tensor::from_slice(&[0.5f32]));
@@ -189,4 +207,110 @@ fn recovery_goes_down_the_levels() {
     let start = draws(3000, 6.0, &mut Stream::new(4, "start"));
     let text = "{recovery: {kernel: {hmc: {step_size: 0.25, leapfrog_steps: 5}}, levels: [0.2, 0.5, 1.2, 2.5, 6], denoise: false}}";
     holds(&ends(text, 400, &start), 0.2, 0.0, "recovery");
+}
+
+/// The file of a tiny experiment on points of a model with levels, with `sets` applied, is refused naming `mentions`.
+fn refused(bench: &Bench, sets: &[&str], mentions: &[&str]) {
+    let mut command = bench.command("check levels.yaml --file-only");
+    sets.iter().for_each(|set| {
+        command.args(["--set", set]);
+    });
+    let out = command.output().unwrap();
+    let stderr = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{sets:?}\n{stderr}");
+    assert!(stderr.contains("remedy: "), "{stderr}");
+    for mention in mentions {
+        assert!(stderr.contains(mention), "{sets:?}: no {mention} in\n{stderr}");
+    }
+}
+
+const EXPERIMENT: &str = "
+data: {dataset: {toy: {density: two-moons, count: 500}}}
+model:
+  name: levels
+  input: [2]
+  levels: {low: 0.1, high: 3, form: {input: {data_std: 1}}}
+  layers: [{linear: {out: 8}}, silu, {linear: {out: 1}}]
+sampler:
+  kernel: {annealed-langevin: {high: 3, low: 0.1, count: 5, step_size: 0.2}}
+  n_steps: 20
+  start: noise
+objective: {noise-conditional: {low: 0.1, high: 3}}
+optimizer: {algorithm: {adam: {}}, lr: 1.0e-3}
+train: {steps: 2, batch_size: 8}
+";
+
+#[test]
+fn levels_that_do_not_fit_are_refused_before_work_begins() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("levels.yaml"), EXPERIMENT).unwrap();
+    bench.succeeds("check levels.yaml --file-only");
+    let (kernel, term) = ("sampler.kernel.annealed-langevin", "objective.noise-conditional");
+    let recovery = |levels: &str, term: &str| {
+        format!(
+            "sampler.kernel={{recovery: {{kernel: {{langevin: {{step_size: 0.1}}}}, levels: {levels}}}}};\
+             objective={{recovery: {{levels: {term}}}}}"
+        )
+    };
+    let cases: [(&str, &[&str]); 14] = [
+        (
+            "sampler.kernel.annealed-langevin.low=4",
+            &["annealed-langevin.low", "fall"],
+        ),
+        ("sampler.kernel.annealed-langevin.count=1", &["annealed-langevin.count"]),
+        (
+            "sampler.kernel.annealed-langevin.step_size=2",
+            &["annealed-langevin.step_size"],
+        ),
+        (
+            "sampler.kernel.annealed-langevin.high=4",
+            &[kernel, "from level 0.1 to 4", "0.1 to 3"],
+        ),
+        (
+            "sampler.kernel={predictor-corrector: {process: {ve: {low: 3, high: 3}}}}",
+            &["process.ve.low", "fall"],
+        ),
+        (
+            "sampler.kernel={predictor-corrector: {process: {vp: {beta_min: 3, beta_max: 1, end: 0.1}}}}",
+            &["process.vp.beta_max", "fall"],
+        ),
+        (
+            "sampler.kernel={predictor-corrector: {process: {vp: {beta_min: 0.1, beta_max: 20, end: 0.01}}}}",
+            &["predictor-corrector", "0.1 to 3"],
+        ),
+        ("objective.noise-conditional.low=3", &["noise-conditional.high"]),
+        ("objective.noise-conditional.count=1", &["noise-conditional.count"]),
+        ("objective.noise-conditional.high=3.5", &[term, "3.5", "0.1 to 3"]),
+        ("model.levels=null", &[term, "the model takes none"]),
+        ("model.levels.high=0.1", &["levels.high"]),
+        ("model.reference_std=1", &["reference_std", "levels"]),
+        (
+            "sampler.kernel={annealing: {kernel: {annealed-langevin: {high: 3, low: 0.1, count: 5, step_size: 0.2}}, from: 2, to: 1}}",
+            &["annealing.kernel.annealed-langevin", "levels of noise"],
+        ),
+    ];
+    for (set, mentions) in cases {
+        refused(&bench, &[set], mentions);
+    }
+    for (levels, term, mentions) in [
+        ("[0.1, 1, 0.5]", "[0.1, 1, 0.5]", &["levels", "fall"]),
+        ("[0.1, 1, 2]", "[0.1, 1, 3]", &["recovery.levels", "the same"]),
+    ] {
+        let sets = recovery(levels, term);
+        let sets: Vec<&str> = sets.split(';').collect();
+        refused(&bench, &sets, mentions);
+    }
+    refused(
+        &bench,
+        &["objective={recovery: {levels: [0.1, 1, 2]}}"],
+        &["objective.recovery", "kernel recovery"],
+    );
+    refused(
+        &bench,
+        &[
+            "sampler.kernel={recovery: {kernel: {langevin: {step_size: 0.1}}, levels: [0.1, 1, 2]}}",
+            "objective={contrastive: {}}",
+        ],
+        &["sampler.kernel.recovery", "the term recovery alone"],
+    );
 }

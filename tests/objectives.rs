@@ -19,8 +19,8 @@ use ebm::optim::{Optimizer, OptimizerConfig};
 use ebm::rng::Stream;
 use ebm::sampling::kernels::Mala;
 use ebm::sampling::{ChainClasses, GraphStep, KernelConfig, Langevin, LangevinConfig, run_chain};
-use fields::field;
 use ebm::space::Space;
+use fields::field;
 use tch::{Device, Kind, Tensor};
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);

@@ -1,8 +1,8 @@
 //! An experiment file: what decides a run, its checks across sections, and what may change on resume.
 
 mod check;
-mod check_model;
 mod check_levels;
+mod check_model;
 mod check_objective;
 mod check_optimizer;
 mod check_sampler;

@@ -58,7 +58,11 @@ impl NetworkConfig {
     /// The shape of what the first layer gets of a state.
     pub(super) fn first_input(&self) -> Vec<i64> {
         let mut shape = self.input.clone();
-        if let Some(Levels { form: LevelForm::Input { .. }, .. }) = self.levels {
+        if let Some(Levels {
+            form: LevelForm::Input { .. },
+            ..
+        }) = self.levels
+        {
             shape[0] += 1;
         }
         shape

@@ -28,8 +28,8 @@ mod strict;
 mod summary;
 
 pub use config::{
-    Conv, Init, Join, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm, Subsample,
-    Upsample,
+    Conv, Init, Join, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm,
+    Subsample, Upsample,
 };
 pub use frozen::Frozen;
 pub use layout::Layout;

@@ -94,7 +94,9 @@ impl Network {
     pub fn forward_at(&self, x: &Tensor, sigma: Option<&Tensor>, mode: Mode, kind: Kind, layout: Layout) -> Tensor {
         let scaling = self.config.scaling(sigma, x);
         let input = self.normalizer.apply(x, Kind::Float);
-        let input = scaling.as_ref().map_or_else(|| input.shallow_clone(), |s| s.embed(&input));
+        let input = scaling
+            .as_ref()
+            .map_or_else(|| input.shallow_clone(), |s| s.embed(&input));
         let input = layout.arrange_with_graph(&input, kind);
         let out = match (kind, layout) {
             (Kind::Float, Layout::Contiguous) => forward::run(&self.plan.nodes, input, &self.tensors, mode),

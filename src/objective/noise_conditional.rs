@@ -96,7 +96,10 @@ impl Objective for NoiseConditional {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
             Quantity::always("energy_pos", ENERGY_POS),
-            Quantity::always("noise_conditional_loss", "the term `noise-conditional`, before its weight"),
+            Quantity::always(
+                "noise_conditional_loss",
+                "the term `noise-conditional`, before its weight",
+            ),
         ]
     }
 

@@ -117,7 +117,10 @@ impl ChainState {
             scale: share(&self.scale),
             ladder: share(&self.ladder),
             replicas: self.replicas.iter().map(Self::shared).collect(),
-            inside: self.inside.as_deref().map(|(s, x)| Box::new((s.shared(), x.shallow_clone()))),
+            inside: self
+                .inside
+                .as_deref()
+                .map(|(s, x)| Box::new((s.shared(), x.shallow_clone()))),
             step: self.step,
             scratch: self.scratch.shallow_clone(),
         }

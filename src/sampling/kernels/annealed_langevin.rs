@@ -102,7 +102,9 @@ impl Kernel for Annealed {
     fn step(&self, energy: &dyn Energy, mut s: ChainState, rng: &mut Stream) -> (ChainState, StepInfo) {
         let level = self.level(s.step);
         let sigma = Tensor::full([0i64; 0], level, (Kind::Float, s.x.device()));
-        let energy = energy.at_level(&sigma).expect("annealed Langevin steps are for energies of levels");
+        let energy = energy
+            .at_level(&sigma)
+            .expect("annealed Langevin steps are for energies of levels");
         let square = level * level;
         let step = self.config.step_size * square;
         let found = look(&*energy, &s.x, rng);

@@ -74,7 +74,11 @@ impl KernelSpec for PredictorCorrector {
                 let expected = "a number below `high`, so that the levels fall";
                 c.ensure(low < high, "process.ve.low", low, expected)
             }
-            Process::Vp { beta_min, beta_max, end } => {
+            Process::Vp {
+                beta_min,
+                beta_max,
+                end,
+            } => {
                 c.non_negative("process.vp.beta_min", beta_min)?;
                 c.positive("process.vp.beta_max", beta_max)?;
                 let expected = "a number above `beta_min`, so that the levels fall";
@@ -213,7 +217,9 @@ impl Kernel for Reverse {
         let k = s.step.min(self.n_steps - 1);
         let place = self.config.process.place(k, self.n_steps);
         let sigma = Tensor::full([0i64; 0], place.sigma, (Kind::Float, s.x.device()));
-        let energy = energy.at_level(&sigma).expect("predictor and corrector are for energies of levels");
+        let energy = energy
+            .at_level(&sigma)
+            .expect("predictor and corrector are for energies of levels");
         for _ in 0..self.config.corrector_steps {
             s.x = self.correct(&*energy, &place, &s.x, rng);
         }

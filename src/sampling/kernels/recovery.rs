@@ -140,10 +140,7 @@ impl Kernel for Descent {
         if self.denoise && s.step == self.n_steps {
             s.x = &s.x - look(&*target.energy, &s.x, rng).grad * self.levels[0].powi(2);
         }
-        let info = StepInfo {
-            energy: None,
-            ..info
-        };
+        let info = StepInfo { energy: None, ..info };
         (s, info)
     }
 
