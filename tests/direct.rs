@@ -56,6 +56,12 @@ layers:
         - leaky_relu: {slope: 0.2}
         - conv: {out: 6, kernel: 1}
   - residual:
+      branch:
+        - flatten
+        - linear: {out: 72}
+        - unflatten: {channels: 6, height: 4, width: 3}
+        - silu
+  - residual:
       join: product
       branch:
         - conv: {out: 6, kernel: 1}

@@ -238,6 +238,16 @@ fn faults_in_repeats_and_shortcuts_name_their_key_as_it_is_written() {
         ("[{subsample: {out: 2}}]", "layers[0].subsample.out", "2"),
         ("[{subsample: {out: 4, stride: 0}}]", "layers[0].subsample.stride", "0"),
         ("[flatten, {subsample: {out: 400}}]", "layers[1].subsample", "192"),
+        (
+            "[flatten, {linear: {out: 12}}, {unflatten: {channels: 2, height: 2, width: 2}}]",
+            "layers[2].unflatten",
+            "2x2x2 numbers of 12",
+        ),
+        (
+            "[{unflatten: {channels: 3, height: 8, width: 8}}]",
+            "layers[0].unflatten",
+            "3x8x8 numbers of 3x8x8",
+        ),
         ("[{upsample: {factor: 0}}]", "layers[0].upsample.factor", "0"),
         ("[flatten, {upsample: {factor: 2}}]", "layers[1].upsample", "192"),
     ];

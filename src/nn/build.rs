@@ -167,6 +167,7 @@ impl Builder<'_> {
                 output: vec![input.iter().product()],
                 ..same(Op::Flatten, "flatten")
             },
+            Layer::Unflatten(unflatten) => self.unflatten(*unflatten, at, input)?,
             Layer::SumFeatures => Found {
                 output: vec![1],
                 ..same(Op::SumFeatures, "sum over all features")
@@ -214,6 +215,7 @@ pub(super) fn word(layer: &Layer) -> &'static str {
         Layer::GlobalAvgPool => "global_avg_pool",
         Layer::GlobalSumPool => "global_sum_pool",
         Layer::Flatten => "flatten",
+        Layer::Unflatten(_) => "unflatten",
         Layer::SumFeatures => "sum_features",
         Layer::Subsample(_) => "subsample",
         Layer::Upsample(_) => "upsample",

@@ -117,6 +117,8 @@ pub enum Layer {
     GlobalSumPool,
     /// `[B,C,H,W]` to `[B, C*H*W]`.
     Flatten,
+    /// `[B, C*H*W]` to `[B,C,H,W]`.
+    Unflatten(Unflatten),
     /// Sum over everything that an image has: `[B,...]` to `[B,1]`.
     SumFeatures,
     /// The pixels at a stride, with channels of zeroes added: the shortcut without parameters of He et al. 2016
@@ -245,6 +247,18 @@ pub struct Subsample {
     /// Step between the pixels that are taken, from the first on.
     #[serde(default = "one")]
     pub stride: i64,
+}
+
+/// The shape of an image that a row of numbers becomes.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unflatten {
+    /// Channels.
+    pub channels: i64,
+    /// Height in pixels.
+    pub height: i64,
+    /// Width in pixels.
+    pub width: i64,
 }
 
 /// Pixels that are repeated.

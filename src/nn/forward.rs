@@ -39,6 +39,7 @@ pub(super) fn layer(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> Tensor 
         Op::GlobalAvgPool => x.mean_dim([2i64, 3].as_slice(), false, None),
         Op::GlobalSumPool => x.sum_dim_intlist([2i64, 3].as_slice(), false, None),
         Op::Flatten => x.flatten(1, -1),
+        Op::Unflatten([c, h, w]) => x.view([-1, *c, *h, *w]),
         Op::SumFeatures => x.flatten(1, -1).sum_dim_intlist(1, true, None),
         Op::Subsample { stride, padding } => {
             let taken = x.slice(2, None, None, *stride).slice(3, None, None, *stride);

@@ -5,11 +5,11 @@ use tch::{Kind, Tensor};
 use super::config::{Layer, NetworkConfig};
 use super::gradient::Pass;
 use super::layout::Layout;
-use super::levels::Scaling;
 use super::mode::Mode;
 use super::network::{Network, shaped};
 use super::normalize::Normalizer;
 use super::plan::{Node, Plan, Weight};
+use super::scaling::Scaling;
 use super::{forward, spectral};
 
 /// A network whose tensors never require gradients; spectral norm is folded into plain weights.

@@ -128,7 +128,7 @@ fn forward_all(nodes: &[Node], mut x: Tensor, t: &[Tensor], mode: Mode) -> (Tens
 fn forward_one(node: &Node, x: Tensor, t: &[Tensor], mode: Mode) -> (Tensor, Kept) {
     let plain = |x: &Tensor| forward::layer(node, x.shallow_clone(), t, mode);
     match &node.op {
-        Op::Linear { .. } | Op::Upsample { .. } => (plain(&x), Kept::Nothing),
+        Op::Linear { .. } | Op::Unflatten(_) | Op::Upsample { .. } => (plain(&x), Kept::Nothing),
         Op::Conv { .. } | Op::GlobalAvgPool | Op::GlobalSumPool | Op::Flatten | Op::SumFeatures => {
             (plain(&x), Kept::Value(x))
         }
@@ -199,6 +199,10 @@ fn backward_one(node: &Node, kept: Kept, grad: Gradient, t: &[Tensor], layout: L
             let grad = grad.tensor.avg_pool2d([*factor; 2], [*factor; 2], 0, false, true, 1);
             Gradient::new(grad)
         }
+        (Op::Unflatten(_), _) => Gradient {
+            tensor: grad.tensor.flatten(1, -1),
+            shared: grad.shared,
+        },
         (Op::Linear { weight, .. }, _) => Gradient::new(grad.tensor.matmul(&t[weight.at])),
         (
             Op::Conv {

@@ -22,6 +22,7 @@ mod plan;
 pub mod rename;
 mod repeat;
 mod residual;
+mod scaling;
 mod size;
 mod spectral;
 mod strict;
@@ -29,7 +30,7 @@ mod summary;
 
 pub use config::{
     Conv, Init, Join, Layer, Linear, NetworkConfig, Norm, Normalize, Output, Pool, Repeat, Residual, SpectralNorm,
-    Subsample, Upsample,
+    Subsample, Unflatten, Upsample,
 };
 pub use frozen::Frozen;
 pub use layout::Layout;

@@ -56,6 +56,8 @@ pub(super) enum Op {
     GlobalAvgPool,
     GlobalSumPool,
     Flatten,
+    /// Channels, height and width of what comes out.
+    Unflatten([i64; 3]),
     SumFeatures,
     /// Channels of zeroes stand before and after those that come in.
     Subsample {

@@ -1,7 +1,7 @@
 //! Residual blocks, the shortcut that has no parameters, and the way back from fewer pixels.
 
 use super::builder::{Builder, Found, Place, shape_text};
-use super::config::{Join, Residual, Subsample, Upsample};
+use super::config::{Join, Residual, Subsample, Unflatten, Upsample};
 use super::plan::Op;
 use crate::error::Result;
 
@@ -19,6 +19,33 @@ impl Builder<'_> {
             },
             what: format!("subsample, stride {stride}, {} channels of zeroes", out - channels),
             output: vec![out, (height - 1) / stride + 1, (width - 1) / stride + 1],
+            macs: 0,
+        })
+    }
+
+    pub(super) fn unflatten(&self, unflatten: Unflatten, at: &Place, input: &[i64]) -> Result<Found> {
+        let Unflatten {
+            channels,
+            height,
+            width,
+        } = unflatten;
+        let key = |k: &str| format!("{}.{k}", at.key);
+        self.at_least(1, &key("channels"), channels)?;
+        self.at_least(1, &key("height"), height)?;
+        self.at_least(1, &key("width"), width)?;
+        let numbers = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
+        if input.len() != 1 || numbers != Some(input[0]) {
+            return Err(self.fault(
+                &at.key,
+                format!("{channels}x{height}x{width} numbers of {}", shape_text(input)),
+                "put it behind a `linear` that gives as many numbers",
+            ));
+        }
+        let output = [channels, height, width];
+        Ok(Found {
+            op: Op::Unflatten(output),
+            what: format!("unflatten, {}", shape_text(&output)),
+            output: output.to_vec(),
             macs: 0,
         })
     }

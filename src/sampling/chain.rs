@@ -21,6 +21,15 @@ pub struct ChainOutput {
     pub accept: Option<Tensor>,
 }
 
+impl From<&ChainOutput> for Positions {
+    fn from(end: &ChainOutput) -> Self {
+        Self {
+            x: end.x.shallow_clone(),
+            replicas: end.replicas.iter().map(Tensor::shallow_clone).collect(),
+        }
+    }
+}
+
 /// Who looks on while chains run.
 ///
 /// A function of the number of steps made and the states is one: it is called at the start, with 0,

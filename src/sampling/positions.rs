@@ -2,7 +2,6 @@
 
 use tch::Tensor;
 
-use super::chain::ChainOutput;
 use super::kernel::{ChainState, Kernel};
 use crate::energy::Energy;
 use crate::rng::Stream;
@@ -39,14 +38,5 @@ impl From<Tensor> for Positions {
 impl From<&Tensor> for Positions {
     fn from(x: &Tensor) -> Self {
         x.shallow_clone().into()
-    }
-}
-
-impl From<&ChainOutput> for Positions {
-    fn from(end: &ChainOutput) -> Self {
-        Self {
-            x: end.x.shallow_clone(),
-            replicas: end.replicas.iter().map(Tensor::shallow_clone).collect(),
-        }
     }
 }
