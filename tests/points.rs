@@ -40,7 +40,7 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 7] = [
+const MORE: [&[&str]; 8] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
     &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
@@ -62,6 +62,7 @@ const MORE: [&[&str]; 7] = [
         "sampler=null",
         "optimizer.sam={rho: 0.05}",
     ],
+    &["objective={nce: {noise: {mixture: {components: 3}}}}", "sampler=null"],
 ];
 
 /// Every kernel, every term that needs no labels, every kind of model.

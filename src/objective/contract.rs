@@ -1,5 +1,7 @@
 //! What every term of an objective is: what it draws on the host, and a loss of tensors.
 
+use std::rc::Rc;
+
 use tch::{Device, Tensor};
 
 use super::asks::Asks;
@@ -8,6 +10,7 @@ use crate::config::Checker;
 use crate::data::Images;
 use crate::energy::Energy;
 use crate::error::Result;
+use crate::models::Density;
 use crate::rng::Stream;
 
 /// A number that a term reports at each step.
@@ -80,6 +83,9 @@ pub trait Passes {
 pub trait Objective: std::fmt::Debug {
     /// What it reports, in this order.
     fn quantities(&self) -> Vec<Quantity>;
+
+    /// Takes the model of another run, where it asks for one; before [`fit`](Self::fit).
+    fn set_base(&mut self, _base: &Rc<dyn Density>) {}
 
     /// Fits what it takes from the training states, once, before the first step.
     ///

@@ -1,5 +1,7 @@
 //! The terms of an objective together: a weighted sum.
 
+use std::rc::Rc;
+
 use tch::Tensor;
 
 use super::asks::Asks;
@@ -7,6 +9,7 @@ use super::contract::{Loss, Objective, Passes, Quantity};
 use super::inputs::Inputs;
 use crate::data::Images;
 use crate::error::Result;
+use crate::models::Density;
 use crate::rng::Stream;
 
 /// Makes the struct of all terms, each of which a file may name, and what they share.
@@ -84,6 +87,11 @@ impl Terms {
     /// What the terms of a step ask for.
     pub fn asks(&self, step: u64) -> Asks {
         self.active(step).fold(Asks::default(), |all, term| all.and(&term.asks))
+    }
+
+    /// Hands the model of another run to each term; before [`fit`](Self::fit).
+    pub fn set_base(&mut self, base: &Rc<dyn Density>) {
+        self.0.iter_mut().for_each(|term| term.objective.set_base(base));
     }
 
     /// Fits each term to the training states.

@@ -13,7 +13,7 @@ use crate::models::Model;
 use crate::objective::Terms;
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
-use crate::run::{Divergence, Streams};
+use crate::run::{Divergence, Streams, base};
 use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 
@@ -72,6 +72,9 @@ impl State {
             .ema
             .map(|decay| Ema::new(decay, model.parameters()));
         let mut terms = experiment.objective.build(device);
+        if let Some(base) = base::open(experiment, device)? {
+            terms.set_base(&base.density);
+        }
         terms.fit(&data.train)?;
         let optimizer = Optimizer::new(&experiment.optimizer, &parameters(&*model, &terms));
         let labelled = match (experiment.uses_labels(), model.classes()) {
