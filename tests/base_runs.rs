@@ -19,8 +19,8 @@ train: {steps: 12, batch_size: 16, log_every: 4, checkpoint_every: 6, keep: 3}
 report: {every: 0, images: 4, tensorboard: false}
 ";
 
-const MIXTURE: &str = "--set model={gaussian-mixture:{input:[2],components:3}}";
-const AGAINST: &str = "--set objective={nce:{noise:{run:{path:base}}}}";
+const MIXTURE: &str = r#"--set model={"gaussian-mixture":{"input":[2],"components":3}}"#;
+const AGAINST: &str = r#"--set objective={"nce":{"noise":{"run":{"path":"base"}}}}"#;
 
 /// A bench with a run `base` of a mixture, of two checkpoints.
 fn bench() -> Bench {
@@ -46,11 +46,11 @@ fn a_run_against_another_resumes_bit_for_bit_wherever_that_lies() {
     ));
     fs::create_dir(bench.path("elsewhere")).unwrap();
     fs::rename(bench.path("base"), bench.path("elsewhere/base")).unwrap();
-    let moved = "--set objective={nce:{noise:{run:{path:elsewhere/base}}}}";
+    let moved = r#"--set objective={"nce":{"noise":{"run":{"path":"elsewhere/base"}}}}"#;
     bench.succeeds(&format!("train points.yaml --out parts {moved} --resume"));
     assert_eq!(tensors(&bench, "whole"), tensors(&bench, "parts"));
     // Another checkpoint of the base is other noise.
-    let early = "--set objective={nce:{noise:{run:{path:elsewhere/base,step:6}}}}";
+    let early = r#"--set objective={"nce":{"noise":{"run":{"path":"elsewhere/base","step":6}}}}"#;
     bench.succeeds(&format!("train points.yaml --out early {early}"));
     assert_ne!(tensors(&bench, "whole"), tensors(&bench, "early"));
     bench.fails(
@@ -102,12 +102,12 @@ fn what_cannot_be_a_base_is_refused_before_work_begins() {
     let bench = bench();
     bench.succeeds("train points.yaml --out network --set train.steps=2");
     fs::create_dir(bench.path("empty")).unwrap();
-    let cold = "--set sampler={kernel:{langevin:{step_size:0.1,noise_scale:0.1}},n_steps:2}";
+    let cold = r#"--set sampler={"kernel":{"langevin":{"step_size":0.1,"noise_scale":0.1}},"n_steps":2}"#;
     bench.succeeds(&format!(
         "train points.yaml --out cold {MIXTURE} {cold} --set train.steps=2"
     ));
     let against = |path: &str, more: &str, mentions: &[&str]| {
-        let noise = format!("--set objective={{nce:{{noise:{{run:{{path:{path}{more}}}}}}}}}");
+        let noise = format!(r#"--set objective={{"nce":{{"noise":{{"run":{{"path":"{path}"{more}}}}}}}}}"#);
         let stderr = bench.fails(&format!("train points.yaml --out run {noise}"), 2, mentions);
         assert!(stderr.contains("remedy: ") && !stderr.contains("data: "), "{stderr}");
         assert!(!bench.path("run").exists());
@@ -118,7 +118,7 @@ fn what_cannot_be_a_base_is_refused_before_work_begins() {
     against("empty", "", &[key, "empty: not the folder of a run"]);
     against("network", "", &[key, "model `points`", "gaussian-mixture"]);
     against("cold", "", &[key, "temperature 0.05"]);
-    against("base", ",step:7", &["base", "7"]);
+    against("base", r#","step":7"#, &["base", "7"]);
     let stderr = bench.fails(
         &format!("train tiny.yaml --out run --set sampler=null {AGAINST}"),
         2,

@@ -493,9 +493,9 @@ fn furnished() -> Bench {
         &[&[0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 8, 0, 0, 0, 8], &pixels[..]].concat(),
     );
     write("y.idx", &[&[0, 0, 8, 1, 0, 0, 0, 40], &labels[..]].concat());
-    let mixture = "--set model={gaussian-mixture:{input:[1,8,8],components:2}} --set train.steps=2";
+    let mixture = r#"--set model={"gaussian-mixture":{"input":[1,8,8],"components":2}} --set train.steps=2"#;
     bench.succeeds(&format!(
-        "train tiny.yaml --out base {mixture} --set sampler=null --set objective={{nce:{{}}}}"
+        r#"train tiny.yaml --out base {mixture} --set sampler=null --set objective={{"nce":{{}}}}"#
     ));
     bench
 }
