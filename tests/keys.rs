@@ -225,6 +225,16 @@ const SETTINGS: &[Setting] = &[
         "{data: {jitter: 1.0e-2}}",
         &["sampler=null", "objective={nce: {}}"],
     ),
+    (
+        "objective.nce.noise",
+        "{mixture: {components: 3, jitter: 1.0e-2, iterations: 5}}",
+        &["sampler=null", "objective={nce: {}}"],
+    ),
+    (
+        "objective.nce.noise",
+        "{run: {path: base, step: 2}}",
+        &["sampler=null", "objective={nce: {}}"],
+    ),
     ("objective.nce.ratio", "3", &["sampler=null", "objective={nce: {}}"]),
     ("optimizer.algorithm", "{adam: {betas: [0.5, 0.9], eps: 1.0e-7}}", &[]),
     (
@@ -510,6 +520,10 @@ fn furnished() -> Bench {
         &[&[0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 8, 0, 0, 0, 8], &pixels[..]].concat(),
     );
     write("y.idx", &[&[0, 0, 8, 1, 0, 0, 0, 40], &labels[..]].concat());
+    let mixture = r#"--set model={"gaussian-mixture":{"input":[1,8,8],"components":2}} --set train.steps=2"#;
+    bench.succeeds(&format!(
+        r#"train tiny.yaml --out base {mixture} --set sampler=null --set objective={{"nce":{{}}}}"#
+    ));
     bench
 }
 

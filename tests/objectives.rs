@@ -9,10 +9,12 @@ mod fields;
 
 use std::cell::OnceCell;
 use std::path::Path;
+use std::rc::Rc;
 
 use ebm::config::yaml;
 use ebm::data::Images;
 use ebm::energy::{Energy, Head, Outputs, draw_classes, energy_and_grad_with_graph};
+use ebm::models::{Density, ModelConfig};
 use ebm::nn::{LevelForm, Levels, Output};
 use ebm::objective::{Asks, Inputs, ObjectiveConfig, Passes, Terms, name};
 use ebm::optim::{Optimizer, OptimizerConfig};
@@ -263,12 +265,35 @@ fn gather(asks: &Asks, terms: &Terms, model: &Mixture, n: i64, rng: &mut Stream)
     inputs
 }
 
+/// The example of every term, and noise that is a mixture or another model.
+fn cases() -> Vec<(String, ObjectiveConfig)> {
+    let place = Path::new("objective");
+    let noise = ["{mixture: {components: 2}}", "{run: {path: another}}"].map(|noise| {
+        let text = format!("{{nce: {{noise: {noise}, ratio: 2}}}}");
+        (
+            format!("nce, {noise}"),
+            yaml::typed(yaml::parse(&text, place).unwrap(), place).unwrap(),
+        )
+    });
+    ObjectiveConfig::examples().into_iter().chain(noise).collect()
+}
+
+/// What stands for the model of another run: a mixture of four wide Gaussians, which is not the truth.
+fn another() -> Rc<dyn Density> {
+    let place = Path::new("model");
+    let text = "{gaussian-mixture: {input: [1], components: 4, spread: 1.5, std: 1.5}}";
+    let model: ModelConfig = yaml::typed(yaml::parse(text, place).unwrap(), place).unwrap();
+    let model = model.build(Device::Cpu, &mut Stream::new(6, "another")).unwrap();
+    model.density().unwrap()
+}
+
 /// The terms of an example, fitted to data of the truth.
 fn terms(config: &ObjectiveConfig, rng: &mut Stream) -> Terms {
     let mut terms = config.build(Device::Cpu);
     terms.begin(&Space::of(&[1]), rng);
     let truth = Mixture::truth();
     let data = truth.given(&truth.classes(4000, rng), rng);
+    terms.set_base(&another());
     terms.fit(&Images::unlabelled(data)).unwrap();
     terms
 }
@@ -387,7 +412,7 @@ fn stands_alone(config: &ObjectiveConfig) -> bool {
 #[test]
 fn each_term_recovers_a_known_density() {
     tch::set_num_threads(1);
-    let all = ObjectiveConfig::examples();
+    let all = cases();
     assert!(all.len() >= 8);
     for (key, config) in all.into_iter().filter(|(_, config)| stands_alone(config)) {
         let due = least_miss(&config);
@@ -411,7 +436,7 @@ fn each_term_recovers_a_known_density() {
 #[test]
 fn each_gradient_is_that_of_finite_differences() {
     tch::set_num_threads(1);
-    for (key, config) in ObjectiveConfig::examples() {
+    for (key, config) in cases() {
         let rng = &mut Stream::new(2, &key);
         let (model, terms) = (Mixture::start(), terms(&config, rng));
         let inputs = gather(&config.asks(), &terms, &model, 200, rng);

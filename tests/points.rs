@@ -43,7 +43,7 @@ fn bench() -> Bench {
 }
 
 /// What is set beside the examples of all kinds.
-const MORE: [&[&str]; 9] = [
+const MORE: [&[&str]; 10] = [
     &["seed=4"],
     &["sampler.warm_up={steps: 30, accept: 0.6}"],
     &["sampler.warm_up={steps: 40, accept: 0.6, mass: true}"],
@@ -75,6 +75,7 @@ const MORE: [&[&str]; 9] = [
         "sampler.start=noise",
         "optimizer.ema=0.9",
     ],
+    &["objective={nce: {noise: {mixture: {components: 3}}}}", "sampler=null"],
 ];
 
 /// Every kernel, every term that needs no labels, every kind of model.

@@ -1,4 +1,4 @@
-//! Where the data of an experiment lie: relative paths are looked for in a few folders.
+//! Where the data of an experiment lie, and the run of its noise: relative paths are looked for in a few folders.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::eval::OodSet;
 const ABOVE: usize = 3;
 
 impl Experiment {
-    /// Makes relative paths of the data lead somewhere, whichever folder the program runs in.
+    /// Makes relative paths of the data and of the noise lead somewhere, whichever folder the program runs in.
     ///
     /// A path that leads somewhere stays as it is. Another one is looked for beside `file` and in
     /// the folders above; `data.root` also beside the program and above. What is not found stays as
@@ -28,12 +28,12 @@ impl Experiment {
             OodSet::Data(dataset) => Some(dataset),
             _ => None,
         });
-        for dataset in of_sets.chain([&mut self.data.dataset]) {
-            for path in paths(dataset) {
-                let found = beside.iter().map(|folder| folder.join(&path)).find(|p| p.exists());
-                if let Some(found) = found.filter(|_| path.is_relative() && !path.exists()) {
-                    *path = plain(found);
-                }
+        let of_data = of_sets.chain([&mut self.data.dataset]).flat_map(paths);
+        let base = self.objective.base_mut().map(|run| &mut run.path);
+        for path in of_data.chain(base) {
+            let found = beside.iter().map(|folder| folder.join(&path)).find(|p| p.exists());
+            if let Some(found) = found.filter(|_| path.is_relative() && !path.exists()) {
+                *path = plain(found);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::models::{Layout, Precision};
 
 /// Keys (or whole sections) that may change on resume: none of them alters the steps already taken.
-pub const MAY_CHANGE: [&str; 14] = [
+pub const MAY_CHANGE: [&str; 15] = [
     "name",
     "device",
     "threads",
@@ -26,6 +26,8 @@ pub const MAY_CHANGE: [&str; 14] = [
     "data.dataset.folder.test",
     "data.dataset.npy",
     "data.dataset.idx",
+    // Where the run lies whose model is the noise; its weights are recorded in the same way.
+    "objective.nce.noise.run.path",
 ];
 
 impl Experiment {
@@ -40,6 +42,9 @@ impl Experiment {
         }
         if self.compute.layout == Layout::Auto {
             self.compute.layout = stored.compute.layout;
+        }
+        if let (Some(own), Some(stored)) = (self.objective.base_mut(), stored.objective.base()) {
+            own.step = own.step.or(stored.step);
         }
     }
 

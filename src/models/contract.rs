@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::density::Density;
 use crate::energy::Outputs;
 use crate::error::Result;
 use crate::nn::{Layout, Mode, Network, Summary};
@@ -82,6 +84,12 @@ pub trait Model: std::fmt::Debug {
     /// The standard deviation of a Gaussian around 0 about as wide as the density exp(-E/T), of models
     /// whose density can be normalised; none where nothing says that it can.
     fn reach(&self) -> Option<f64> {
+        None
+    }
+
+    /// The density exp(-E) with present parameters, of models for which it integrates to 1 and
+    /// independent draws of it can be made; a copy that no training changes.
+    fn density(&self) -> Option<Rc<dyn Density>> {
         None
     }
 

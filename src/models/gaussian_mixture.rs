@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::contract::{Form, FrozenModel, Model, ModelSpec};
+use super::density::Density;
 use crate::config::Checker;
-use crate::energy::{Head, Identity, Outputs};
+use crate::energy::{Head, Identity, Outputs, draw_classes};
 use crate::error::Result;
 use crate::files;
 use crate::nn::{Output, Row, Summary};
@@ -168,6 +170,14 @@ impl Mixture {
     fn view(&self) -> [&Tensor; 3] {
         [0, 1, 2].map(|i| &self.parameters[i].1)
     }
+
+    fn densities(&self, form: Form, take: impl Fn(&Tensor) -> Tensor) -> Densities {
+        Densities {
+            of: self.view().map(take),
+            head: Head::new(self.config.output(), form.temperature),
+            most: form.most,
+        }
+    }
 }
 
 impl Model for Mixture {
@@ -194,6 +204,10 @@ impl Model for Mixture {
         Some(squares.max().double_value(&[]).sqrt())
     }
 
+    fn density(&self) -> Option<Rc<dyn Density>> {
+        Some(Rc::new(self.densities(Form::plain(1.0), |t| t.detach().copy())))
+    }
+
     fn state(&self) -> Vec<(String, Tensor)> {
         let detached = |(name, t): &(String, Tensor)| (name.clone(), t.detach());
         self.parameters.iter().map(detached).collect()
@@ -214,19 +228,11 @@ impl Model for Mixture {
     }
 
     fn live(&self, form: Form) -> Box<dyn Outputs + '_> {
-        Box::new(Densities {
-            of: self.view().map(Tensor::shallow_clone),
-            head: Head::new(self.config.output(), form.temperature),
-            most: form.most,
-        })
+        Box::new(self.densities(form, Tensor::shallow_clone))
     }
 
     fn freeze(&self, form: Form) -> Box<dyn FrozenModel> {
-        Box::new(Densities {
-            of: self.view().map(|t| t.detach().copy()),
-            head: Head::new(self.config.output(), form.temperature),
-            most: form.most,
-        })
+        Box::new(self.densities(form, |t| t.detach().copy()))
     }
 }
 
@@ -275,6 +281,21 @@ impl Outputs for Densities {
             words: format!("gaussian-mixture {:?}", self.head),
             reads: self.of.iter().map(Tensor::shallow_clone).collect(),
         })
+    }
+}
+
+impl Density for Densities {
+    fn log(&self, x: &Tensor) -> Tensor {
+        self.logits(x).logsumexp(1, false)
+    }
+
+    fn draw(&self, size: &[i64], device: Device, rng: &mut Stream) -> Tensor {
+        let [weights, means, log_stds] = &self.of;
+        let z = rng.normal(size, device).flatten(1, -1);
+        let gumbel = rng.gumbel(&[size[0], weights.size()[0]], device);
+        let of = draw_classes(&weights.unsqueeze(0).expand_as(&gumbel), &gumbel);
+        let [means, stds] = [means, &log_stds.exp()].map(|t| t.index_select(0, &of));
+        (z * stds + means).view(size)
     }
 }
 

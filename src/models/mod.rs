@@ -6,6 +6,7 @@
 mod compute;
 mod compute_config;
 mod contract;
+mod density;
 mod gaussian_mixture;
 mod network;
 mod section;
@@ -13,6 +14,7 @@ mod section;
 pub use compute::{Candidate, chain_form, kind_of, layout_of, resolve_auto, score_form};
 pub use compute_config::{ComputeConfig, Layout, Precision};
 pub use contract::{Form, FrozenModel, Model};
+pub use density::Density;
 pub use gaussian_mixture::GaussianMixture;
 pub use section::ModelConfig;
 

@@ -1,5 +1,7 @@
 //! What every term of an objective is: what it draws on the host, and a loss of tensors.
 
+use std::rc::Rc;
+
 use tch::{Device, Tensor};
 
 use super::asks::Asks;
@@ -9,6 +11,7 @@ use crate::config::Checker;
 use crate::data::Images;
 use crate::energy::{Energy, Outputs};
 use crate::error::Result;
+use crate::models::Density;
 use crate::rng::Stream;
 use crate::space::Space;
 
@@ -85,6 +88,9 @@ pub trait Objective: std::fmt::Debug {
 
     /// Draws the first values of parameters that depend on the states, once, before anything else.
     fn begin(&mut self, _space: &Space, _rng: &mut Stream) {}
+
+    /// Takes the model of another run, where it asks for one; before [`fit`](Self::fit).
+    fn set_base(&mut self, _base: &Rc<dyn Density>) {}
 
     /// Fits what it takes from the training states, once, before the first step.
     ///

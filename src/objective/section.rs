@@ -6,6 +6,7 @@ use super::ObjectiveConfig;
 use super::asks::Asks;
 use super::contract::ObjectiveSpec;
 use super::generator::Generator;
+use super::noise::{BaseRun, NceNoise};
 use super::terms::{Term, Terms};
 use crate::config::Checker;
 use crate::error::Result;
@@ -64,6 +65,22 @@ impl ObjectiveConfig {
     /// The first step at which a term counts; none where there is no term.
     pub fn first_step(&self) -> Option<u64> {
         self.specs().iter().map(|(_, spec)| spec.from()).min()
+    }
+
+    /// The run whose model a term asks for, where one does.
+    pub fn base(&self) -> Option<&BaseRun> {
+        match &self.nce.as_ref()?.noise {
+            NceNoise::Run(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The same, to be settled.
+    pub(crate) fn base_mut(&mut self) -> Option<&mut BaseRun> {
+        match &mut self.nce.as_mut()?.noise {
+            NceNoise::Run(run) => Some(run),
+            _ => None,
+        }
     }
 
     /// Whether a term has parameters of its own.

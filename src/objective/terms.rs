@@ -1,5 +1,7 @@
 //! The terms of an objective together: a weighted sum.
 
+use std::rc::Rc;
+
 use tch::Tensor;
 
 use super::asks::Asks;
@@ -10,6 +12,7 @@ use crate::data::Images;
 use crate::energy::{Energy, Outputs};
 use crate::error::Result;
 use crate::files::{self, Named};
+use crate::models::Density;
 use crate::rng::Stream;
 use crate::space::Space;
 
@@ -93,6 +96,11 @@ impl Terms {
     /// Draws the first values of parameters that depend on the states.
     pub fn begin(&mut self, space: &Space, rng: &mut Stream) {
         self.0.iter_mut().for_each(|term| term.objective.begin(space, rng));
+    }
+
+    /// Hands the model of another run to each term; before [`fit`](Self::fit).
+    pub fn set_base(&mut self, base: &Rc<dyn Density>) {
+        self.0.iter_mut().for_each(|term| term.objective.set_base(base));
     }
 
     /// Fits each term to the training states.

@@ -1,6 +1,7 @@
 //! What lies on disk of a run: its folder, its checkpoints and their records, and how others read it.
 
 mod archive;
+pub mod base;
 pub mod checkpoint;
 mod divergence;
 pub(crate) mod environment;

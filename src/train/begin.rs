@@ -15,6 +15,7 @@ use crate::config::yaml;
 use crate::data::{self, ClassShares, DataSet};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::run::base::{self, BASE, Base};
 use crate::run::own_data::{self, DATA};
 use crate::run::{Listener, RunDir, Weights, Which, checkpoint, environment, load};
 use crate::sampling::Starter;
@@ -86,6 +87,7 @@ impl Start<'_> {
         listener: &dyn Listener,
     ) -> Result<Trainer> {
         let source = self.init_from.map(RunDir::open).transpose()?;
+        let base = base::settle(&mut experiment, existing.as_ref(), device)?;
         let data = open_data(&experiment, existing.as_ref(), device, listener)?;
         let starter = Starter::new(&experiment.init(), &experiment.space(), Some(&data.train), device)?;
         let (budget, data, starter) = budget::settle(&mut experiment, data, starter, device, self.file, listener)?;
@@ -97,9 +99,14 @@ impl Start<'_> {
             state.start_from(&*other.model, &experiment, &source.path().display().to_string())?;
         }
         chain_form::choose(&mut experiment, &*state.model, listener);
+        if let Some(base) = &base {
+            warn_of_passed_over(&base.passed_over);
+            let (path, step) = (base.record.path.display(), base.record.step);
+            listener.says(&format!("noise: the model of {path} at step {step}"));
+        }
         let run = match existing {
             Some(run) => run,
-            None => self.create(&experiment, &data, budget.as_ref(), &state)?,
+            None => self.create(&experiment, &data, budget.as_ref(), base.as_ref(), &state)?,
         };
         let mut trainer = Trainer::new(experiment, data, starter, run, device, state)?;
         if self.resume {
@@ -114,11 +121,19 @@ impl Start<'_> {
         Ok(trainer)
     }
 
-    /// The folder of a new run, with the records of its data and of its budget.
-    fn create(&self, e: &Experiment, data: &DataSet, budget: Option<&Budget>, state: &State) -> Result<RunDir> {
+    /// The folder of a new run, with the records of its data, of its budget and of its noise.
+    fn create(
+        &self,
+        e: &Experiment,
+        data: &DataSet,
+        budget: Option<&Budget>,
+        base: Option<&Base>,
+        state: &State,
+    ) -> Result<RunDir> {
         RunDir::create(self.out, &yaml::read(self.file)?, e, |staged| {
             staged.write_json(DATA, &data.record)?;
             budget.iter().try_for_each(|b| staged.write_json(budget::FILE, b))?;
+            base.iter().try_for_each(|b| staged.write_json(BASE, &b.record))?;
             // A run that stops, or diverges, before its first checkpoint must find the weights that
             // it was given.
             match self.init_from {

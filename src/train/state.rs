@@ -13,7 +13,7 @@ use crate::models::Model;
 use crate::objective::{Generator, Terms};
 use crate::optim::{Ema, Optimizer, Sam};
 use crate::rng::Stream;
-use crate::run::{Divergence, Streams};
+use crate::run::{Divergence, Streams, base};
 use crate::sampling::replay::ReplayBuffer;
 use crate::sampling::{ChainClasses, Starter, WarmUp};
 
@@ -75,6 +75,9 @@ impl State {
             .map(|decay| Ema::new(decay, model.parameters()));
         let mut terms = experiment.objective.build(device);
         terms.begin(&experiment.space(), &mut stream("objective-init"));
+        if let Some(base) = base::open(experiment, device)? {
+            terms.set_base(&base.density);
+        }
         terms.fit(&data.train)?;
         let averaged = experiment.optimizer.ema.filter(|_| experiment.averages_terms());
         let terms_ema = averaged.map(|decay| Ema::new(decay, &terms.parameters()));
