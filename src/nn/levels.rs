@@ -24,9 +24,12 @@ pub struct Levels {
 pub enum LevelForm {
     /// E(x, sigma) = f(x) / sigma, where the layers f know no level (Song & Ermon 2020).
     Divided,
-    /// E(x, sigma) = |x|^2 / (2 v) + f(x / sqrt(v), ln(sigma) / 4) data_std / sigma, where v = sigma^2 +
-    /// data_std^2: the energy whose gradient is preconditioned as a denoiser's output is (Karras et al.
-    /// 2022). The layers f get the level as one channel more, or one number more of a point.
+    /// E(x, sigma) = |x|^2 / (2 v) + f(u, a u, ln(sigma) / 4) data_std / sigma, where v = sigma^2 +
+    /// data_std^2, u = x / sqrt(v) and a^2 = data_std / (2 sigma): the energy whose gradient is
+    /// preconditioned as a denoiser's output is (Karras et al. 2022).
+    ///
+    /// The layers f get C channels of u, C of a u and one of the level, or as many numbers of a point. The
+    /// square of a u alone is the curvature that noise leaves across the data.
     Input {
         /// The standard deviation of the data, in the units of states.
         data_std: f64,

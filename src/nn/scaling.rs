@@ -17,7 +17,7 @@ impl NetworkConfig {
             ..
         }) = self.levels
         {
-            shape[0] += 1;
+            shape[0] = 2 * shape[0] + 1;
         }
         shape
     }
@@ -55,6 +55,11 @@ impl Scaling {
         self.sigma.square() + data_std * data_std
     }
 
+    /// a
+    fn raise(&self, data_std: f64) -> Tensor {
+        (self.sigma.reciprocal() * (0.5 * data_std)).sqrt()
+    }
+
     /// States as the first layer gets them.
     pub fn embed(&self, x: &Tensor) -> Tensor {
         let LevelForm::Input { data_std } = self.form else {
@@ -63,7 +68,9 @@ impl Scaling {
         let mut plane = x.size();
         plane[1] = 1;
         let level = like(&(self.sigma.log() / 4.0), x).expand(&plane[..], false);
-        Tensor::cat(&[x * like(&self.variance(data_std).rsqrt(), x), level], 1)
+        let u = x * like(&self.variance(data_std).rsqrt(), x);
+        let raised = &u * like(&self.raise(data_std), x);
+        Tensor::cat(&[u, raised, level], 1)
     }
 
     /// The outputs at states `x`, of what the layers gave.
@@ -104,7 +111,9 @@ impl Scaling {
             _ => sum_each(outputs),
         };
         let weight = of_state * self.sign / &variance;
-        let of_layers = embedded.narrow(1, 0, x.size()[1]) * like(&variance.rsqrt(), x);
+        let parts = embedded.split_with_sizes([x.size()[1], x.size()[1], 1], 1);
+        let of_u = &parts[0] + &parts[1] * like(&self.raise(data_std), x);
+        let of_layers = of_u * like(&variance.rsqrt(), x);
         of_layers + x * like(&weight, x)
     }
 }
