@@ -49,7 +49,7 @@ pub use mixture::{FittedMixture, MixtureNoise};
 pub use multiscale::Multiscale;
 pub use nce::Nce;
 pub use noise::{BaseRun, NceNoise};
-pub use noise_conditional::NoiseConditional;
+pub use noise_conditional::{Focus, NoiseConditional};
 pub use recovery::Recovery;
 pub use sliced::Sliced;
 pub use terms::{Term, Terms};

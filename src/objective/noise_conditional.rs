@@ -31,10 +31,41 @@ pub struct NoiseConditional {
     pub low: f64,
     /// The largest.
     pub high: f64,
-    /// How many levels are drawn, a constant factor apart; null draws any between the two, their
-    /// logarithm uniform.
+    /// How many levels are drawn, a constant factor apart; null draws any between the two.
     #[serde(default)]
     pub count: Option<usize>,
+    /// Where levels are drawn most often; null draws all of them alike, their logarithm uniform.
+    #[serde(default)]
+    pub focus: Option<Focus>,
+    /// The standard deviation of the data, in the units of states, by which a level weighs 1 + sigma^2 /
+    /// data_std^2 times as much (Karras et al. 2022): the large levels, at which a state's whole is
+    /// decided, then teach as much as the small ones. Null leaves all weights at 1.
+    #[serde(default)]
+    pub data_std: Option<f64>,
+}
+
+/// The logarithm of a level is normal, cut off at the smallest and the largest level.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Focus {
+    /// The median level, were nothing cut off.
+    pub level: f64,
+    /// The standard deviation of the logarithm.
+    pub spread: f64,
+}
+
+impl Focus {
+    /// The logarithms of levels between two at shares `[n]` of their distribution, `[n]`.
+    fn logs(&self, shares: &Tensor, low: f64, high: f64) -> Tensor {
+        let standard = |level: f64| (level / self.level).ln() / self.spread;
+        let below = |level: f64| 0.5 * (1.0 + Tensor::from(standard(level) / 2f64.sqrt()).erf().double_value(&[]));
+        let (first, last) = (below(low), below(high));
+        let shares = shares.to_kind(Kind::Double) * (last - first) + first;
+        let z = (shares * 2.0 - 1.0).erfinv() * 2f64.sqrt();
+        // Shares that round to 0 or 1 lie outside.
+        let z = z.clamp(standard(low), standard(high));
+        (z * self.spread + self.level.ln()).to_kind(Kind::Float)
+    }
 }
 
 /// Data with noise added, `[B,..]`.
@@ -50,7 +81,18 @@ impl ObjectiveSpec for NoiseConditional {
         c.positive("high", self.high)?;
         c.ensure(self.low < self.high, "high", self.high, "a number above `low`")?;
         let count = self.count.unwrap_or(2);
-        c.ensure(count >= 2, "count", count, "2 or more, or null")
+        c.ensure(count >= 2, "count", count, "2 or more, or null")?;
+        if let Some(focus) = self.focus {
+            c.positive("focus.level", focus.level)?;
+            c.positive("focus.spread", focus.spread)?;
+            let inside = (self.low..=self.high).contains(&focus.level);
+            c.ensure(inside, "focus.level", focus.level, "a number from `low` to `high`")?;
+        }
+        if self.focus.is_some() && self.count.is_some() {
+            let what = "draws any level, and `count` draws some of them alike";
+            return c.conflict("focus", what, "remove one of the two");
+        }
+        self.data_std.map_or(Ok(()), |std| c.positive("data_std", std))
     }
 
     fn weight(&self) -> f64 {
@@ -74,6 +116,8 @@ impl ObjectiveSpec for NoiseConditional {
             low: 0.2,
             high: 2.0,
             count: None,
+            focus: None,
+            data_std: None,
         }
     }
 }
@@ -84,6 +128,9 @@ impl NoiseConditional {
     fn levels(&self, n: i64, device: Device, rng: &mut Stream) -> Tensor {
         let offset = rng.uniform(&[1], 0.0, 1.0, device);
         let way = (Tensor::arange(n, (Kind::Float, device)) + offset) / n as f64;
+        if let Some(focus) = self.focus {
+            return focus.logs(&way, self.low, self.high).exp();
+        }
         let way = match self.count {
             None => way,
             Some(count) => (way * count as f64).floor().clamp_max(count as f64 - 1.0) / (count as f64 - 1.0),
@@ -118,7 +165,12 @@ impl Objective for NoiseConditional {
         let energy = live.at_level(levels).expect("checked to take levels of noise");
         let found = energy_and_grad_with_graph(&*energy, inputs.of(NOISED));
         let told = &found.grad * each(&(levels / passes.temperature()), &found.grad);
-        let value = sum_each(&(told - inputs.of(NOISE)).square()).mean(Kind::Float) * 0.5;
+        let squares = sum_each(&(told - inputs.of(NOISE)).square());
+        let squares = match self.data_std {
+            None => squares,
+            Some(std) => squares * ((levels / std).square() + 1.0),
+        };
+        let value = squares.mean(Kind::Float) * 0.5;
         let energy = found.energy.detach();
         Loss {
             parts: vec![
