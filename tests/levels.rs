@@ -281,7 +281,7 @@ fn levels_that_do_not_fit_are_refused_before_work_begins() {
         ("objective.noise-conditional.low=3", &["noise-conditional.high"]),
         ("objective.noise-conditional.count=1", &["noise-conditional.count"]),
         ("objective.noise-conditional.high=3.5", &[term, "3.5", "0.1 to 3"]),
-        ("model.levels=null", &[term, "the model takes none"]),
+        ("model.levels=null", &[kernel, "the model takes none"]),
         ("model.levels.high=0.1", &["levels.high"]),
         ("model.reference_std=1", &["reference_std", "levels"]),
         (

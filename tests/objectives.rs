@@ -485,6 +485,11 @@ impl Energy for Quadratic {
         let x = x.flatten(1, -1);
         (x.matmul(&self.0) * &x).sum_dim_intlist([1i64].as_slice(), false, Kind::Float) * 0.5
     }
+
+    /// The same at every level.
+    fn at_level(&self, _: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(Quadratic(self.0.shallow_clone())))
+    }
 }
 
 /// A pass of it at a temperature.
@@ -580,6 +585,64 @@ fn many_levels_of_noise_have_the_minimum_that_is_due() {
     let [left, middle, right] = [due - h, due, due + h].map(value);
     let found = due + h * (left - right) / (2.0 * (left - 2.0 * middle + right));
     assert!((found / due - 1.0).abs() < 0.01, "{found} for {due}");
+}
+
+/// Levels are drawn as `focus` says, and weigh as `data_std` says: for data N(0, v) and E = a x^2 / 2 at every level
+/// the least loss has a = T sum w sigma^2 / sum w sigma^2 (v + sigma^2).
+#[test]
+fn levels_are_drawn_and_weighed_as_they_are_due() {
+    tch::set_num_threads(1);
+    const N: i64 = 200_000;
+    let (v, low, high, t): (f64, f64, f64, f64) = (0.6, 0.05, 4.0, 2.5);
+    for (more, std, focus) in [
+        ("", None, None),
+        (", data_std: 0.7", Some(0.7), None),
+        (
+            ", data_std: 0.7, focus: {level: 0.8, spread: 1.2}",
+            Some(0.7),
+            Some((0.8, 1.2)),
+        ),
+    ] {
+        let place = Path::new("objective");
+        let text = format!("{{noise-conditional: {{low: {low}, high: {high}{more}}}}}");
+        let terms = yaml::typed::<ObjectiveConfig>(yaml::parse(&text, place).unwrap(), place).unwrap();
+        let terms = terms.build(Device::Cpu);
+        let rng = &mut Stream::new(4, "levels");
+        let mut inputs = Inputs::default();
+        inputs.put(name::DATA, rng.normal(&[N, 1], Device::Cpu) * f64::sqrt(v));
+        terms.gather(0, &mut inputs, rng);
+        let levels = Vec::<f32>::try_from(inputs.of("noise levels")).unwrap();
+        let levels: Vec<f64> = levels.into_iter().map(f64::from).collect();
+        // The distribution of the logarithm, cut off at both ends.
+        let whole = |level: f64| match focus {
+            None => level.ln(),
+            Some((at, spread)) => {
+                0.5 * Tensor::from((level / at).ln() / spread / 2f64.sqrt())
+                    .erf()
+                    .double_value(&[])
+            }
+        };
+        for at in [0.1, 0.3, 0.8, 2.0] {
+            let due = (whole(at) - whole(low)) / (whole(high) - whole(low));
+            let found = levels.iter().filter(|level| **level < at).count() as f64 / N as f64;
+            assert!(
+                (found - due).abs() < 3.0 / N as f64 + 1e-5,
+                "{more}: {found} below {at}, {due} are due"
+            );
+        }
+        let weight = |level: f64| std.map_or(1.0, |std: f64| 1.0 + (level / std).powi(2)) * level * level;
+        let above: f64 = levels.iter().map(|level| weight(*level)).sum();
+        let below: f64 = levels.iter().map(|level| weight(*level) * (v + level * level)).sum();
+        let due = t * above / below;
+        let value = |a: f64| {
+            let bowl = Bowl(Quadratic(Tensor::from_slice2(&[[a as f32]])), t, &inputs);
+            terms.loss(0, &bowl, &inputs).value.double_value(&[])
+        };
+        let h = 0.5 * due;
+        let [left, middle, right] = [due - h, due, due + h].map(value);
+        let found = due + h * (left - right) / (2.0 * (left - 2.0 * middle + right));
+        assert!((found / due - 1.0).abs() < 0.02, "{more}: {found} for {due}");
+    }
 }
 
 /// The formula of the energy discrepancy, number by number, without its stabiliser and with it.

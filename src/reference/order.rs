@@ -23,8 +23,10 @@ model:
   name: all
   input: [1]
   normalize: {mean: [0], std: [1]}
+  levels: {low: 1, high: 2, form: {input: {data_std: 1}}}
   layers: [conv: {out: 1, kernel: 1, spectral_norm: {}}, linear: {out: 1}, avg_pool: {size: 1}, batch_norm: {},
-    residual: {branch: []}, repeat: {times: 1, layers: []}, subsample: {out: 1}, upsample: {factor: 1}, unflatten: {channels: 1, height: 1, width: 1}, group_norm: {groups: 1}]
+    residual: {branch: []}, repeat: {times: 1, layers: []}, subsample: {out: 1}, upsample: {factor: 1},
+    unflatten: {channels: 1, height: 1, width: 1}, group_norm: {groups: 1}]
 ";
 
 /// More of what stands in the place of one of several kinds.
