@@ -302,6 +302,11 @@ fn levels_that_do_not_fit_are_refused_before_work_begins() {
     }
     refused(
         &bench,
+        &["sampler.kernel={recovery: {kernel: {langevin: {step_size: 0.1, clamp: [-1, 1]}}, levels: [0.1, 1, 2]}}"],
+        &["recovery.kernel.langevin", "clamps"],
+    );
+    refused(
+        &bench,
         &["objective={recovery: {levels: [0.1, 1, 2]}}"],
         &["objective.recovery", "kernel recovery"],
     );

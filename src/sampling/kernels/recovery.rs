@@ -45,7 +45,15 @@ fn yes() -> bool {
 impl KernelSpec for Recovery {
     fn check(&self, c: &Checker) -> Result<()> {
         check_levels(c, &self.levels)?;
-        check_inner(c, &self.kernel)
+        check_inner(c, &self.kernel)?;
+        match self.kernel.build(1).facts().interval {
+            None => Ok(()),
+            Some(_) => c.conflict(
+                &format!("kernel.{}", self.kernel.word()),
+                "clamps states to an interval, and moves them in units of the noise here",
+                "remove its clamp",
+            ),
+        }
     }
 
     fn build(&self, n_steps: usize) -> Box<dyn Kernel> {
