@@ -282,7 +282,7 @@ fn levels_that_do_not_fit_are_refused_before_work_begins() {
         ("objective.noise-conditional.count=1", &["noise-conditional.count"]),
         ("objective.noise-conditional.high=3.5", &[term, "3.5", "0.1 to 3"]),
         ("model.levels=null", &[kernel, "the model takes none"]),
-        ("model.levels.high=0.1", &["levels.high"]),
+        ("model.levels.low=-1", &["levels.low", "above 0"]),
         ("model.reference_std=1", &["reference_std", "levels"]),
         (
             "sampler.kernel={annealing: {kernel: {annealed-langevin: {high: 3, low: 0.1, count: 5, step_size: 0.2}}, from: 2, to: 1}}",

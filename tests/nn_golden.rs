@@ -198,6 +198,11 @@ fn igebm_cifar10_equals_pytorch() {
 }
 
 #[test]
+fn mnist_levels_equals_pytorch() {
+    check_file("mnist_levels");
+}
+
+#[test]
 fn mnist_classifier_equals_pytorch() {
     check_file("mnist_classifier");
 }

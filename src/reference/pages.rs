@@ -84,12 +84,32 @@ pub(super) fn kernels(schema: &Schema, order: &Order) -> String {
         let properties = &schema.resolved(kind.holds.unwrap_or(&Value::Null))["properties"];
         let tree = example.map(|example| yaml::to_value(example)[kind.word.as_str()].clone());
         let numbers = spoken(properties, &tree.unwrap_or_default());
+        let beside = example.map(beside).unwrap_or_default();
         page.add(&format!(
-            "```yaml\nsampler:\n  kernel:\n    {}: {{{numbers}}}\n  n_steps: 100\n```",
+            "```yaml\nsampler:\n  kernel:\n    {}: {{{numbers}}}\n  n_steps: 100\n{beside}```",
             kind.word
         ));
     }
     page.text.trim_end().to_owned() + "\n"
+}
+
+/// What a file says beside such a kernel, where most files say something else.
+fn beside(kernel: &KernelConfig) -> String {
+    let built = kernel.build(1);
+    let mut lines = String::new();
+    if let KernelConfig::Recovery(recovery) = kernel {
+        lines += &format!(
+            "  start: noise\nobjective: {{recovery: {{levels: {:?}}}}}\n",
+            recovery.levels
+        );
+    }
+    if let Some([low, high]) = built.facts().levels {
+        lines += &format!(
+            "model:\n  name: small\n  input: [1, 16, 16]\n  levels: {{low: {low}, high: {high}, form: divided}}\n  \
+             layers: [flatten, linear: {{out: 32}}, silu, linear: {{out: 1}}]\n"
+        );
+    }
+    lines
 }
 
 /// The keys of an example that are not at their defaults.
@@ -166,6 +186,8 @@ fn asked(asks: &Asks) -> String {
         (asks.chains, chains),
         (asks.chain_end, "a kernel whose step can be differentiated".into()),
         (asks.neighbours, "a replay buffer".into()),
+        (asks.own_chains, "`sampler.start: noise`".into()),
+        (asks.levels.is_some(), "a model with `levels`".into()),
     ];
     let said: Vec<String> = all
         .into_iter()

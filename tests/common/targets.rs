@@ -38,6 +38,22 @@ impl Energy for Bimodal {
         let log = MODES.map(|(at, weight)| (x - at).square() * (-0.5 / WIDTH.powi(2)) + weight.ln());
         sum_each(&log[0].logaddexp(&log[1])).neg()
     }
+
+    /// With noise of one level for all states.
+    fn at_level(&self, sigma: &Tensor) -> Option<Box<dyn Energy + '_>> {
+        Some(Box::new(Noised(sigma.double_value(&[0; 1][..sigma.dim()]))))
+    }
+}
+
+/// `Bimodal` with noise.
+struct Noised(f64);
+
+impl Energy for Noised {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        let variance = WIDTH.powi(2) + self.0.powi(2);
+        let log = MODES.map(|(at, weight)| (x - at).square() * (-0.5 / variance) + weight.ln());
+        sum_each(&log[0].logaddexp(&log[1])).neg()
+    }
 }
 
 /// N(0, 1) cut off above 0.5: what lies beyond has an infinite energy.

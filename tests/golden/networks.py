@@ -1,4 +1,6 @@
 """The networks in models/, and small ones that use every other layer, in PyTorch; nn.py takes their golden values."""
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -62,6 +64,29 @@ def uva(c, hidden, out=1):
         nn.Conv2d(c[1], c[2], 3, 2, 1), nn.SiLU(), nn.Conv2d(c[2], c[3], 3, 2, 1), nn.SiLU(),
         nn.Flatten(), nn.Linear(4 * c[3], hidden), nn.SiLU(), nn.Linear(hidden, out),
     )
+
+
+class Levels(nn.Sequential):
+    """E(x, sigma) at the lowest level: layers on the state at two scales and the level, added to a Gaussian."""
+
+    def forward(self, x, sigma=0.05, data_std=1.0):
+        variance = sigma**2 + data_std**2
+        u = x / variance**0.5
+        level = torch.full_like(x[:, :1], math.log(sigma) / 4)
+        correction = super().forward(torch.cat([u, u * (data_std / (2 * sigma)) ** 0.5, level], 1))
+        return x.flatten(1).square().sum(1, keepdim=True) / (2 * variance) + correction * (data_std / sigma)
+
+
+def mnist_levels():
+    conv, half = nn.Conv2d, lambda c: nn.Conv2d(c, 2 * c, 4, 2, 1)
+    double = lambda: Over(lambda x: F.interpolate(x, scale_factor=2))
+    block = lambda *layers: Residual(nn.Sequential(*layers))
+    whole = block(nn.Flatten(), nn.Linear(2048, 256), nn.SiLU(), nn.Linear(256, 2048), nn.Unflatten(1, (128, 4, 4)))
+    block4 = block(half(64), nn.SiLU(), whole, nn.SiLU(), conv(128, 128, 3, 1, 1), nn.SiLU(), conv(128, 64, 3, 1, 1), double())
+    block8 = block(half(32), nn.SiLU(), block4, nn.SiLU(), conv(64, 32, 3, 1, 1), double())
+    block16 = block(half(16), nn.SiLU(), block8, nn.SiLU(), conv(32, 16, 3, 1, 1), double())
+    block32 = block(conv(3, 16, 5, 1, 4), nn.SiLU(), block16, nn.SiLU(), conv(16, 3, 5))
+    return Levels(block32, Over(torch.square), Over(lambda x: x.flatten(1).sum(1, keepdim=True)))
 
 
 def vanilla():

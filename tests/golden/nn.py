@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from networks import igebm, norms, pools, preactivation, resnet20, strokes, toy_mlp, uva, vanilla, wide_resnet, xie
+from networks import igebm, mnist_levels, norms, pools, preactivation, resnet20, strokes, toy_mlp, uva, vanilla
+from networks import wide_resnet, xie
 
 
 def uniform(key, count):
@@ -49,6 +50,7 @@ def fill(name, shape, scales):
 CASES = {
     "mnist": (lambda: uva([32, 64, 128, 128], 128), [2, 1, 28, 28], {}),
     "mnist_classifier": (lambda: uva([32, 64, 128, 128], 128, 10), [2, 1, 28, 28], {}),
+    "mnist_levels": (mnist_levels, [2, 1, 28, 28], {}),
     "strokes": (strokes, [2, 1, 16, 16], {}),
     "toy_mlp": (toy_mlp, [5, 2], {}),
     "uva_tutorial8": (lambda: uva([16, 32, 64, 64], 64), [2, 1, 28, 28], {}),
