@@ -200,6 +200,24 @@ fn predictor_and_corrector_find_the_data() {
     holds(&ends(text, 1000, &start), 0.0, 0.03, text);
 }
 
+/// A chain of one step: the corrector at the first level, by the ratio of mean norms, then the predictor to no noise.
+#[test]
+fn the_corrector_keeps_its_ratio_of_gradient_to_noise() {
+    let (sigma, snr) = (0.7, 0.3);
+    let text = format!("{{predictor-corrector: {{process: {{ve: {{low: 0.2, high: {sigma}}}}}, snr: {snr}}}}}");
+    let start = draws(5, sigma, &mut Stream::new(4, "start"));
+    let found = ends(&text, 1, &start);
+    let z = Stream::new(5, &text).normal(&[5, 1], Device::Cpu);
+    let energy = Smoothed(Tensor::from_slice(&[sigma as f32]));
+    let score = |x: &Tensor| energy_and_grad(&energy, x).grad.neg();
+    let norm = |t: &Tensor| t.abs().mean(Kind::Double).double_value(&[]);
+    let s = score(&start);
+    let step = 2.0 * (snr * norm(&z) / norm(&s)).powi(2);
+    let corrected = &start + s * step + z * (2.0 * step).sqrt();
+    let due = &corrected + score(&corrected) * (sigma * sigma);
+    assert!(found.allclose(&due, 1e-4, 1e-5, false), "{found} for {due}");
+}
+
 /// Chains of data given noised data leave the data's law as it is, if they are long enough.
 #[test]
 fn recovery_goes_down_the_levels() {
@@ -304,6 +322,22 @@ fn levels_that_do_not_fit_are_refused_before_work_begins() {
         &bench,
         &["sampler.kernel={recovery: {kernel: {langevin: {step_size: 0.1, clamp: [-1, 1]}}, levels: [0.1, 1, 2]}}"],
         &["recovery.kernel.langevin", "clamps"],
+    );
+    refused(
+        &bench,
+        &[
+            "sampler.kernel={recovery: {kernel: {langevin: {step_size: 0.1}}, levels: [0.1, 1, 2]}}",
+            "objective={recovery: {levels: [0.1, 1, 2]}, contrastive: {}}",
+        ],
+        &["objective.recovery", "contrastive asks for states"],
+    );
+    refused(
+        &bench,
+        &[
+            "sampler.kernel={langevin: {step_size: 0.1, inner: {steps: 2, step_size: 0.1}}}",
+            "objective={contrastive: {}}",
+        ],
+        &["langevin.inner", "level of noise"],
     );
     refused(
         &bench,

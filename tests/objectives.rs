@@ -587,6 +587,23 @@ fn many_levels_of_noise_have_the_minimum_that_is_due() {
     assert!((found / due - 1.0).abs() < 0.01, "{found} for {due}");
 }
 
+/// With a `count` every level is one of a geometric row, and all are drawn alike.
+#[test]
+fn levels_that_are_counted_are_drawn_alike() {
+    let place = Path::new("objective");
+    let text = "{noise-conditional: {low: 0.2, high: 3.2, count: 5}}";
+    let terms = yaml::typed::<ObjectiveConfig>(yaml::parse(text, place).unwrap(), place).unwrap();
+    let terms = terms.build(Device::Cpu);
+    let mut inputs = Inputs::default();
+    inputs.put(name::DATA, Tensor::zeros([500, 1], CPU));
+    terms.gather(0, &mut inputs, &mut Stream::new(4, "levels"));
+    let levels = Vec::<f32>::try_from(inputs.of("noise levels")).unwrap();
+    for due in [0.2f32, 0.4, 0.8, 1.6, 3.2] {
+        let found = levels.iter().filter(|level| (**level / due - 1.0).abs() < 1e-5).count();
+        assert!((99..=101).contains(&found), "{found} of 500 at {due}");
+    }
+}
+
 /// Levels are drawn as `focus` says, and weigh as `data_std` says: for data N(0, v) and E = a x^2 / 2 at every level
 /// the least loss has a = T sum w sigma^2 / sum w sigma^2 (v + sigma^2).
 #[test]

@@ -29,9 +29,16 @@ impl Experiment {
             "keep to the levels of the model, or widen them (model.levels)",
         )
     }
+
     /// The term `recovery` and the kernel of that name go down the same levels.
     pub(super) fn check_recovery(&self, c: &Checker) -> Result<()> {
         let term = self.objective.recovery.as_ref();
+        let others = self.objective.asks_by_term();
+        let other = others.into_iter().find(|(key, asks)| key != "recovery" && asks.chains);
+        if let (Some(_), Some((other, _))) = (term, other) {
+            let what = format!("has chains in units of the noise between levels, and {other} asks for states");
+            return c.conflict("objective.recovery", &what, "leave one of the two out");
+        }
         let kernel = match self.sampler.as_ref().map(|sampler| &sampler.kernel) {
             Some(KernelConfig::Recovery(kernel)) => Some(kernel),
             _ => None,

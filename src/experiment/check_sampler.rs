@@ -49,6 +49,13 @@ impl Experiment {
                 _ => Ok(()),
             };
         };
+        if network.levels.is_some() && facts.needs == Needs::Stages {
+            return c.conflict(
+                &format!("{key}.inner"),
+                "inner steps see the state through a network's first layer, and a level of noise enters beside it",
+                "remove inner, or model.levels",
+            );
+        }
         if network.reference_std.is_none() {
             return Ok(());
         }
